@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+/* Who makes which bpf() calls how often: the live counters of the kernel side, and those of threads
+ * that have left. */
+
+#include <stddef.h>
+
+#include "record.h"
+
+struct callers;
+struct event;
+struct match;
+struct names;
+struct processes;
+
+/* `map_fd` (borrowed) holds the live counters. The other arguments must outlive the table. */
+int callers_new(struct callers **ret, int map_fd, struct processes *processes,
+                const struct names *names);
+struct callers *callers_free(struct callers *c);
+
+/* Keeps the counters of a thread that has left. The table is bounded: the oldest processes are
+ * folded into one row without a process. */
+void callers_left(struct callers *c, const struct record_caller *record);
+
+/* Calls `row` with one event per process and command that passes `match` (NULL: all). Returns the
+ * first negative result of `row`. */
+int callers_list(struct callers *c, const struct match *match,
+                 int (*row)(const struct event *e, void *userdata), void *userdata);

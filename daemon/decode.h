@@ -1,0 +1,24 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+/* A record of the kernel side becomes an event. */
+
+#include <stddef.h>
+#include <stdint.h>
+
+struct decoder;
+struct event;
+struct names;
+struct processes;
+
+/* `names` and `processes` must outlive the decoder. */
+int decoder_new(struct decoder **ret, const struct names *names, struct processes *processes);
+struct decoder *decoder_free(struct decoder *d);
+
+/* Fills `e` (reset first) from `size` bytes at `data`, without seq. Returns 1 when there is an
+ * event; 0 when the record was taken in silently (process context); -EBADMSG when it does not
+ * parse: nothing of it is used. */
+int decoder_record(struct decoder *d, struct event *e, const void *data, size_t size);
+
+/* Fills `e` with event, class, bpf.cmd and bpf.cmd_number as a call of this slot has them (slot -1:
+ * nothing but class self). */
+void decoder_partial(struct decoder *d, struct event *e, int slot);

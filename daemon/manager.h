@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+/* org.bpfmon1.Manager on /org/bpfmon1: the calls that clients make. */
+
+#include <stdbool.h>
+#include <stdint.h>
+
+struct callers;
+struct probe_set;
+struct sd_bus;
+struct subscription_table;
+
+/* What the manager reports on; all borrowed. The counters are read when somebody asks. */
+struct manager_context {
+        struct probe_set *probes;
+        struct callers *callers;
+        struct subscription_table *subscriptions;
+        const uint64_t *events_seen; /* sequence number of the last event */
+        const uint64_t *events_lost;
+        const uint64_t *bad_records; /* records that did not parse */
+        uint64_t since;              /* CLOCK_REALTIME, µs */
+};
+
+struct manager;
+
+/* Registers the object on the bus. Returns 0 or a negative errno. */
+int manager_new(struct manager **ret, struct sd_bus *bus, const struct manager_context *context);
+struct manager *manager_free(struct manager *m);

@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+/* Names of commands, types and flags: from the running kernel's BTF enums, with a table of ours
+ * under it. */
+
+#include <stddef.h>
+#include <stdint.h>
+
+struct btf;
+struct names;
+
+enum name_set {
+        NAMES_COMMAND,     /* enum bpf_cmd: PROG_LOAD */
+        NAMES_PROG_TYPE,   /* enum bpf_prog_type: kprobe */
+        NAMES_MAP_TYPE,    /* enum bpf_map_type: hash */
+        NAMES_LINK_TYPE,   /* enum bpf_link_type: tracing */
+        NAMES_ATTACH_TYPE, /* enum bpf_attach_type: cgroup_inet_ingress */
+        _NAMES_MAX
+};
+
+/* Reads the enums of `btf` (borrowed, may be NULL: only our table then). */
+int names_new(struct names **ret, const struct btf *btf);
+struct names *names_free(struct names *n);
+
+/* The name of a value, without the kernel's prefix; NULL when nobody knows it. Lives as long as
+ * `n`. */
+const char *names_get(const struct names *n, enum name_set set, uint32_t value);
+
+/* How many values of the set have a name: values at or above it have none. */
+uint32_t names_end(const struct names *n, enum name_set set);
+
+/* Names of the bits of a map's flags (BPF_F_* of map_create, without prefix) into `ret` (room for
+ * 32, static strings, or of the form "0x…" for what is left, written into `rest`, 16 bytes).
+ * Returns how many. */
+size_t names_map_flags(uint32_t flags, const char *ret[static 33], char rest[static 16]);

@@ -1,0 +1,69 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+/* The probes: loads the kernel side, attaches each hook that this kernel offers, and hands out what
+ * comes from the ring. */
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "record.h"
+
+struct event;
+struct sd_event;
+struct probe_set;
+
+enum observe { OBSERVE_ALL, OBSERVE_CGROUP, OBSERVE_PID };
+
+struct probe_options {
+        enum observe observe;
+        const char *cgroup; /* OBSERVE_CGROUP: path of a cgroup v2 directory; descendants are
+                               included */
+        pid_t pid;          /* OBSERVE_PID: this process and its descendants */
+        size_t ring_size;   /* bytes, a power of two; 0: the default */
+        bool no_kprobes;    /* leave kprobes alone, as on a kernel without them */
+};
+
+/* What was lost since the last report: calls of one command slot that found no room in the ring
+ * (`where` = "ring"), or whose end went unseen ("probe"). A slot of -1: records that are not calls.
+ */
+struct probe_loss {
+        int slot;
+        const char *where;
+        uint64_t count;
+};
+
+struct probe_handlers {
+        /* One record, `size` bytes at `data`, unchecked. */
+        void (*record)(const void *data, size_t size, void *userdata);
+        void (*loss)(const struct probe_loss *loss, void *userdata);
+        /* The ring is empty for now: flush what is being batched. */
+        void (*idle)(void *userdata);
+};
+
+/* Loads and attaches. Returns 0 when calls can be seen at all (what could not be attached is in the
+ * list below); negative errno otherwise, after logging one line that says what to do. The event
+ * loop is referenced. */
+int probe_set_new(struct probe_set **ret, struct sd_event *loop,
+                  const struct probe_options *options, const struct probe_handlers *handlers,
+                  void *userdata);
+
+/* Detaches everything. NULL is fine. */
+struct probe_set *probe_set_free(struct probe_set *p);
+
+/* Sets which commands (bit = number of its slot) send records. `timed`: somebody is listening, so
+ * the hooks that are only worth their cost then are attached (or detached). Takes effect before it
+ * returns. */
+int probe_set_want(struct probe_set *p, uint64_t commands, bool timed);
+
+/* Calls `row` with an event for each probe (fields probe.*). Stops at and returns the first
+ * negative result of `row`. */
+int probe_set_list(struct probe_set *p, int (*row)(const struct event *e, void *userdata),
+                   void *userdata);
+
+/* Whether a probe works without its best hook. */
+bool probe_set_degraded(const struct probe_set *p);
+
+/* Fd of the map of callers (key u64, struct caller), borrowed. */
+int probe_set_callers_fd(const struct probe_set *p);

@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+/* Who is calling: turns what the kernel side saw of a task into process.*, user.*, unit and
+ * container fields, and remembers it for records that carry only the cheap half. */
+
+#include <stdint.h>
+
+#include "record.h"
+
+struct event;
+struct processes;
+
+/* A bounded cache of processes, keyed by thread group and start time. */
+int processes_new(struct processes **ret);
+struct processes *processes_free(struct processes *p);
+
+/* Remembers the context of a task (replaces an older one of the same process). */
+void processes_learn(struct processes *p, const struct record_task *task,
+                     const struct record_context *context);
+
+/* Sets the fields of a task. `context` may be NULL: then the remembered one is used, where there is
+ * one. */
+void processes_describe(struct processes *p, struct event *e, const struct record_task *task,
+                        const struct record_context *context);
+
+/* Joins the leaf-first components of a record into a path: "bpftool\0sbin\0usr\0" gives
+ * "/usr/sbin/bpftool". `cut`: the root is missing ("…/sbin/bpftool"). Writes at most `n` bytes with
+ * NUL, whatever `data` holds. Returns 0, or -EINVAL when `size` is out of bounds or nothing is
+ * there. */
+int path_from_components(const char *data, size_t size, size_t max, int cut, char *ret, size_t n);

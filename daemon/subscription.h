@@ -1,0 +1,56 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+/* One client's live view of events: what it asked for, what it was sent, what it lost. */
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+struct event;
+struct match;
+struct sd_bus;
+struct subscription;
+struct subscription_table;
+
+struct subscription_limits {
+        size_t total; /* subscriptions of all users */
+        size_t per_user;
+        uint64_t window_bytes; /* unconfirmed bytes per subscription */
+        size_t batch_events;   /* events in one signal */
+};
+
+extern const struct subscription_limits subscription_limits_default;
+
+/* All subscriptions of one bus connection. `changed` is called when what is wanted (see below) may
+ * have changed. */
+int subscription_table_new(struct subscription_table **ret, struct sd_bus *bus,
+                           const struct subscription_limits *limits,
+                           void (*changed)(void *userdata), void *userdata);
+struct subscription_table *subscription_table_free(struct subscription_table *t);
+
+/* Offers an event to every subscription that wants it. Never blocks. The event may be reused at
+ * once. */
+void subscription_table_offer(struct subscription_table *t, const struct event *event);
+
+/* Tells every subscription that may have wanted events like `partial` (event, class, bpf.cmd as far
+ * as known) that `count` of them were lost. */
+void subscription_table_lost(struct subscription_table *t, const struct event *partial,
+                             uint64_t count);
+
+/* Sends what is batched: called when the ring is empty. */
+void subscription_table_flush(struct subscription_table *t);
+
+/* Whether some subscription wants events that may look like `partial`. Events of class use and look
+ * are wanted only where a match names `event`, `class`, `bpf.cmd` or `bpf.cmd_number`. */
+bool subscription_table_wants(const struct subscription_table *t, const struct event *partial);
+
+size_t subscription_table_count(const struct subscription_table *t);
+/* Events dropped at the windows, all subscriptions, since the start. */
+uint64_t subscription_table_window_lost(const struct subscription_table *t);
+
+/* Creates a subscription for the bus peer `owner` (a unique name, copied) of user `uid`, that
+ * receives events passing `match` (ownership moves here on success). Returns -EDQUOT if the user
+ * has reached its limit, -ENOSPC if all have, -ENOMEM. `ret_path` is borrowed. */
+int subscription_new(struct subscription_table *t, const char *owner, uid_t uid,
+                     struct match *match, const char **ret_path);
