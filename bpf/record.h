@@ -14,8 +14,8 @@ enum {
         RECORD_ATTR_MAX = 256,        /* bytes of union bpf_attr kept; 176 in Linux 6.18 */
         RECORD_ELEMENT_ATTR_MAX = 64, /* the same for element operations; the batch commands use 56
                                        */
-        RECORD_EXECUTABLE_MAX = 512,  /* bytes of path components */
-        RECORD_CGROUP_MAX = 384,
+        RECORD_EXECUTABLE_MAX = 768,  /* bytes of path components */
+        RECORD_CGROUP_MAX = 512,
         RECORD_STRING_MAX = 256, /* a string that an attribute points to: a path, a tracepoint's
                                     name, a license */
         COMMAND_SLOTS = 48,      /* bpf() commands counted one by one (39 in Linux 6.19); later ones
@@ -38,9 +38,11 @@ enum record_kind {
 enum hook {
         HOOK_SYS_ENTER_BPF,
         HOOK_SYS_EXIT_BPF,
+        HOOK_SYS_BPF,          /* kprobe:__sys_bpf, before Linux 5.14 kprobe:__do_sys_bpf */
+        HOOK_COMPAT_RETURN,    /* kretprobe:__ia32_sys_bpf, on arm64 __arm64_sys_bpf */
+        HOOK_IN_KERNEL_RETURN, /* kretprobe:bpf_sys_bpf */
+        HOOK_KERN_SYS_RETURN,  /* kretprobe:kern_sys_bpf */
         HOOK_SECURITY_BPF,
-        HOOK_SYS_BPF,        /* kprobe __sys_bpf or __do_sys_bpf */
-        HOOK_SYS_BPF_RETURN, /* kretprobe of the same */
         HOOK_BPF_CHECK,
         HOOK_SECURITY_BPF_PROG,
         HOOK_SECURITY_BPF_MAP,

@@ -1,1 +1,589 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include <assert.h>
+#include <bpf/bpf.h>
+#include <bpf/libbpf.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <linux/bpf.h>
+#include <malloc.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/resource.h>
+#include <systemd/sd-event.h>
+
+#include "decode.h"
+#include "event.h"
+#include "log.h"
+#include "observe.h"
+#include "probe.h"
+#include "ring.h"
+#include "util.h"
+
+#include "syscall.skel.h"
+
+enum {
+        ALTERNATIVES_MAX = 3,
+        RING_SIZE_DEFAULT = 2 * 1024 * 1024, /* mapped twice: counts twice in RSS */
+};
+
+enum attach_when {
+        ALWAYS,
+        WHILE_TIMED,        /* only worth its cost while somebody listens */
+        WHEN_OBSERVING_PID, /* follows forks */
+};
+
+enum probe_state { STATE_FAILED, STATE_ATTACHED, STATE_WAITING, STATE_OFF, STATE_ABSENT };
+
+static const char *const state_names[] = {
+        [STATE_FAILED] = "failed", [STATE_ATTACHED] = "attached", [STATE_WAITING] = "waiting",
+        [STATE_OFF] = "off",       [STATE_ABSENT] = "absent",
+};
+
+/* One way to attach a probe. */
+struct alternative {
+        enum hook hook;
+        size_t program;   /* offset of the program in the skeleton */
+        const char *name; /* as people write it */
+        enum attach_when when;
+};
+
+struct probe_info {
+        const char *name;
+        const char *purpose;
+        const char *blind;  /* what is not seen where only a later alternative, or none, works */
+        const char *absent; /* why the kernel may lack the function altogether; NULL: it must not */
+        bool required;
+        struct alternative alternatives[ALTERNATIVES_MAX]; /* best first */
+};
+
+#define PROGRAM(member) offsetof(struct syscall_bpf, progs.member)
+
+#if defined(__x86_64__)
+#define COMPAT_FUNCTION "__ia32_sys_bpf"
+#else
+#define COMPAT_FUNCTION "__arm64_sys_bpf"
+#endif
+
+static const struct probe_info probe_table[] = {
+        {"call-exit",
+         "the end of a bpf() call: what it returned",
+         "any bpf() call",
+         NULL,
+         true,
+         {{HOOK_SYS_EXIT_BPF, PROGRAM(sys_exit_bpf), "tracepoint:syscalls:sys_exit_bpf", ALWAYS}}},
+        {"call-entry",
+         "the beginning of a bpf() call: how long it takes",
+         "32-bit calls, and calls that BPF programs make inside the kernel",
+         NULL,
+         false,
+         {{HOOK_SYS_BPF, PROGRAM(sys_bpf), "kprobe:__sys_bpf", ALWAYS},
+          {HOOK_SYS_BPF, PROGRAM(do_sys_bpf), "kprobe:__do_sys_bpf", ALWAYS},
+          {HOOK_SYS_ENTER_BPF, PROGRAM(sys_enter_bpf), "tracepoint:syscalls:sys_enter_bpf",
+           WHILE_TIMED}}},
+        {"call-attributes",
+         "the kernel's own copy of the attributes",
+         "the attributes that the kernel acted on: they are read from the caller's memory, which "
+         "the caller may have changed",
+         NULL,
+         false,
+         {{HOOK_SECURITY_BPF, PROGRAM(security_bpf), "kprobe:security_bpf", ALWAYS}}},
+        {"call-exit-32bit",
+         "the end of a 32-bit call",
+         "32-bit calls",
+         "this kernel takes no 32-bit calls",
+         false,
+         {{HOOK_COMPAT_RETURN, PROGRAM(compat_return), "kretprobe:" COMPAT_FUNCTION, ALWAYS}}},
+        {"call-exit-program",
+         "the end of a call that a BPF program makes",
+         "calls that BPF programs make inside the kernel",
+         "BPF programs cannot call bpf() on this kernel",
+         false,
+         {{HOOK_IN_KERNEL_RETURN, PROGRAM(in_kernel_return), "kretprobe:bpf_sys_bpf", ALWAYS}}},
+        {"call-exit-kernel",
+         "the end of a call that the kernel itself makes",
+         "calls that the kernel makes itself, as for light skeletons in modules",
+         "this kernel makes no such calls",
+         false,
+         {{HOOK_KERN_SYS_RETURN, PROGRAM(kern_sys_return), "kretprobe:kern_sys_bpf", ALWAYS}}},
+        {"verifier",
+         "whether a program reached the verifier",
+         "whether a failed load was the verifier's refusal: only EACCES counts as one",
+         NULL,
+         false,
+         {{HOOK_BPF_CHECK, PROGRAM(bpf_check), "kprobe:bpf_check", ALWAYS}}},
+        {"program-object",
+         "the program that a call makes or opens",
+         "which program a call made, where a second thread swaps the fd at once",
+         NULL,
+         false,
+         {{HOOK_SECURITY_BPF_PROG, PROGRAM(security_bpf_prog), "kprobe:security_bpf_prog",
+           ALWAYS}}},
+        {"map-object",
+         "the map that a call makes or opens",
+         "which map a call made, where a second thread swaps the fd at once",
+         NULL,
+         false,
+         {{HOOK_SECURITY_BPF_MAP, PROGRAM(security_bpf_map), "kprobe:security_bpf_map", ALWAYS}}},
+        {"link-object",
+         "the link that a call makes",
+         "which link a call made, where a second thread swaps the fd at once",
+         NULL,
+         false,
+         {{HOOK_BPF_LINK_PRIME, PROGRAM(bpf_link_prime), "kprobe:bpf_link_prime", ALWAYS}}},
+        {"process-exit",
+         "keeps the counters of threads that leave",
+         "the calls of threads that have left",
+         NULL,
+         true,
+         {{HOOK_PROCESS_EXIT, PROGRAM(process_exit), "raw_tracepoint:sched_process_exit", ALWAYS}}},
+        {"process-exec",
+         "keeps the counters of a thread apart from those of the program it executes",
+         "which of its programs a process ran when it called",
+         NULL,
+         false,
+         {{HOOK_PROCESS_EXEC, PROGRAM(process_exec), "raw_tracepoint:sched_process_exec", ALWAYS}}},
+        {"process-fork",
+         "follows the process that is observed to its children",
+         "children of the observed process",
+         NULL,
+         false,
+         {{HOOK_PROCESS_FORK, PROGRAM(process_fork), "raw_tracepoint:sched_process_fork",
+           WHEN_OBSERVING_PID}}},
+};
+
+struct probe {
+        enum probe_state state;
+        int chosen; /* index of the alternative in use or to be used, -1: none */
+        int errors[ALTERNATIVES_MAX];
+        struct bpf_link *link;
+};
+
+struct probe_set {
+        struct syscall_bpf *skel;
+        struct probe probes[ELEMENTSOF(probe_table)];
+        struct ring *ring;
+        struct probe_handlers handlers;
+        void *userdata;
+        struct probe_options options;
+        bool kprobes;
+
+        /* struct cpu_stats of each CPU, shared with the kernel side. */
+        const volatile uint8_t *stats;
+        size_t stats_size, stats_stride;
+        unsigned cpus;
+        uint64_t lost_ring[COMMAND_SLOTS], lost_probe[COMMAND_SLOTS], lost_other, lost;
+};
+
+static bool uses_kprobe(const struct alternative *a) {
+        return strncmp(a->name, "kprobe:", 7) == 0 || strncmp(a->name, "kretprobe:", 10) == 0;
+}
+
+static const struct alternative *chosen(const struct probe_set *p, size_t i) {
+        return p->probes[i].chosen < 0 ? NULL : &probe_table[i].alternatives[p->probes[i].chosen];
+}
+
+static struct bpf_program *program_of(const struct probe_set *p, const struct alternative *a) {
+        return *(struct bpf_program **) ((uint8_t *) p->skel + a->program);
+}
+
+/* Loss and hits -------------------------------------------------------------------------------- */
+
+static uint64_t stats_sum(const struct probe_set *p, size_t offset) {
+        uint64_t sum = 0;
+
+        for (unsigned i = 0; i < p->cpus; i++)
+                sum += *(const volatile uint64_t *) (p->stats + i * p->stats_stride + offset);
+        return sum;
+}
+
+static void report_one(struct probe_set *p, int slot, const char *where, size_t offset,
+                       uint64_t *before) {
+        uint64_t now = stats_sum(p, offset);
+        struct probe_loss loss = {.slot = slot, .where = where, .count = now - *before};
+
+        *before = now;
+        if (loss.count > 0)
+                p->handlers.loss(&loss, p->userdata);
+}
+
+static void report_loss(struct probe_set *p) {
+        uint64_t lost = stats_sum(p, offsetof(struct cpu_stats, lost));
+
+        if (lost == p->lost)
+                return;
+        p->lost = lost;
+        for (int i = 0; i < COMMAND_SLOTS; i++) {
+                report_one(p, i, "ring", offsetof(struct cpu_stats, lost_ring[i]),
+                           &p->lost_ring[i]);
+                report_one(p, i, "probe", offsetof(struct cpu_stats, lost_probe[i]),
+                           &p->lost_probe[i]);
+        }
+        report_one(p, -1, "ring", offsetof(struct cpu_stats, lost_other), &p->lost_other);
+}
+
+static void on_record(const void *data, size_t size, void *userdata) {
+        struct probe_set *p = userdata;
+
+        p->handlers.record(data, size, p->userdata);
+}
+
+static void on_drained(void *userdata) {
+        struct probe_set *p = userdata;
+
+        report_loss(p);
+        p->handlers.idle(p->userdata);
+}
+
+/* Attaching ------------------------------------------------------------------------------------ */
+
+/* Whether the running kernel has a function. Slow: only asked about one that could not be hooked.
+ */
+static bool kernel_has(const char *function) {
+        _cleanup_fclose_ FILE *f = fopen("/proc/kallsyms", "re");
+        char line[512], name[256];
+
+        if (!f)
+                return true;
+        while (fgets(line, sizeof(line), f))
+                if (sscanf(line, "%*s %*s %255s", name) == 1 && strcmp(name, function) == 0)
+                        return true;
+        return false;
+}
+
+static int attach(struct probe_set *p, struct probe *probe, const struct alternative *a) {
+        struct bpf_link *link = bpf_program__attach(program_of(p, a));
+
+        if (!link)
+                return -errno;
+        probe->link = link;
+        return 0;
+}
+
+/* Takes the first alternative that works. */
+static void probe_attach(struct probe_set *p, size_t i) {
+        const struct probe_info *info = &probe_table[i];
+        struct probe *probe = &p->probes[i];
+        const struct alternative *a;
+        int k;
+
+        probe->chosen = -1;
+        probe->state = STATE_FAILED;
+        for (int n = 0; n < ALTERNATIVES_MAX && info->alternatives[n].name; n++) {
+                a = &info->alternatives[n];
+                if (a->when == WHEN_OBSERVING_PID && p->options.observe != OBSERVE_PID) {
+                        probe->state = STATE_OFF;
+                        return;
+                }
+                if (uses_kprobe(a) && !p->kprobes) {
+                        probe->errors[n] = EOPNOTSUPP;
+                        continue;
+                }
+                k = attach(p, probe, a);
+                if (k < 0) {
+                        probe->errors[n] = -k;
+                        continue;
+                }
+                probe->chosen = n;
+                probe->state = STATE_ATTACHED;
+                if (a->when == WHILE_TIMED) {
+                        /* It works; now it waits until somebody listens. */
+                        bpf_link__destroy(probe->link);
+                        probe->link = NULL;
+                        probe->state = STATE_WAITING;
+                }
+                return;
+        }
+        if (info->absent && p->kprobes && !kernel_has(strchr(info->alternatives[0].name, ':') + 1))
+                probe->state = STATE_ABSENT;
+}
+
+static int attach_all(struct probe_set *p) {
+        int n;
+
+        for (size_t i = 0; i < ELEMENTSOF(probe_table); i++) {
+                probe_attach(p, i);
+                if (!probe_table[i].required || p->probes[i].state == STATE_ATTACHED)
+                        continue;
+                n = p->probes[i].errors[0];
+                log_error("Cannot attach %s: %s. %s", probe_table[i].alternatives[0].name,
+                          strerror(n),
+                          n == ENOENT ? "Mount tracefs: mount -t tracefs nodev /sys/kernel/tracing"
+                                      : "The kernel needs CONFIG_FTRACE_SYSCALLS and "
+                                        "CONFIG_BPF_EVENTS");
+                return -n;
+        }
+        return 0;
+}
+
+static bool have_kprobes(void) {
+        return access("/sys/bus/event_source/devices/kprobe/type", F_OK) == 0 ||
+               access("/sys/kernel/tracing/kprobe_events", F_OK) == 0 ||
+               access("/sys/kernel/debug/tracing/kprobe_events", F_OK) == 0;
+}
+
+/* Loading -------------------------------------------------------------------------------------- */
+
+static int libbpf_line(enum libbpf_print_level level, const char *format, va_list args) {
+        char line[1024];
+
+        if (level == LIBBPF_DEBUG)
+                return 0;
+        /* A hook that cannot be attached is no news: `bpfmonctl probes` has it. */
+        vsnprintf(line, sizeof(line), format, args);
+        line[strcspn(line, "\n")] = 0;
+        log_debug("%s", line);
+        return 0;
+}
+
+static int explain_load(int error) {
+        const char *what = error == EPERM || error == EACCES
+                                   ? "run it as root, or with CAP_BPF, CAP_PERFMON and "
+                                     "CAP_SYS_RESOURCE"
+                           : access("/sys/kernel/btf/vmlinux", R_OK) < 0
+                                   ? "the kernel needs CONFIG_DEBUG_INFO_BTF "
+                                     "(/sys/kernel/btf/vmlinux is not there)"
+                                   : "run it with --debug for the verifier's reason";
+
+        log_error("Cannot load the BPF programs: %s; %s", strerror(error), what);
+        return -error;
+}
+
+static int configure(struct probe_set *p) {
+        size_t size = p->options.ring_size ?: RING_SIZE_DEFAULT;
+        const struct alternative *a;
+        int cpus = libbpf_num_possible_cpus(), k;
+
+        if (cpus < 0)
+                return cpus;
+        p->cpus = (unsigned) cpus;
+        p->skel->rodata->observe = p->options.observe;
+        k = bpf_map__set_max_entries(p->skel->maps.ring, (uint32_t) size);
+        if (k < 0)
+                return k;
+        k = bpf_map__set_max_entries(p->skel->maps.stats, p->cpus);
+        if (k < 0)
+                return k;
+
+        for (size_t i = 0; i < ELEMENTSOF(probe_table); i++)
+                for (int n = 0; n < ALTERNATIVES_MAX && probe_table[i].alternatives[n].name; n++) {
+                        a = &probe_table[i].alternatives[n];
+                        if (uses_kprobe(a) && !p->kprobes)
+                                bpf_program__set_autoload(program_of(p, a), false);
+                }
+        return 0;
+}
+
+static int map_stats(struct probe_set *p) {
+        size_t page = (size_t) sysconf(_SC_PAGESIZE);
+        void *m;
+
+        /* kernel/bpf/arraymap.c: elements are rounded up to eight bytes. */
+        p->stats_stride = (sizeof(struct cpu_stats) + 7) & ~(size_t) 7;
+        p->stats_size = (p->cpus * p->stats_stride + page - 1) & ~(page - 1);
+        m = mmap(NULL, p->stats_size, PROT_READ, MAP_SHARED, bpf_map__fd(p->skel->maps.stats), 0);
+        if (m == MAP_FAILED)
+                return -errno;
+        p->stats = m;
+        return 0;
+}
+
+/* Tells the kernel side who we are. */
+static int find_self(struct probe_set *p) {
+        LIBBPF_OPTS(bpf_test_run_opts, options);
+        int k = bpf_prog_test_run_opts(bpf_program__fd(p->skel->progs.whoami), &options);
+
+        return k < 0 ? -errno : 0;
+}
+
+static int load(struct probe_set *p) {
+        int k;
+
+        p->skel = syscall_bpf__open();
+        if (!p->skel)
+                return -errno;
+        k = configure(p);
+        if (k < 0)
+                return k;
+        k = syscall_bpf__load(p->skel);
+        if (k < 0)
+                return k;
+        k = find_self(p);
+        if (k < 0)
+                return k;
+        return map_stats(p);
+}
+
+static int observe_setup(struct probe_set *p) {
+        const struct probe_options *o = &p->options;
+        const struct syscall_bpf *s = p->skel;
+
+        switch (o->observe) {
+        case OBSERVE_CGROUP:
+                return observe_cgroup(bpf_map__fd(s->maps.observed_cgroup), o->cgroup);
+        case OBSERVE_PID:
+                return observe_process_tree(bpf_map__fd(s->maps.observed_tgids), o->pid,
+                                            s->bss->own_tgid);
+        default:
+                return 0;
+        }
+}
+
+DEFINE_CLEANUP(struct probe_set *, probe_set_free);
+
+int probe_set_new(struct probe_set **ret, struct sd_event *loop,
+                  const struct probe_options *options, const struct probe_handlers *handlers,
+                  void *userdata) {
+        _cleanup_(probe_set_freep) struct probe_set *p = calloc(1, sizeof(*p));
+        static const struct ring_handlers ring_handlers = {on_record, on_drained};
+        int k;
+
+        if (!p)
+                return -ENOMEM;
+        p->handlers = *handlers;
+        p->userdata = userdata;
+        p->options = *options;
+        p->kprobes = !options->no_kprobes && have_kprobes();
+
+        libbpf_set_print(libbpf_line);
+        /* Before 5.11 the memory of maps counts as locked. */
+        (void) setrlimit(RLIMIT_MEMLOCK, &(struct rlimit){RLIM_INFINITY, RLIM_INFINITY});
+        k = load(p);
+        if (k < 0)
+                return explain_load(-k);
+        k = ring_new(&p->ring, bpf_map__fd(p->skel->maps.ring), loop, &ring_handlers, p);
+        if (k < 0)
+                return k;
+        /* Forks are followed before the first process is named, so that no child is missed. */
+        k = attach_all(p);
+        if (k < 0)
+                return k;
+        k = observe_setup(p);
+        if (k < 0)
+                return k;
+        malloc_trim(0); /* libbpf has just freed the kernel's BTF */
+        *ret = TAKE_PTR(p);
+        return 0;
+}
+
+struct probe_set *probe_set_free(struct probe_set *p) {
+        if (!p)
+                return NULL;
+        for (size_t i = 0; i < ELEMENTSOF(probe_table); i++)
+                bpf_link__destroy(p->probes[i].link);
+        ring_free(p->ring);
+        if (p->stats)
+                munmap((void *) p->stats, p->stats_size);
+        syscall_bpf__destroy(p->skel);
+        free(p);
+        return NULL;
+}
+
+int probe_set_want(struct probe_set *p, uint64_t commands, bool timed) {
+        const struct alternative *a;
+        struct probe *probe;
+        int k;
+
+        p->skel->bss->wanted = commands;
+        for (size_t i = 0; i < ELEMENTSOF(probe_table); i++) {
+                a = chosen(p, i);
+                probe = &p->probes[i];
+                if (!a || a->when != WHILE_TIMED || timed == !!probe->link)
+                        continue;
+                if (!timed) {
+                        bpf_link__destroy(probe->link);
+                        probe->link = NULL;
+                        probe->state = STATE_WAITING;
+                        continue;
+                }
+                k = attach(p, probe, a);
+                if (k < 0)
+                        return k;
+                probe->state = STATE_ATTACHED;
+        }
+        return 0;
+}
+
+/* Reporting ------------------------------------------------------------------------------------ */
+
+static bool is_degraded(const struct probe *probe) {
+        return probe->state == STATE_FAILED || probe->chosen > 0;
+}
+
+/* __do_sys_bpf is as good as __sys_bpf, on the kernels that have it. */
+static bool sees_all(const struct probe_set *p, size_t i) {
+        const struct alternative *a = chosen(p, i);
+
+        return !is_degraded(&p->probes[i]) || (a && a->hook == probe_table[i].alternatives[0].hook);
+}
+
+bool probe_set_degraded(const struct probe_set *p) {
+        for (size_t i = 0; i < ELEMENTSOF(probe_table); i++)
+                if (!sees_all(p, i))
+                        return true;
+        return false;
+}
+
+static void describe_failures(struct event *e, const struct probe_info *info,
+                              const struct probe *probe) {
+        char texts[ALTERNATIVES_MAX][128];
+        const char *items[ALTERNATIVES_MAX];
+        const char *name;
+        size_t count = 0;
+
+        for (int n = 0; n < ALTERNATIVES_MAX; n++) {
+                if (!probe->errors[n])
+                        continue;
+                name = strerrorname_np(probe->errors[n]);
+                snprintf(texts[count], sizeof(texts[count]), "%s: %s", info->alternatives[n].name,
+                         name ?: "unknown error");
+                items[count] = texts[count];
+                count++;
+        }
+        if (count > 0)
+                event_set_strings(e, FIELD_PROBE_FAILED, items, count);
+}
+
+static void describe(struct probe_set *p, size_t i, struct event *e) {
+        const struct probe_info *info = &probe_table[i];
+        const struct probe *probe = &p->probes[i];
+        const struct alternative *a = chosen(p, i);
+
+        event_reset(e);
+        event_set_static(e, FIELD_PROBE_NAME, info->name);
+        event_set_static(e, FIELD_PROBE_STATE,
+                         probe->state != STATE_ATTACHED || sees_all(p, i)
+                                 ? state_names[probe->state]
+                                 : "degraded");
+        event_set_static(e, FIELD_PROBE_PURPOSE, info->purpose);
+        describe_failures(e, info, probe);
+        if (a) {
+                event_set_static(e, FIELD_PROBE_HOOK, a->name);
+                event_set_u64(e, FIELD_PROBE_HITS,
+                              stats_sum(p, offsetof(struct cpu_stats, hits[a->hook])));
+        }
+        if (probe->state == STATE_ABSENT)
+                event_set_static(e, FIELD_PROBE_BLIND, info->absent);
+        else if (!sees_all(p, i))
+                event_set_static(e, FIELD_PROBE_BLIND, info->blind);
+}
+
+int probe_set_list(struct probe_set *p, int (*row)(const struct event *e, void *userdata),
+                   void *userdata) {
+        _cleanup_free_ struct event *e = malloc(sizeof(*e));
+        int k;
+
+        if (!e)
+                return -ENOMEM;
+        for (size_t i = 0; i < ELEMENTSOF(probe_table); i++) {
+                describe(p, i, e);
+                k = row(e, userdata);
+                if (k < 0)
+                        return k;
+        }
+        return 0;
+}
+
+int probe_set_callers_fd(const struct probe_set *p) {
+        return bpf_map__fd(p->skel->maps.callers);
+}
