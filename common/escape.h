@@ -6,7 +6,8 @@
 #include <stddef.h>
 
 /* Length in bytes of the valid UTF-8 sequence at `s` (1 to 4; no overlong forms, no surrogates, at
- * most U+10FFFF), looking at most `n` bytes far; 0 where there is none. */
+ * most U+10FFFF, and no noncharacters such as U+FFFE, which sd-bus refuses to send), looking at
+ * most `n` bytes far; 0 where there is none. */
 size_t utf8_sequence(const char *s, size_t n);
 
 /* Copies up to NUL or `n` bytes of `s` into `ret` (`size` bytes with NUL), each byte that is not
@@ -16,9 +17,13 @@ size_t utf8_sanitize(const char *s, size_t n, char *ret, size_t size);
 
 /* Returns a copy of `s` (the caller frees it; NULL when out of memory) that is safe on a terminal:
  * control characters C0 and C1, DEL, and the Unicode characters that reorder or hide text (bidi
- * controls, line and paragraph separators, zero-width ones) as \xNN or \u{NNNN}, a backslash as
- * \\. */
+ * controls, line and paragraph separators, zero-width ones) and bytes that are not UTF-8, as \xNN
+ * or \u{NNNN}, a backslash as \\. */
 char *escape_terminal(const char *s);
+
+/* As escape_terminal(), into `ret` (`size` bytes with NUL, at least 4): what does not fit is left
+ * out, whole characters at a time, and "…" says so. Reads little more of `s` than it shows. */
+void escape_shortened(const char *s, char *ret, size_t size);
 
 /* Columns that `s` (valid UTF-8, escaped) takes on a terminal. */
 size_t display_width(const char *s);

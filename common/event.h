@@ -45,7 +45,12 @@ const char *field_type_signature(enum field_type type);
 /* Finds a field by its name (exact). Returns the field, or -ENOENT. */
 int field_from_name(const char *name);
 
-/* The field name most like `name` (for "did you mean"), or NULL when nothing is near. Static. */
+/* Fills `ret` with up to `max` field names (static) that somebody who wrote `name` may have meant:
+ * all that have it after their prefix, in the order of fields.def ("pid": process.pid,
+ * namespace.pid), else the one that is spelt most alike. Returns how many. */
+size_t field_suggest(const char *name, const char **ret, size_t max);
+
+/* The first of these, or NULL when nothing is near. Static. */
 const char *field_nearest(const char *name);
 
 struct dict_entry;
@@ -84,9 +89,9 @@ struct dict_entry {
 };
 
 enum {
-        EVENT_ARENA_SIZE = 32 *
-                           1024, /* bytes for all strings, arrays and dictionaries of one event */
-        EVENT_DICT_MAX = 64,     /* entries of one dictionary */
+        /* Bytes for all strings, arrays and dictionaries of one event. */
+        EVENT_ARENA_SIZE = 32 * 1024,
+        EVENT_DICT_MAX = 64, /* entries of one dictionary */
 };
 
 /* An event owns its arena: copying the struct is not allowed. About 35 KiB: allocate once and reuse
@@ -96,7 +101,7 @@ struct event {
         struct value values[_FIELD_MAX];
         size_t arena_used;
         size_t truncated; /* fields that were left out because the arena was full */
-        char arena[EVENT_ARENA_SIZE];
+        _Alignas(max_align_t) char arena[EVENT_ARENA_SIZE];
 };
 
 /* Empties the event. Must be called before the first use of a fresh struct. Cheap: touches no arena
@@ -124,8 +129,8 @@ void event_clear(struct event *e, enum field f);
 
 /* Set a field; the type must be the one of fields.def (asserted). The _static form keeps the
  * pointer, all others copy into the arena. Strings that are not valid UTF-8 are made so: each bad
- * byte becomes U+FFFD. NULL leaves the field absent. When the arena is full the field is left out
- * and counted in `truncated`. */
+ * byte becomes U+FFFD. NULL leaves the field absent (within an array it is left out). When the
+ * arena is full the field is left out and counted in `truncated`. */
 void event_set_bool(struct event *e, enum field f, bool v);
 void event_set_u32(struct event *e, enum field f, uint32_t v);
 void event_set_u64(struct event *e, enum field f, uint64_t v);

@@ -6,11 +6,17 @@
  * FIELD!=VALUE    not equal (true as well where the field is absent)
  * FIELD<N <=N >N >=N   numbers only
  * bpf.attr.NAME=VALUE  an entry of the dictionary `bpf.attr` (any NAME)
+ * FIELD=* FIELD!=*     the field is present, absent; fields of every type
  *
  * Equal terms of one field are alternatives (or); every other term must hold too (and). A term on
  * an absent field is false, except !=. Numbers are decimal or 0x hexadecimal, for NANOSECONDS and
  * MICROSECONDS fields with ns, us, ms, s, min as suffix, for BYTES with K, M, G (powers of 1024).
- * Booleans: yes/no, true/false, 1/0. */
+ * Booleans: yes/no, true/false, 1/0.
+ *
+ * In strings \*, \? and \\ stand for *, ? and \; a backslash before anything else is just that, so
+ * that names of units need no quoting. bpf.cmd and errno are compared without regard to case, all
+ * others as they are. A dictionary's entry is compared as what it is: number, boolean or string; a
+ * string that is a number ("0x10") as both. */
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -21,7 +27,7 @@ struct match;
 
 enum {
         MATCH_TERMS_MAX = 128,       /* terms in one match */
-        MATCH_TERM_BYTES_MAX = 4096, /* bytes in one term */
+        MATCH_TERM_BYTES_MAX = 4096, /* bytes in one term; between two *: GLOB_PART_MAX */
 };
 
 /* Why a match was refused: the term (shortened, made printable) and a sentence such as
@@ -36,8 +42,8 @@ struct match_error {
 int match_new(struct match **ret, const char *const *terms, size_t n, struct match_error *error);
 struct match *match_free(struct match *m);
 
-/* Whether the event passes. NULL matches everything. Linear time: a hostile glob cannot make it
- * slow. */
+/* Whether the event passes. NULL matches everything. Allocates nothing; takes at most
+ * GLOB_PART_MAX steps for each byte of a string and term, however hostile the glob. */
 bool match_test(const struct match *m, const struct event *e);
 
 /* Whether some event could pass that has the fields of `partial` as given and any others besides:

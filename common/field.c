@@ -1,0 +1,127 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include <assert.h>
+#include <errno.h>
+#include <string.h>
+
+#include "event.h"
+#include "util.h"
+
+enum {
+        NAME_MAX_BYTES = 48, /* longer than any name, and than any misspelling worth a suggestion */
+};
+
+static const struct field_info fields[] = {
+#define FIELD(identifier, field_name, field_type, field_unit, text) \
+        [FIELD_##identifier] = {field_name, TYPE_##field_type, UNIT_##field_unit, text},
+#include "fields.def"
+#undef FIELD
+};
+
+/* A reader looks every key of every event up: comparing lengths first leaves few strings. */
+static const unsigned char name_lengths[] = {
+#define FIELD(identifier, field_name, field_type, field_unit, text) \
+        [FIELD_##identifier] = sizeof(field_name) - 1,
+#include "fields.def"
+#undef FIELD
+};
+
+const struct field_info *field_info(enum field field) {
+        assert(field >= 0 && field < _FIELD_MAX);
+        return &fields[field];
+}
+
+const char *field_type_signature(enum field_type type) {
+        static const char *const signatures[] = {
+                [TYPE_BOOL] = "b",  [TYPE_U32] = "u",    [TYPE_U64] = "t",
+                [TYPE_S64] = "x",   [TYPE_STRING] = "s", [TYPE_STRINGS] = "as",
+                [TYPE_U32S] = "au", [TYPE_BYTES] = "ay", [TYPE_DICT] = "a{sv}",
+        };
+
+        assert(type >= 0 && type < _TYPE_MAX);
+        return signatures[type];
+}
+
+int field_from_name(const char *name) {
+        size_t length = strlen(name);
+
+        for (int f = 0; f < _FIELD_MAX; f++)
+                if (name_lengths[f] == length && memcmp(fields[f].name, name, length) == 0)
+                        return f;
+
+        return -ENOENT;
+}
+
+/* Damerau-Levenshtein distance (optimal string alignment): characters to insert, remove, replace or
+ * swap with their neighbour. Both strings are shorter than NAME_MAX_BYTES. */
+static unsigned distance(const char *a, const char *b) {
+        unsigned rows[3][NAME_MAX_BYTES];
+        unsigned *before = rows[0], *previous = rows[1], *current = rows[2];
+        size_t n = strlen(b);
+
+        for (size_t j = 0; j <= n; j++)
+                current[j] = j;
+
+        for (size_t i = 1; a[i - 1]; i++) {
+                unsigned *oldest = before;
+                before = previous;
+                previous = current;
+                current = oldest;
+
+                current[0] = i;
+                for (size_t j = 1; j <= n; j++) {
+                        unsigned changed = MIN(previous[j], current[j - 1]) + 1;
+                        current[j] = MIN(changed, previous[j - 1] + (a[i - 1] != b[j - 1]));
+                        if (i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1])
+                                current[j] = MIN(current[j], before[j - 2] + 1);
+                }
+        }
+
+        return current[n];
+}
+
+/* The one name at the least distance, or NULL when all are too far. */
+static const char *closest(const char *name) {
+        unsigned best = 2 + strlen(name) / 6;
+        const char *ret = NULL;
+
+        for (int f = 0; f < _FIELD_MAX; f++) {
+                unsigned d = distance(name, fields[f].name);
+                if (d < best) {
+                        best = d;
+                        ret = fields[f].name;
+                }
+        }
+
+        return ret;
+}
+
+size_t field_suggest(const char *name, const char **ret, size_t max) {
+        char lower[NAME_MAX_BYTES];
+        size_t length = strnlen(name, sizeof(lower));
+        size_t n = 0;
+
+        if (length == 0 || length == sizeof(lower) || max == 0)
+                return 0;
+        for (size_t i = 0; i <= length; i++)
+                lower[i] = name[i] >= 'A' && name[i] <= 'Z' ? name[i] - 'A' + 'a' : name[i];
+
+        /* Without its prefix: "pid" for process.pid and namespace.pid. */
+        for (int f = 0; f < _FIELD_MAX && n < max; f++) {
+                const char *dot = strrchr(fields[f].name, '.');
+                if (strcmp(fields[f].name, lower) == 0 || (dot && strcmp(dot + 1, lower) == 0))
+                        ret[n++] = fields[f].name;
+        }
+        if (n > 0)
+                return n;
+
+        const char *near = closest(lower);
+        if (near)
+                ret[n++] = near;
+        return n;
+}
+
+const char *field_nearest(const char *name) {
+        const char *nearest = NULL;
+
+        return field_suggest(name, &nearest, 1) > 0 ? nearest : NULL;
+}
