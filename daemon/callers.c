@@ -1,1 +1,234 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include <bpf/bpf.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "callers.h"
+#include "event.h"
+#include "match.h"
+#include "names.h"
+#include "process.h"
+#include "util.h"
+
+enum {
+        LEFT_MAX = 512, /* processes that have left and are still told apart; 1.5 KiB each */
+};
+
+/* The counters of one process, or part of them. */
+struct row {
+        uint32_t tgid; /* 0: of processes that are no longer told apart */
+        uint64_t start_time;
+        struct command_counter commands[COMMAND_SLOTS];
+};
+
+struct callers {
+        int map_fd;
+        struct processes *processes;
+        const struct names *names;
+        struct row *left[LEFT_MAX]; /* a ring, oldest at `first` */
+        size_t first, n;
+        struct row others;
+};
+
+int callers_new(struct callers **ret, int map_fd, struct processes *processes,
+                const struct names *names) {
+        struct callers *c = calloc(1, sizeof(*c));
+
+        if (!c)
+                return -ENOMEM;
+        c->map_fd = map_fd;
+        c->processes = processes;
+        c->names = names;
+        *ret = c;
+        return 0;
+}
+
+struct callers *callers_free(struct callers *c) {
+        if (!c)
+                return NULL;
+        for (size_t i = 0; i < c->n; i++)
+                free(c->left[(c->first + i) % LEFT_MAX]);
+        free(c);
+        return NULL;
+}
+
+static void row_add(struct row *row, const struct command_counter *commands) {
+        for (size_t i = 0; i < COMMAND_SLOTS; i++) {
+                row->commands[i].calls += commands[i].calls;
+                row->commands[i].errors += commands[i].errors;
+                row->commands[i].timed += commands[i].timed;
+                row->commands[i].ns += commands[i].ns;
+        }
+}
+
+static struct row *find_left(struct callers *c, uint32_t tgid, uint64_t start_time) {
+        struct row *row;
+
+        for (size_t i = c->n; i > 0; i--) {
+                row = c->left[(c->first + i - 1) % LEFT_MAX];
+                if (row->tgid == tgid && row->start_time == start_time)
+                        return row;
+        }
+        return NULL;
+}
+
+void callers_left(struct callers *c, const struct record_caller *record) {
+        struct row *row = find_left(c, record->task.tgid, record->task.start_time), **slot;
+
+        if (row) {
+                row_add(row, record->commands);
+                return;
+        }
+        row = calloc(1, sizeof(*row));
+        if (!row) {
+                row_add(&c->others, record->commands);
+                return;
+        }
+        row->tgid = record->task.tgid;
+        row->start_time = record->task.start_time;
+        row_add(row, record->commands);
+
+        slot = &c->left[(c->first + c->n) % LEFT_MAX];
+        if (c->n < LEFT_MAX) {
+                c->n++;
+        } else {
+                row_add(&c->others, (*slot)->commands);
+                free(*slot);
+                c->first = (c->first + 1) % LEFT_MAX;
+        }
+        *slot = row;
+}
+
+/* Listing -------------------------------------------------------------------------------------- */
+
+struct listing {
+        struct row *rows;
+        size_t n, allocated;
+};
+
+static int listing_add(struct listing *l, uint32_t tgid, uint64_t start_time,
+                       const struct command_counter *commands) {
+        struct row *rows;
+
+        if (l->n == l->allocated) {
+                l->allocated = l->allocated ? l->allocated * 2 : 64;
+                rows = reallocarray(l->rows, l->allocated, sizeof(*rows));
+                if (!rows)
+                        return -ENOMEM;
+                l->rows = rows;
+        }
+        l->rows[l->n] = (struct row){.tgid = tgid, .start_time = start_time};
+        row_add(&l->rows[l->n++], commands);
+        return 0;
+}
+
+/* The threads that live: bounded by the size of the map. */
+static int listing_add_live(struct listing *l, int map_fd) {
+        struct caller caller;
+        uint64_t key, *previous = NULL;
+        int k;
+
+        while (bpf_map_get_next_key(map_fd, previous, &key) == 0) {
+                previous = &key;
+                if (bpf_map_lookup_elem(map_fd, &key, &caller) < 0)
+                        continue; /* it has left just now */
+                k = listing_add(l, (uint32_t) (key >> 32), caller.start_time, caller.commands);
+                if (k < 0)
+                        return k;
+        }
+        return 0;
+}
+
+static int row_compare(const void *a, const void *b) {
+        const struct row *x = a, *y = b;
+
+        if (x->tgid != y->tgid)
+                return x->tgid < y->tgid ? -1 : 1;
+        if (x->start_time != y->start_time)
+                return x->start_time < y->start_time ? -1 : 1;
+        return 0;
+}
+
+/* One row a process: threads, and those that have left, are added up. */
+static void listing_merge(struct listing *l) {
+        size_t kept = 0;
+
+        if (l->n == 0)
+                return;
+        qsort(l->rows, l->n, sizeof(*l->rows), row_compare);
+        for (size_t i = 1; i < l->n; i++)
+                if (row_compare(&l->rows[kept], &l->rows[i]) == 0)
+                        row_add(&l->rows[kept], l->rows[i].commands);
+                else if (++kept != i)
+                        l->rows[kept] = l->rows[i];
+        l->n = kept + 1;
+}
+
+static void describe(struct callers *c, struct event *e, const struct row *row, uint32_t slot) {
+        const struct command_counter *counter = &row->commands[slot];
+        struct record_task task;
+        const char *name = names_get(c->names, NAMES_COMMAND, slot);
+
+        event_reset(e);
+        if (row->tgid != 0) {
+                if (processes_find(c->processes, row->tgid, row->start_time, &task) >= 0)
+                        processes_describe(c->processes, e, &task, NULL);
+                else
+                        event_set_u32(e, FIELD_PROCESS_PID, row->tgid);
+                event_clear(e, FIELD_PROCESS_TID);
+        }
+        if (slot == COMMAND_SLOTS - 1)
+                event_set_static(e, FIELD_BPF_CMD, "OTHER");
+        else if (name)
+                event_set_static(e, FIELD_BPF_CMD, name);
+        else
+                event_set_printf(e, FIELD_BPF_CMD, "CMD_%u", slot);
+        if (slot < COMMAND_SLOTS - 1)
+                event_set_u32(e, FIELD_BPF_CMD_NUMBER, slot);
+        event_set_u64(e, FIELD_CALLS, counter->calls);
+        event_set_u64(e, FIELD_ERRORS, counter->errors);
+        event_set_u64(e, FIELD_TIMED_CALLS, counter->timed);
+        if (counter->timed > 0)
+                event_set_u64(e, FIELD_DURATION, counter->ns);
+}
+
+static int listing_emit(struct callers *c, const struct listing *l, const struct match *match,
+                        int (*row)(const struct event *e, void *userdata), void *userdata) {
+        _cleanup_free_ struct event *e = malloc(sizeof(*e));
+        int k;
+
+        if (!e)
+                return -ENOMEM;
+        for (size_t i = 0; i < l->n; i++)
+                for (uint32_t slot = 0; slot < COMMAND_SLOTS; slot++) {
+                        if (l->rows[i].commands[slot].calls == 0)
+                                continue;
+                        describe(c, e, &l->rows[i], slot);
+                        if (!match_test(match, e))
+                                continue;
+                        k = row(e, userdata);
+                        if (k < 0)
+                                return k;
+                }
+        return 0;
+}
+
+int callers_list(struct callers *c, const struct match *match,
+                 int (*row)(const struct event *e, void *userdata), void *userdata) {
+        struct listing l = {};
+        const struct row *left;
+        int k = listing_add_live(&l, c->map_fd);
+
+        for (size_t i = 0; k >= 0 && i < c->n; i++) {
+                left = c->left[(c->first + i) % LEFT_MAX];
+                k = listing_add(&l, left->tgid, left->start_time, left->commands);
+        }
+        if (k >= 0)
+                k = listing_add(&l, 0, 0, c->others.commands);
+        if (k >= 0) {
+                listing_merge(&l);
+                k = listing_emit(c, &l, match, row, userdata);
+        }
+        free(l.rows);
+        return k;
+}

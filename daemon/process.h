@@ -23,6 +23,10 @@ void processes_learn(struct processes *p, const struct record_task *task,
 void processes_describe(struct processes *p, struct event *e, const struct record_task *task,
                         const struct record_context *context);
 
+/* The cheap half of a process as it was last learned. Returns 0, or -ENOENT where it is unknown. */
+int processes_find(const struct processes *p, uint32_t tgid, uint64_t start_time,
+                   struct record_task *ret);
+
 /* Joins the leaf-first components of a record into a path: "bpftool\0sbin\0usr\0" gives
  * "/usr/sbin/bpftool". `cut`: the root is missing ("…/sbin/bpftool"). Writes at most `n` bytes with
  * NUL, whatever `data` holds. Returns 0, or -EINVAL when `size` is out of bounds or nothing is
