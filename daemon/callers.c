@@ -122,17 +122,27 @@ static int listing_add(struct listing *l, uint32_t tgid, uint64_t start_time,
         return 0;
 }
 
-/* The threads that live: bounded by the size of the map. */
+/* The threads that live, in one batch: walking from key to key starts over when a thread leaves. */
 static int listing_add_live(struct listing *l, int map_fd) {
-        struct caller caller;
-        uint64_t key, *previous = NULL;
+        _cleanup_free_ struct caller *values = NULL;
+        _cleanup_free_ uint64_t *keys = NULL;
+        struct bpf_map_info info = {};
+        uint32_t size = sizeof(info), n, batch;
         int k;
 
-        while (bpf_map_get_next_key(map_fd, previous, &key) == 0) {
-                previous = &key;
-                if (bpf_map_lookup_elem(map_fd, &key, &caller) < 0)
-                        continue; /* it has left just now */
-                k = listing_add(l, (uint32_t) (key >> 32), caller.start_time, caller.commands);
+        if (bpf_obj_get_info_by_fd(map_fd, &info, &size) < 0)
+                return -errno;
+        n = info.max_entries;
+        values = malloc(n * sizeof(*values));
+        keys = malloc(n * sizeof(*keys));
+        if (!values || !keys)
+                return -ENOMEM;
+        if (bpf_map_lookup_batch(map_fd, NULL, &batch, keys, values, &n, NULL) < 0 &&
+            errno != ENOENT) /* the end of the map */
+                return -errno;
+        for (uint32_t i = 0; i < n; i++) {
+                k = listing_add(l, (uint32_t) (keys[i] >> 32), values[i].start_time,
+                                values[i].commands);
                 if (k < 0)
                         return k;
         }

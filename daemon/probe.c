@@ -504,6 +504,10 @@ int probe_set_want(struct probe_set *p, uint64_t commands, bool timed) {
         return 0;
 }
 
+void probe_set_drain(struct probe_set *p) {
+        ring_drain(p->ring);
+}
+
 /* Reporting ------------------------------------------------------------------------------------ */
 
 static bool is_degraded(const struct probe *probe) {

@@ -57,6 +57,10 @@ struct probe_set *probe_set_free(struct probe_set *p);
  * returns. */
 int probe_set_want(struct probe_set *p, uint64_t commands, bool timed);
 
+/* Hands out what has come in up to now, so that an answer to a client is not behind its own calls.
+ * Bounded. */
+void probe_set_drain(struct probe_set *p);
+
 /* Calls `row` with an event for each probe (fields probe.*). Stops at and returns the first
  * negative result of `row`. */
 int probe_set_list(struct probe_set *p, int (*row)(const struct event *e, void *userdata),

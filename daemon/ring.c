@@ -119,6 +119,12 @@ int ring_new(struct ring **ret, int map_fd, struct sd_event *loop,
         return 0;
 }
 
+void ring_drain(struct ring *r) {
+        r->left = TURN_RECORDS;
+        (void) ring_buffer__consume(r->buffer);
+        r->handlers.drained(r->userdata);
+}
+
 struct ring *ring_free(struct ring *r) {
         if (!r)
                 return NULL;

@@ -18,4 +18,8 @@ struct ring_handlers {
 /* Reads the ring-buffer map `map_fd` (borrowed) from the event loop (referenced). */
 int ring_new(struct ring **ret, int map_fd, struct sd_event *loop,
              const struct ring_handlers *handlers, void *userdata);
+
+/* Reads what is there now, outside of the loop's turns. */
+void ring_drain(struct ring *r);
+
 struct ring *ring_free(struct ring *r);
