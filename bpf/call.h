@@ -1,0 +1,198 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+#pragma once
+/* A call between its beginning and its end: its frames, and the record it becomes. */
+
+#include "caller.h"
+#include "object.h"
+
+/* How a call ended. */
+struct ending {
+        u64 entered;
+        u64 user_attr;
+        s64 ret;
+        u32 cmd;
+        u32 size;
+        u32 flags;
+        u32 source;
+};
+
+/* The frame may be NULL: then nothing but the ending is known. */
+static __always_inline void send_call(const struct ending *end, const struct frame *frame) {
+        struct record_call *r = bpf_ringbuf_reserve(&ring, sizeof(*r), 0);
+        u64 size = end->size, string = 0;
+        s64 n = 0;
+        u32 fd = 0;
+        int at;
+
+        if (!r) {
+                lost_in_ring(end->cmd);
+                return;
+        }
+        fill_header(&r->header, RECORD_CALL, sizeof(*r));
+        fill_task(&r->task);
+        r->duration = r->header.time - end->entered;
+        r->ret = end->ret;
+        r->cmd = end->cmd;
+        r->size = end->size;
+        r->flags = end->flags;
+        r->source = end->source;
+        r->string_size = 0;
+        r->string[0] = 0;
+
+        if (size > RECORD_ATTR_MAX)
+                size = RECORD_ATTR_MAX;
+        __builtin_memset(r->attr, 0, sizeof(r->attr));
+        if (frame && frame->flags & CALL_KERNEL_ATTR) {
+                __builtin_memcpy(r->attr, frame->attr, sizeof(r->attr));
+                r->attr_size = frame->attr_size;
+        } else {
+                barrier_value(size);
+                if (size <= RECORD_ATTR_MAX &&
+                    !bpf_probe_read_user(r->attr, size, (void *) end->user_attr)) {
+                        r->flags |= CALL_USER_ATTR;
+                        r->attr_size = size;
+                } else {
+                        r->attr_size = 0;
+                }
+        }
+
+        if (frame)
+                __builtin_memcpy(&r->object, &frame->object, sizeof(r->object));
+        else
+                __builtin_memset(&r->object, 0, sizeof(r->object));
+        if (frame && frame->link && end->ret >= 0)
+                fill_link(&r->object, (void *) frame->link);
+        at = fd_offset(end->cmd);
+        if (!r->object.kind && end->ret >= 0 && returns_fd(end->cmd)) {
+                fill_from_fd(&r->object, end->ret);
+                r->flags |= CALL_OBJECT_FROM_FD;
+        } else if (!r->object.kind && at >= 0) {
+                __builtin_memcpy(&fd, r->attr + (at == 0 ? 0 : at == 4 ? 4 : 8), sizeof(fd));
+                fill_from_fd(&r->object, fd);
+                r->flags |= CALL_OBJECT_FROM_FD;
+        }
+
+        at = string_offset(end->cmd);
+        if (at >= 0) {
+                __builtin_memcpy(&string, r->attr + (at == 0 ? 0 : 16), sizeof(string));
+                n = end->flags & CALL_IN_KERNEL
+                            ? bpf_probe_read_kernel_str(r->string, sizeof(r->string),
+                                                        (void *) string)
+                            : bpf_probe_read_user_str(r->string, sizeof(r->string),
+                                                      (void *) string);
+                r->string_size = n > 0 ? n : 0;
+        }
+        fill_context(&r->context);
+        submit(&r->header);
+}
+
+/* An element operation: no frame is kept for it on its way, and the record is small. */
+static __always_inline void send_element(struct caller *c, const struct ending *end,
+                                         const struct frame *frame) {
+        struct record_element *r;
+        u64 size = end->size;
+        struct file *file;
+        struct bpf_map *map;
+        u32 fd;
+
+        if (!c->told)
+                send_process(c);
+        r = bpf_ringbuf_reserve(&ring, sizeof(*r), 0);
+        if (!r) {
+                lost_in_ring(end->cmd);
+                return;
+        }
+        fill_header(&r->header, RECORD_ELEMENT, sizeof(*r));
+        fill_task(&r->task);
+        r->duration = r->header.time - end->entered;
+        r->ret = end->ret;
+        r->cmd = end->cmd;
+        r->size = end->size;
+        r->flags = end->flags;
+        r->source = end->source;
+        r->map_id = r->map_type = 0;
+        r->pad = 0;
+        __builtin_memset(r->map_name, 0, sizeof(r->map_name));
+        __builtin_memset(r->attr, 0, sizeof(r->attr));
+        if (frame && frame->flags & CALL_KERNEL_ATTR) {
+                __builtin_memcpy(r->attr, frame->attr, sizeof(r->attr));
+                r->attr_size = frame->attr_size < RECORD_ELEMENT_ATTR_MAX ? frame->attr_size
+                                                                          : RECORD_ELEMENT_ATTR_MAX;
+        } else {
+                if (size > RECORD_ELEMENT_ATTR_MAX)
+                        size = RECORD_ELEMENT_ATTR_MAX;
+                barrier_value(size);
+                if (size <= RECORD_ELEMENT_ATTR_MAX &&
+                    !bpf_probe_read_user(r->attr, size, (void *) end->user_attr)) {
+                        r->flags |= CALL_USER_ATTR;
+                        r->attr_size = size;
+                } else {
+                        r->attr_size = 0;
+                }
+        }
+
+        /* map_fd stands first, in the batch commands at 36. */
+        if (slot_of(end->cmd) >= BPF_MAP_LOOKUP_BATCH)
+                __builtin_memcpy(&fd, r->attr + 36, sizeof(fd));
+        else
+                __builtin_memcpy(&fd, r->attr, sizeof(fd));
+        file = file_of_fd(fd);
+        if (file && inode_name(file) == NAME8('b', 'p', 'f', '-', 'm', 'a', 'p')) {
+                map = BPF_CORE_READ(file, private_data);
+                r->map_id = BPF_CORE_READ(map, id);
+                r->map_type = BPF_CORE_READ(map, map_type);
+                BPF_CORE_READ_INTO(&r->map_name, map, name);
+        }
+        submit(&r->header);
+}
+
+static __always_inline void send(struct caller *c, const struct ending *end,
+                                 const struct frame *frame) {
+        if (is_element(end->cmd))
+                send_element(c, end, frame);
+        else
+                send_call(end, frame);
+}
+
+/* Frames that a missed return left open. */
+static __always_inline void drop_frames(struct caller *c, u64 thread, u32 above) {
+        struct frame_key key = {.thread = thread};
+        struct frame *frame;
+
+        for (u32 depth = FRAME_DEPTH_MAX; depth > 0; depth--) {
+                if (depth <= above || depth > c->depth)
+                        continue;
+                key.depth = depth;
+                frame = bpf_map_lookup_elem(&frames, &key);
+                lost_by_probe(frame ? frame->cmd : c->cmd);
+                if (frame)
+                        bpf_map_delete_elem(&frames, &key);
+        }
+        c->depth = above;
+}
+
+/* A call from user space begins. Threads that share their counters have no state: their calls are
+ * told from the registers at the end. */
+static __always_inline void enter(struct caller *c, u64 thread, u32 cmd) {
+        if (is_shared(c))
+                return;
+        if (c->depth)
+                drop_frames(c, thread, 0);
+        c->cmd = cmd;
+        c->entered = bpf_ktime_get_ns();
+        c->depth = 1;
+}
+
+/* Opens a frame for the innermost call. */
+static __always_inline struct frame *open_frame(struct caller *c, u64 thread) {
+        struct frame_key key = {.thread = thread, .depth = c->depth};
+
+        bpf_map_update_elem(&frames, &key, &blank_frame, BPF_ANY);
+        return bpf_map_lookup_elem(&frames, &key);
+}
+
+static __always_inline struct frame *innermost(struct caller *c, u64 thread) {
+        struct frame_key key = {.thread = thread, .depth = c->depth};
+
+        return bpf_map_lookup_elem(&frames, &key);
+}

@@ -1,0 +1,126 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+#pragma once
+/* The counters of a thread, and how records are sent. */
+
+#include "task.h"
+
+static __always_inline void fill_header(struct record_header *h, u32 kind, u32 size) {
+        h->kind = kind;
+        h->size = size;
+        h->time = bpf_ktime_get_ns();
+}
+
+static __always_inline void submit(struct record_header *h) {
+        u64 now = h->time, flags = BPF_RB_NO_WAKEUP;
+
+        if (now - last_record > WAKE_SILENCE_NS ||
+            (now - last_wake > WAKE_SILENCE_NS &&
+             bpf_ringbuf_query(&ring, BPF_RB_AVAIL_DATA) >= WAKE_PENDING_BYTES)) {
+                last_wake = now;
+                flags = BPF_RB_FORCE_WAKEUP;
+        }
+        last_record = now;
+        bpf_ringbuf_submit(h, flags);
+}
+
+static __noinline int send_process(struct caller *c) {
+        struct record_process *r;
+
+        if (!c)
+                return 0;
+        r = bpf_ringbuf_reserve(&ring, sizeof(*r), 0);
+        if (!r) {
+                lost_other();
+                return 0;
+        }
+        fill_header(&r->header, RECORD_PROCESS, sizeof(*r));
+        fill_task(&r->task);
+        fill_context(&r->context);
+        submit(&r->header);
+        c->told = 1;
+        return 0;
+}
+
+static __always_inline bool is_observed(u32 tgid) {
+        if (observe == OBSERVE_CGROUP)
+                return bpf_current_task_under_cgroup(&observed_cgroup, 0) == 1;
+        if (observe == OBSERVE_PID)
+                return bpf_map_lookup_elem(&observed_tgids, &tgid);
+        return true;
+}
+
+/* Whether these are the counters of all the threads that found the map full. */
+static __always_inline bool is_shared(const struct caller *c) {
+        return !c->start_time;
+}
+
+/* The counters of a thread that is to be observed, NULL for any other one. */
+static __always_inline struct caller *caller_get(u64 thread) {
+        struct caller *c = bpf_map_lookup_elem(&callers, &thread);
+        struct task_struct *task;
+        u64 others = 0;
+
+        /* A process never leaves its tree of processes, but may be moved to another cgroup. */
+        if (c && observe != OBSERVE_CGROUP)
+                return c;
+        if (thread >> 32 == own_tgid || !is_observed(thread >> 32))
+                return NULL;
+        if (c)
+                return c;
+
+        bpf_map_update_elem(&callers, &thread, &blank_caller, BPF_NOEXIST);
+        c = bpf_map_lookup_elem(&callers, &thread);
+        if (!c) {
+                /* Full: counted together, without frames. */
+                bpf_map_update_elem(&callers, &others, &blank_caller, BPF_NOEXIST);
+                return bpf_map_lookup_elem(&callers, &others);
+        }
+        task = (void *) bpf_get_current_task();
+        c->start_time = BPF_CORE_READ(task, group_leader, start_boottime);
+        send_process(c);
+        return c;
+}
+
+/* Counted atomically only where threads share the counters. */
+static __always_inline void count(struct caller *c, u32 cmd, s64 ret, u64 entered, bool timed) {
+        struct command_counter *counter = &c->commands[slot_of(cmd)];
+
+        __sync_fetch_and_add(&counter->calls, 1);
+        if (ret < 0)
+                __sync_fetch_and_add(&counter->errors, 1);
+        if (timed) {
+                counter->timed++;
+                counter->ns += bpf_ktime_get_ns() - entered;
+        }
+}
+
+/* The thread leaves, or becomes another program: its counters go to the daemon. */
+static __always_inline void caller_flush(u64 thread) {
+        struct caller *c = bpf_map_lookup_elem(&callers, &thread), *o;
+        struct record_caller *r;
+        u64 others = 0;
+
+        if (!c)
+                return;
+        if (c->depth)
+                lost_by_probe(c->cmd);
+        r = bpf_ringbuf_reserve(&ring, sizeof(*r), 0);
+        if (r) {
+                fill_header(&r->header, RECORD_CALLER, sizeof(*r));
+                fill_task(&r->task);
+                r->task.start_time = c->start_time;
+                bpf_probe_read_kernel(r->commands, sizeof(r->commands), c->commands);
+                submit(&r->header);
+        } else {
+                lost_other();
+                bpf_map_update_elem(&callers, &others, &blank_caller, BPF_NOEXIST);
+                o = bpf_map_lookup_elem(&callers, &others);
+                for (u32 i = 0; o && i < COMMAND_SLOTS; i++) {
+                        __sync_fetch_and_add(&o->commands[i].calls, c->commands[i].calls);
+                        __sync_fetch_and_add(&o->commands[i].errors, c->commands[i].errors);
+                        __sync_fetch_and_add(&o->commands[i].timed, c->commands[i].timed);
+                        __sync_fetch_and_add(&o->commands[i].ns, c->commands[i].ns);
+                }
+        }
+        bpf_map_delete_elem(&callers, &thread);
+}

@@ -1,0 +1,173 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+#pragma once
+/* Settings, maps and counters of the kernel side. */
+
+/* libbpf then takes the kernel's names of registers. */
+#define __VMLINUX_H__
+#include "kernel.h"
+#include <linux/bpf.h>
+#include <bpf/bpf_core_read.h>
+#include <bpf/bpf_helpers.h>
+#include <bpf/bpf_tracing.h>
+#include "record.h"
+
+#define barrier_value(v) asm volatile("" : "+r"(v))
+
+enum {
+        CALLERS_MAX = 2048,
+        FRAMES_MAX = 1024,
+        OBSERVED_MAX = 8192,
+        PATH_COMPONENTS_MAX = 24,
+        PATH_COMPONENT_SIZE = 256, /* NAME_MAX with NUL */
+
+        COMMON_ATTRS = 1 << 16, /* BPF_COMMON_ATTRS: rides inside cmd since Linux 7.0 */
+
+        /* arch/x86/include/asm/thread_info.h, arch/arm64/include/asm/thread_info.h */
+        TS_COMPAT = 1 << 1,
+        TIF_32BIT = 1 << 22,
+        /* Both architectures, without KASAN; only used before Linux 5.15. */
+        THREAD_SIZE = 16 * 1024,
+
+        /* A record after this silence wakes the daemon; the ones after it wait for its timer (of
+         * 5 ms), or until so much is pending. A wake-up a record costs 6 to 18 µs a call. */
+        WAKE_SILENCE_NS = 1000000,
+        WAKE_PENDING_BYTES = 64 * 1024,
+};
+
+enum { OBSERVE_ALL, OBSERVE_CGROUP, OBSERVE_PID };
+
+/* Settings, fixed at load. */
+const volatile __u32 observe;
+
+/* Set by the daemon at any time. */
+__u64 wanted;   /* commands that send records, by slot */
+__u32 own_tgid; /* the daemon, as the initial pid namespace has it: see whoami() */
+
+/* For the wake-ups: when the last record was sent, when the daemon was last woken. */
+__u64 last_record;
+__u64 last_wake;
+
+struct frame_key {
+        u64 thread;
+        u32 depth;
+        u32 pad;
+};
+
+struct frame {
+        u64 entered;
+        u64 user_attr; /* the caller's pointer */
+        u64 link;      /* struct bpf_link: its id comes at the end of the call */
+        u32 cmd;
+        u32 size;
+        u32 flags; /* enum call_flags */
+        u32 attr_size;
+        struct record_object object;
+        u8 attr[RECORD_ATTR_MAX];
+};
+
+static const struct caller blank_caller;
+static const struct frame blank_frame;
+
+struct {
+        __uint(type, BPF_MAP_TYPE_RINGBUF);
+        __uint(max_entries, 2 * 1024 * 1024);
+} ring SEC(".maps");
+
+struct {
+        __uint(type, BPF_MAP_TYPE_HASH);
+        __uint(max_entries, CALLERS_MAX);
+        __type(key, u64);
+        __type(value, struct caller);
+} callers SEC(".maps");
+
+struct {
+        __uint(type, BPF_MAP_TYPE_HASH);
+        __uint(max_entries, FRAMES_MAX);
+        __type(key, struct frame_key);
+        __type(value, struct frame);
+} frames SEC(".maps");
+
+/* One element per possible CPU: the daemon sets the size. */
+struct {
+        __uint(type, BPF_MAP_TYPE_ARRAY);
+        __uint(map_flags, BPF_F_MMAPABLE);
+        __uint(max_entries, 1);
+        __type(key, u32);
+        __type(value, struct cpu_stats);
+} stats SEC(".maps");
+
+struct {
+        __uint(type, BPF_MAP_TYPE_CGROUP_ARRAY);
+        __uint(max_entries, 1);
+        __type(key, u32);
+        __type(value, u32);
+} observed_cgroup SEC(".maps");
+
+struct {
+        __uint(type, BPF_MAP_TYPE_HASH);
+        __uint(max_entries, OBSERVED_MAX);
+        __type(key, u32);
+        __type(value, u8);
+} observed_tgids SEC(".maps");
+
+static __always_inline struct cpu_stats *cpu_stats(void) {
+        u32 cpu = bpf_get_smp_processor_id();
+
+        return bpf_map_lookup_elem(&stats, &cpu);
+}
+
+static __always_inline void hit(enum hook hook) {
+        struct cpu_stats *s = cpu_stats();
+
+        if (s)
+                s->hits[hook]++;
+}
+
+static __always_inline u64 slot_of(u32 cmd) {
+        u64 slot = cmd & ~COMMON_ATTRS;
+
+        barrier_value(slot);
+        return slot < COMMAND_SLOTS ? slot : COMMAND_SLOTS - 1;
+}
+
+/* Atomic: a task may be preempted by another one of the same CPU that loses a record too. */
+static __always_inline void lost_in_ring(u32 cmd) {
+        struct cpu_stats *s = cpu_stats();
+
+        if (!s)
+                return;
+        __sync_fetch_and_add(&s->lost_ring[slot_of(cmd)], 1);
+        __sync_fetch_and_add(&s->lost, 1);
+}
+
+static __always_inline void lost_by_probe(u32 cmd) {
+        struct cpu_stats *s = cpu_stats();
+
+        if (!s)
+                return;
+        __sync_fetch_and_add(&s->lost_probe[slot_of(cmd)], 1);
+        __sync_fetch_and_add(&s->lost, 1);
+}
+
+static __always_inline void lost_other(void) {
+        struct cpu_stats *s = cpu_stats();
+
+        if (!s)
+                return;
+        __sync_fetch_and_add(&s->lost_other, 1);
+        __sync_fetch_and_add(&s->lost, 1);
+}
+
+static __always_inline bool is_wanted(u32 cmd) {
+        return wanted & (1ULL << slot_of(cmd));
+}
+
+static __always_inline bool is_element(u32 cmd) {
+        const u64 elements = 1ULL << BPF_MAP_LOOKUP_ELEM | 1ULL << BPF_MAP_UPDATE_ELEM |
+                             1ULL << BPF_MAP_DELETE_ELEM | 1ULL << BPF_MAP_GET_NEXT_KEY |
+                             1ULL << BPF_MAP_LOOKUP_AND_DELETE_ELEM | 1ULL << BPF_MAP_LOOKUP_BATCH |
+                             1ULL << BPF_MAP_LOOKUP_AND_DELETE_BATCH |
+                             1ULL << BPF_MAP_UPDATE_BATCH | 1ULL << BPF_MAP_DELETE_BATCH;
+
+        return elements & (1ULL << slot_of(cmd));
+}

@@ -1,0 +1,158 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+#pragma once
+/* Who is calling. */
+
+#include "maps.h"
+
+static __always_inline void fill_task(struct record_task *t) {
+        struct task_struct *task = (void *) bpf_get_current_task();
+        u64 thread = bpf_get_current_pid_tgid();
+        u64 user = bpf_get_current_uid_gid();
+
+        t->start_time = BPF_CORE_READ(task, group_leader, start_boottime);
+        t->cgroup_id = bpf_get_current_cgroup_id();
+        t->tgid = thread >> 32;
+        t->tid = thread;
+        t->uid = user;
+        t->gid = user >> 32;
+        bpf_get_current_comm(t->comm, sizeof(t->comm));
+}
+
+/* Appends one component. Returns false when there is no room for one more of the longest kind. */
+static __always_inline bool add_component(char *path, u64 size, u64 *used, const void *name) {
+        u64 at = *used;
+        s64 n;
+
+        barrier_value(at);
+        if (at > size - PATH_COMPONENT_SIZE)
+                return false;
+        n = bpf_probe_read_kernel_str(path + at, PATH_COMPONENT_SIZE, name);
+        if (n > 0)
+                *used = at + n;
+        return true;
+}
+
+static __always_inline void fill_executable(struct record_context *c, struct task_struct *task) {
+        struct file *file = BPF_CORE_READ(task, mm, exe_file);
+        struct dentry *dentry, *parent, *root;
+        struct vfsmount *vfsmount;
+        struct mount *mount, *above;
+        u64 used = 0;
+
+        if (!file)
+                return;
+        dentry = BPF_CORE_READ(file, f_path.dentry);
+        vfsmount = BPF_CORE_READ(file, f_path.mnt);
+        mount = (void *) vfsmount - bpf_core_field_offset(struct mount, mnt);
+
+        c->executable_cut = 1;
+        for (int i = 0; i < PATH_COMPONENTS_MAX; i++) {
+                root = BPF_CORE_READ(mount, mnt.mnt_root);
+                parent = BPF_CORE_READ(dentry, d_parent);
+                if (dentry == root || dentry == parent) {
+                        above = BPF_CORE_READ(mount, mnt_parent);
+                        if (dentry != root || above == mount) {
+                                c->executable_cut = 0;
+                                break;
+                        }
+                        dentry = BPF_CORE_READ(mount, mnt_mountpoint);
+                        mount = above;
+                        continue;
+                }
+                if (!add_component(c->executable, sizeof(c->executable), &used,
+                                   BPF_CORE_READ(dentry, d_name.name)))
+                        break;
+                dentry = parent;
+        }
+        c->executable_size = used;
+}
+
+static __always_inline struct kernfs_node *kernfs_parent(struct kernfs_node *node) {
+        struct kernfs_node___renamed *renamed = (void *) node;
+
+        if (bpf_core_field_exists(renamed->__parent))
+                return BPF_CORE_READ(renamed, __parent);
+        return BPF_CORE_READ(node, parent);
+}
+
+static __always_inline void fill_cgroup(struct record_context *c, struct task_struct *task) {
+        struct kernfs_node *node = BPF_CORE_READ(task, cgroups, dfl_cgrp, kn), *parent;
+        u64 used = 0;
+
+        c->cgroup_cut = 1;
+        for (int i = 0; i < PATH_COMPONENTS_MAX; i++) {
+                parent = kernfs_parent(node);
+                if (!parent) {
+                        c->cgroup_cut = 0;
+                        break;
+                }
+                if (!add_component(c->cgroup, sizeof(c->cgroup), &used, BPF_CORE_READ(node, name)))
+                        break;
+                node = parent;
+        }
+        c->cgroup_size = used;
+}
+
+static __always_inline u32 pid_namespace(struct task_struct *task) {
+        struct pid *pid = BPF_CORE_READ(task, thread_pid);
+        u64 level = BPF_CORE_READ(pid, level);
+        struct upid *upid = (void *) pid + bpf_core_field_offset(struct pid, numbers) +
+                            level * bpf_core_type_size(struct upid);
+
+        return BPF_CORE_READ(upid, ns, ns.inum);
+}
+
+static __noinline int fill_context(struct record_context *c) {
+        struct task_struct *task = (void *) bpf_get_current_task();
+        const struct cred *cred = BPF_CORE_READ(task, cred);
+
+        c->executable_size = c->cgroup_size = 0;
+        c->executable_cut = c->cgroup_cut = 0;
+        c->pad[0] = c->pad[1] = 0;
+        c->capabilities = BPF_CORE_READ(cred, cap_effective.val);
+        c->ppid = BPF_CORE_READ(task, real_parent, tgid);
+        c->login_uid = (u32) -1;
+        if (bpf_core_field_exists(task->loginuid))
+                c->login_uid = BPF_CORE_READ(task, loginuid.val);
+        c->ns_pid = pid_namespace(task);
+        c->ns_mnt = BPF_CORE_READ(task, nsproxy, mnt_ns, ns.inum);
+        c->ns_net = BPF_CORE_READ(task, nsproxy, net_ns, ns.inum);
+        c->ns_user = BPF_CORE_READ(cred, user_ns, ns.inum);
+        fill_executable(c, task);
+        fill_cgroup(c, task);
+        return 0;
+}
+
+static __always_inline bool is_compat(void) {
+        struct task_struct *task = (void *) bpf_get_current_task();
+
+#if defined(__TARGET_ARCH_x86)
+        return BPF_CORE_READ(task, thread_info.status) & TS_COMPAT;
+#else
+        return BPF_CORE_READ(task, thread_info.flags) & TIF_32BIT;
+#endif
+}
+
+/* Argument 0, 1 or 2 of the system call that this thread is in. */
+static __always_inline u64 syscall_argument(int n) {
+        struct pt_regs *regs;
+
+        if (bpf_core_enum_value_exists(enum bpf_func_id___helpers,
+                                       BPF_FUNC_task_pt_regs___helpers)) {
+                regs = (void *) bpf_task_pt_regs(bpf_get_current_task_btf());
+        } else {
+                struct task_struct *task = (void *) bpf_get_current_task();
+
+                regs = BPF_CORE_READ(task, stack) + THREAD_SIZE -
+                       bpf_core_type_size(struct pt_regs);
+        }
+#if defined(__TARGET_ARCH_x86)
+        return n == 0   ? BPF_CORE_READ(regs, di)
+               : n == 1 ? BPF_CORE_READ(regs, si)
+                        : BPF_CORE_READ(regs, dx);
+#else
+        return n == 0   ? BPF_CORE_READ(regs, orig_x0)
+               : n == 1 ? BPF_CORE_READ(regs, regs[1])
+                        : BPF_CORE_READ(regs, regs[2]);
+#endif
+}
