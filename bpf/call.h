@@ -30,7 +30,7 @@ static __always_inline void send_call(const struct ending *end, const struct fra
         }
         fill_header(&r->header, RECORD_CALL, sizeof(*r));
         fill_task(&r->task);
-        r->duration = r->header.time - end->entered;
+        r->duration = end->flags & CALL_TIMED ? r->header.time - end->entered : 0;
         r->ret = end->ret;
         r->cmd = end->cmd;
         r->size = end->size;
@@ -104,7 +104,7 @@ static __always_inline void send_element(struct caller *c, const struct ending *
         }
         fill_header(&r->header, RECORD_ELEMENT, sizeof(*r));
         fill_task(&r->task);
-        r->duration = r->header.time - end->entered;
+        r->duration = end->flags & CALL_TIMED ? r->header.time - end->entered : 0;
         r->ret = end->ret;
         r->cmd = end->cmd;
         r->size = end->size;

@@ -81,13 +81,22 @@ static __always_inline struct caller *caller_get(u64 thread) {
         return c;
 }
 
-/* Counted atomically only where threads share the counters. */
-static __always_inline void count(struct caller *c, u32 cmd, s64 ret, u64 entered, bool timed) {
-        struct command_counter *counter = &c->commands[slot_of(cmd)];
-
+static __always_inline void count_shared(struct command_counter *counter, s64 ret) {
         __sync_fetch_and_add(&counter->calls, 1);
         if (ret < 0)
                 __sync_fetch_and_add(&counter->errors, 1);
+}
+
+static __always_inline void count(struct caller *c, u32 cmd, s64 ret, u64 entered, bool timed) {
+        struct command_counter *counter = &c->commands[slot_of(cmd)];
+
+        if (is_shared(c)) {
+                count_shared(counter, ret);
+                return;
+        }
+        counter->calls++;
+        if (ret < 0)
+                counter->errors++;
         if (timed) {
                 counter->timed++;
                 counter->ns += bpf_ktime_get_ns() - entered;
