@@ -160,9 +160,9 @@ static int take_bool(const struct source *s, struct term *t, char *text) {
 static int take_number(const struct source *s, struct term *t, char *text) {
         static const char *const suffixes[] = {
                 [UNIT_NONE] = "",
-                [UNIT_NANOSECONDS] = " (ns, us, ms, s, min)",
-                [UNIT_MICROSECONDS] = " (us, ms, s, min)",
-                [UNIT_BYTES] = " (K, M, G)",
+                [UNIT_NANOSECONDS] = " (suffixes: ns, us, ms, s, min)",
+                [UNIT_MICROSECONDS] = " (suffixes: us, ms, s, min)",
+                [UNIT_BYTES] = " (suffixes: K, M, G)",
                 [UNIT_HEX] = "",
         };
         static const struct {
