@@ -17,7 +17,8 @@ struct ending {
 };
 
 /* The frame may be NULL: then nothing but the ending is known. */
-static __always_inline void send_call(const struct ending *end, const struct frame *frame) {
+static __always_inline void send_call(const struct ending *end, const struct frame *frame,
+                                      const struct record_context *context) {
         struct record_call *r = bpf_ringbuf_reserve(&ring, sizeof(*r), 0);
         u64 size = end->size, string = 0;
         s64 n = 0;
@@ -82,21 +83,18 @@ static __always_inline void send_call(const struct ending *end, const struct fra
                                                       (void *) string);
                 r->string_size = n > 0 ? n : 0;
         }
-        fill_context(&r->context);
+        bpf_probe_read_kernel(&r->context, sizeof(r->context), context);
         submit(&r->header);
 }
 
 /* An element operation: no frame is kept for it on its way, and the record is small. */
-static __always_inline void send_element(struct caller *c, const struct ending *end,
-                                         const struct frame *frame) {
+static __always_inline void send_element(const struct ending *end, const struct frame *frame) {
         struct record_element *r;
         u64 size = end->size;
         struct file *file;
         struct bpf_map *map;
         u32 fd;
 
-        if (!c->told)
-                send_process(c);
         r = bpf_ringbuf_reserve(&ring, sizeof(*r), 0);
         if (!r) {
                 lost_in_ring(end->cmd);
@@ -146,12 +144,28 @@ static __always_inline void send_element(struct caller *c, const struct ending *
         submit(&r->header);
 }
 
+/* Tells who calls, where that is not known yet, and what was called, where somebody wants it. The
+ * context is taken at one place: the verifier walks it for every way that leads there. */
 static __always_inline void send(struct caller *c, const struct ending *end,
                                  const struct frame *frame) {
-        if (is_element(end->cmd))
-                send_element(c, end, frame);
-        else
-                send_call(end, frame);
+        bool wants = is_wanted(end->cmd), element = is_element(end->cmd);
+        struct record_context *context;
+
+        if (wants && element && c->told) {
+                send_element(end, frame);
+                return;
+        }
+        if (!wants && c->told)
+                return;
+        context = current_context();
+        if (!context)
+                return;
+        if (!c->told)
+                send_process(c, context);
+        if (wants && element)
+                send_element(end, frame);
+        else if (wants)
+                send_call(end, frame, context);
 }
 
 /* Frames that a missed return left open. */

@@ -23,22 +23,18 @@ static __always_inline void submit(struct record_header *h) {
         bpf_ringbuf_submit(h, flags);
 }
 
-static __noinline int send_process(struct caller *c) {
-        struct record_process *r;
+static __always_inline void send_process(struct caller *c, const struct record_context *context) {
+        struct record_process *r = bpf_ringbuf_reserve(&ring, sizeof(*r), 0);
 
-        if (!c)
-                return 0;
-        r = bpf_ringbuf_reserve(&ring, sizeof(*r), 0);
         if (!r) {
                 lost_other();
-                return 0;
+                return;
         }
         fill_header(&r->header, RECORD_PROCESS, sizeof(*r));
         fill_task(&r->task);
-        fill_context(&r->context);
+        bpf_probe_read_kernel(&r->context, sizeof(r->context), context);
         submit(&r->header);
         c->told = 1;
-        return 0;
 }
 
 static __always_inline bool is_observed(u32 tgid) {
@@ -77,7 +73,6 @@ static __always_inline struct caller *caller_get(u64 thread) {
         }
         task = (void *) bpf_get_current_task();
         c->start_time = BPF_CORE_READ(task, group_leader, start_boottime);
-        send_process(c);
         return c;
 }
 

@@ -17,7 +17,7 @@ enum {
         CALLERS_MAX = 2048,
         FRAMES_MAX = 1024,
         OBSERVED_MAX = 8192,
-        PATH_COMPONENTS_MAX = 24,
+        PATH_COMPONENTS_MAX = 20,
         PATH_COMPONENT_SIZE = 256, /* NAME_MAX with NUL */
 
         COMMON_ATTRS = 1 << 16, /* BPF_COMMON_ATTRS: rides inside cmd since Linux 7.0 */
@@ -95,6 +95,13 @@ struct {
         __type(key, u32);
         __type(value, struct cpu_stats);
 } stats SEC(".maps");
+
+struct {
+        __uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+        __uint(max_entries, 1);
+        __type(key, u32);
+        __type(value, struct record_context);
+} scratch SEC(".maps");
 
 struct {
         __uint(type, BPF_MAP_TYPE_CGROUP_ARRAY);

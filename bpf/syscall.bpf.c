@@ -200,7 +200,7 @@ int sys_exit_bpf(struct syscall_exit_context *ctx) {
         c->depth = 0;
         count(c, end.cmd, end.ret, end.entered, end.flags & CALL_TIMED);
 
-        if (!is_wanted(end.cmd))
+        if (c->told && !is_wanted(end.cmd))
                 return 0;
         end.user_attr = syscall_argument(1);
         end.size = syscall_argument(2);
@@ -237,8 +237,7 @@ static __always_inline int leave(s64 ret, u32 kind, enum hook hook) {
         end.flags = frame->flags;
         end.source = hook;
         count(c, end.cmd, end.ret, end.entered, true);
-        if (is_wanted(end.cmd))
-                send(c, &end, frame);
+        send(c, &end, frame);
         bpf_map_delete_elem(&frames, &key);
         return 0;
 }
