@@ -293,6 +293,19 @@ static const struct kind {
         {"btfs", BPF_BTF_GET_NEXT_ID, BPF_BTF_GET_FD_BY_ID},
 };
 
+/* The kernel makes its own BTF an object when it first needs it. */
+static bool is_kernel_btf(uint32_t id) {
+        union bpf_attr attr = {.btf_id = id}, query = {};
+        struct bpf_btf_info info = {};
+        _cleanup_close_ int fd = bpf_call(BPF_BTF_GET_FD_BY_ID, &attr, sizeof(attr));
+
+        query.info.bpf_fd = fd;
+        query.info.info_len = sizeof(info);
+        query.info.info = (uintptr_t) &info;
+        return fd >= 0 && bpf_call(BPF_OBJ_GET_INFO_BY_FD, &query, sizeof(query)) >= 0 &&
+               info.kernel_btf;
+}
+
 static int list_objects(const struct arguments *a) {
         uint32_t ids[4096];
 
@@ -301,8 +314,11 @@ static int list_objects(const struct arguments *a) {
                 union bpf_attr attr = {};
                 size_t n = 0;
 
-                while (n < ELEMENTSOF(ids) && bpf_call(kinds[i].next, &attr, sizeof(attr)) == 0)
-                        attr.start_id = ids[n++] = attr.next_id;
+                while (n < ELEMENTSOF(ids) && bpf_call(kinds[i].next, &attr, sizeof(attr)) == 0) {
+                        attr.start_id = attr.next_id;
+                        if (kinds[i].next != BPF_BTF_GET_NEXT_ID || !is_kernel_btf(attr.next_id))
+                                ids[n++] = attr.next_id;
+                }
                 report_numbers(kinds[i].name, ids, n);
         }
         report_end();

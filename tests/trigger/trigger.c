@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -143,6 +144,8 @@ int main(int argc, char **argv) {
                 return 2;
         }
 
+        /* Before Linux 5.11 maps count as locked memory; without privilege this is of no use. */
+        (void) setrlimit(RLIMIT_MEMLOCK, &(struct rlimit){RLIM_INFINITY, RLIM_INFINITY});
         if (wait)
                 wait_for_byte();
         r = action->run(&(struct arguments){argc - optind - 1, argv + optind + 1});
