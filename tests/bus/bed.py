@@ -1,0 +1,330 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""What the bus tests run in: a private bus, the real daemon on it, programs that call bpf(), and clients.
+
+The daemon observes the test's own process and its descendants, nothing else on the machine. From the environment:
+BPFMON_BUS (dbus-daemon or dbus-broker), and the paths BPFMOND, BPFMONCTL, TRIGGER, BROKER_LAUNCH, BUS_XML."""
+
+import ctypes
+import json
+import os
+import pathlib
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+
+import dbus
+import dbus.bus
+import dbus.lowlevel
+import dbus.mainloop.glib
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent))
+from tap import Skip, Tap  # noqa: E402  pylint: disable=wrong-import-position,unused-import
+
+NAME = "org.bpfmon1"
+PATH = "/org/bpfmon1"
+MANAGER = "org.bpfmon1.Manager"
+SUBSCRIPTION = "org.bpfmon1.Subscription"
+
+BUS_CONFIG = """<busconfig>
+  <type>bpfmon-test</type>
+  <listen>unix:path={path}</listen>
+  <auth>EXTERNAL</auth>
+  <policy context="default">
+    <allow user="*"/>
+    <allow send_destination="*"/>
+    <allow receive_sender="*"/>
+    <allow own="*"/>
+  </policy>
+</busconfig>
+"""
+
+# dbus-python hears signals from GLib's main loop. Turning it takes one function of it.
+_glib = ctypes.CDLL("libglib-2.0.so.0")
+_glib.g_main_context_iteration.argtypes = [ctypes.c_void_p, ctypes.c_int]
+_loop = dbus.mainloop.glib.DBusGMainLoop()
+
+
+def wait_until(condition, timeout=10, what="it"):
+    """Handles bus messages until `condition()` holds; returns its value."""
+    end = time.monotonic() + timeout
+    while not (value := condition()):
+        if time.monotonic() > end:
+            raise AssertionError(f"waited {timeout} s for {what} in vain")
+        if not _glib.g_main_context_iteration(None, 0):
+            time.sleep(0.002)
+    return value
+
+
+def equal(got, want, what=""):
+    if got != want:
+        raise AssertionError(f"{what or 'value'}: got {got!r}, want {want!r}")
+
+
+def contains(text, part, what=""):
+    if part not in text:
+        raise AssertionError(f"{what or 'text'}: no {part!r} in {text!r}")
+
+
+class Process:
+    """A program that the test started; its output goes to files."""
+
+    def __init__(self, bed, name, command, stdin=subprocess.DEVNULL, **options):
+        self.name = name
+        base = bed.directory / f"{len(bed.processes)}-{name}"
+        self.out, self.err = base.with_suffix(".out"), base.with_suffix(".err")
+        with open(self.out, "wb") as out, open(self.err, "wb") as err:
+            self.popen = subprocess.Popen(command, stdin=stdin, stdout=out, stderr=err, env=bed.environment,
+                                          **options)
+        self.pid = self.popen.pid
+        bed.processes.append(self)
+
+    def running(self):
+        return self.popen.poll() is None
+
+    def output(self):
+        return self.out.read_text(errors="replace")
+
+    def errors(self):
+        return self.err.read_text(errors="replace")
+
+    def objects(self):
+        """The JSON objects that it printed, one a line; a line not yet complete is left out."""
+        complete, _, _ = self.output().rpartition("\n")
+        return [json.loads(line) for line in complete.splitlines()]
+
+    def signal(self, number):
+        self.popen.send_signal(number)
+
+    def wait(self, timeout=10):
+        """The exit status, once it has ended."""
+        return wait_until(lambda: None if self.running() else (self.popen.returncode,), timeout,
+                          f"the end of {self.name}: {self.errors()}")[0]
+
+    def stop(self, number=signal.SIGTERM, timeout=10):
+        if self.running():
+            self.signal(number)
+        return self.wait(timeout)
+
+    def memory(self, kind="VmRSS"):
+        """Bytes, from /proc/PID/status."""
+        for line in pathlib.Path(f"/proc/{self.pid}/status").read_text().splitlines():
+            if line.startswith(f"{kind}:"):
+                return int(line.split()[1]) * 1024
+        raise AssertionError(f"{self.name} has no {kind}")
+
+
+class Trigger(Process):
+    """A program that calls bpf() when told to, and prints what it did. With `pause` it stays until truth() is asked."""
+
+    def __init__(self, bed, *actions, prefix=(), pause=False, **options):
+        command = [*prefix, os.environ["TRIGGER"], "--wait", *(["--pause"] if pause else []), *map(str, actions)]
+        super().__init__(bed, "trigger", command, stdin=subprocess.PIPE, **options)
+
+    def go(self):
+        self.popen.stdin.write(b"x")
+        self.popen.stdin.flush()
+        return self
+
+    def acted(self, timeout=60):
+        """What it did, while it is still there (it pauses)."""
+        return wait_until(lambda: self.objects() or (not self.running() and [{}]), timeout, f"{self.popen.args}")
+
+    def truth(self, timeout=120):
+        """What it did, once it has ended."""
+        self.popen.stdin.close()
+        equal(self.wait(timeout), 0, f"exit status of {self.popen.args} ({self.errors()})")
+        return self.objects()
+
+
+class Client:
+    """A connection to the bus made with dbus-python."""
+
+    def __init__(self, address):
+        self.bus = dbus.bus.BusConnection(address, mainloop=_loop)
+        self.bus.set_exit_on_disconnect(False)
+
+    def call(self, method, *args, path=PATH, interface=MANAGER, name=NAME, timeout=10):
+        return self.bus.get_object(name, path, introspect=False).get_dbus_method(method, interface)(
+            *args, timeout=timeout)
+
+    def subscribe(self, matches=(), options=None):
+        return self.call("Subscribe", dbus.Array(matches, "s"), dbus.Dictionary(options or {}, "sv"))
+
+    def property(self, name):
+        return self.call("Get", MANAGER, name, interface="org.freedesktop.DBus.Properties")
+
+    def error(self, *args, **options):
+        """The name and message of the error that a call must end with."""
+        try:
+            result = self.call(*args, **options)
+        except dbus.DBusException as error:
+            return error.get_dbus_name(), error.get_dbus_message()
+        raise AssertionError(f"{args} did not fail: {result!r}")
+
+    def close(self):
+        self.bus.close()
+
+
+class Subscriber(Client):
+    """A subscription and what came of it. `keep=False` counts only."""
+
+    def __init__(self, address, matches=(), keep=True):
+        super().__init__(address)
+        self.keep = keep
+        self.events, self.received, self.lost, self.signals = [], 0, 0, 0
+        self.path = None
+        self.early = []
+        self.bus.add_message_filter(self._filter)
+        self.path = self.subscribe(matches)
+        for message in self.early:
+            self._take(message)
+
+    def _filter(self, _connection, message):
+        if not message.is_signal(SUBSCRIPTION, "Events"):
+            return dbus.lowlevel.HANDLER_RESULT_NOT_YET_HANDLED
+        if self.path is None:
+            self.early.append(message)
+        else:
+            self._take(message)
+        return dbus.lowlevel.HANDLER_RESULT_HANDLED
+
+    def _take(self, message):
+        if message.get_path() != self.path:
+            return
+        _first, lost, events = message.get_args_list(byte_arrays=True)
+        self.signals += 1
+        self.lost += int(lost)
+        self.received += len(events)
+        if self.keep:
+            self.events += events
+
+    def total(self):
+        """How many events it knows of: those that came and those that it was told were lost."""
+        return self.received + self.lost
+
+    def wait_total(self, number, timeout=60):
+        wait_until(lambda: self.total() >= number, timeout, f"{number} events; got {self.received}, lost {self.lost}")
+
+    def settle(self, seconds=0.3):
+        """Takes what else comes within that time."""
+        end = time.monotonic() + seconds
+        wait_until(lambda: time.monotonic() > end, seconds + 5)
+
+
+class Bed:
+    """Use it in a with statement: everything it started ends with it."""
+
+    def __init__(self):
+        self.directory = pathlib.Path(tempfile.mkdtemp(prefix="bpfmon-test-"))
+        self.processes = []
+        self.clients = []
+        self.address = f"unix:path={self.directory}/bus"
+        self.environment = dict(os.environ, DBUS_SYSTEM_BUS_ADDRESS=self.address, LC_ALL="C.UTF-8")
+        self.environment.pop("DBUS_STARTER_ADDRESS", None)
+
+    def __enter__(self):
+        signal.signal(signal.SIGTERM, signal.default_int_handler)
+        try:
+            self.start_bus()
+        except BaseException:
+            self.__exit__()
+            raise
+        return self
+
+    def __exit__(self, *_):
+        for client in self.clients:
+            client.close()
+        for process in reversed(self.processes):
+            if process.running():
+                process.signal(signal.SIGCONT)
+                process.signal(signal.SIGTERM)
+                try:
+                    process.popen.wait(5)
+                except subprocess.TimeoutExpired:
+                    process.popen.kill()
+                    process.popen.wait()
+        shutil.rmtree(self.directory, ignore_errors=True)
+
+    def start_bus(self):
+        if os.environ["BPFMON_BUS"] == "dbus-broker":
+            bus = Process(self, "broker", [os.environ["BROKER_LAUNCH"], f"{self.directory}/bus"])
+            wait_until(lambda: "ready" in bus.output() or not bus.running(), what="dbus-broker")
+        else:
+            config = self.directory / "bus.conf"
+            config.write_text(BUS_CONFIG.format(path=f"{self.directory}/bus"))
+            bus = Process(self, "dbus-daemon", ["dbus-daemon", f"--config-file={config}", "--nofork", "--nopidfile",
+                                                "--nosyslog", "--print-address"])
+            wait_until(lambda: "unix:" in bus.output() or not bus.running(), what="dbus-daemon")
+        if not bus.running():
+            raise AssertionError(f"the bus did not start: {bus.errors()}")
+
+    def daemon(self, *options, observe=None, ready=True):
+        """Starts bpfmond, by default observing this test and its descendants."""
+        observe = observe or f"pid:{os.getpid()}"
+        daemon = Process(self, "bpfmond", [os.environ["BPFMOND"], f"--observe={observe}", *options])
+        if ready:
+            self.wait_ready(daemon)
+        return daemon
+
+    def wait_ready(self, daemon, timeout=10):
+        bus = self.client().bus
+        wait_until(lambda: bus.name_has_owner(NAME) or not daemon.running(), timeout, "bpfmond on the bus")
+        if not daemon.running():
+            raise AssertionError(f"bpfmond ended with {daemon.popen.returncode}: {daemon.errors()}")
+
+    def client(self):
+        client = Client(self.address)
+        self.clients.append(client)
+        return client
+
+    def subscriber(self, *matches, keep=True):
+        subscriber = Subscriber(self.address, matches, keep)
+        self.clients.append(subscriber)
+        return subscriber
+
+    def trigger(self, *actions, **options):
+        return Trigger(self, *actions, **options)
+
+    def run(self, *command, timeout=20):
+        """Runs a program to its end."""
+        process = Process(self, pathlib.Path(command[0]).name, list(map(str, command)))
+        process.wait(timeout)
+        return process
+
+    def ctl(self, *arguments, timeout=20):
+        """Runs bpfmonctl to its end."""
+        return self.run(os.environ["BPFMONCTL"], *arguments, timeout=timeout)
+
+    def follow(self, *arguments):
+        """Starts `bpfmonctl subscribe`, and returns once it has subscribed."""
+        client = self.client()
+        before = client.property("Subscribers")
+        process = Process(self, "bpfmonctl", [os.environ["BPFMONCTL"], "subscribe", *arguments])
+        wait_until(lambda: client.property("Subscribers") > before or not process.running(),
+                   what="bpfmonctl's subscription")
+        if not process.running():
+            raise AssertionError(f"bpfmonctl ended with {process.popen.returncode}: {process.errors()}")
+        return process
+
+
+def main(tests):
+    """Runs the test functions of a file, each in a bed of its own, as one TAP check each, named by its first line
+    of documentation. Arguments select some by their function names."""
+    tap = Tap()
+    for test in tests:
+        if len(sys.argv) > 1 and test.__name__ not in sys.argv[1:]:
+            continue
+        tap.run(test.__doc__.splitlines()[0].rstrip("."), in_bed, test)
+    sys.exit(tap.done())
+
+
+def in_bed(test):
+    with Bed() as bed:
+        try:
+            test(bed)
+        except AssertionError as error:
+            logs = [f"--- {p.name}[{p.pid}] said:\n{p.errors()[-2000:]}" for p in bed.processes if p.errors()]
+            raise AssertionError("\n".join([str(error), *logs])) from error

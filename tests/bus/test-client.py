@@ -1,0 +1,254 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""bpfmonctl, as people and scripts use it."""
+
+import fcntl
+import json
+import os
+import pty
+import re
+import shutil
+import signal
+import struct
+import subprocess
+import termios
+import unicodedata
+
+import bed
+from bed import Skip, contains, equal, wait_until
+
+CTL = os.environ["BPFMONCTL"]
+
+
+def refused(b, status, *arguments):
+    """Runs a bpfmonctl that must fail. Returns the one line that it says."""
+    process = b.ctl(*arguments)
+    equal(process.popen.returncode, status, f"exit status of {arguments} ({process.errors()})")
+    equal(process.output(), "", f"stdout of {arguments}")
+    lines = process.errors().splitlines()
+    equal(len(lines), 1, f"lines said by {arguments}: {lines}")
+    return lines[0]
+
+
+def succeeded(b, *arguments):
+    process = b.ctl(*arguments)
+    equal(process.popen.returncode, 0, f"exit status of {arguments} ({process.errors()})")
+    return process.output()
+
+
+def harmless(text, what):
+    """Checks that a text can be shown on a terminal: no control characters but line ends, none that hide or reorder."""
+    for character in text:
+        if character != "\n" and unicodedata.category(character) in ("Cc", "Cf", "Zl", "Zp", "Cs"):
+            raise AssertionError(f"{what} has {character!r}: {text!r}")
+
+
+def test_usage(b):
+    """What cannot be is refused with exit status 2 and one line, with the nearest name"""
+    b.daemon()
+    for arguments, part in ((["subscibe"], '"subscribe"'), (["nonsense"], "nonsense"), (["--nonsense"], "nonsense"),
+                            (["subscribe", "evnet=prog-load"], '"event"'), (["subscribe", "prog.id=x"], "prog.id=x"),
+                            (["callers", "proces.pid=1"], '"process.pid"'), (["subscribe", "event"], "event"),
+                            (["subscribe", "--json=xml"], "xml"), (["subscribe", "-n", "x"], "x"),
+                            (["subscribe", "--fields=prog.nmae"], '"prog.name"')):
+        contains(refused(b, 2, *arguments), part, f"what {arguments} says")
+
+
+def test_help(b):
+    """-h lists the verbs, --version says the version; both need no daemon"""
+    text = succeeded(b, "-h")
+    for verb in ("subscribe", "status", "probes", "callers"):
+        contains(text, verb, "help")
+    contains(succeeded(b, "--version"), ".", "version")
+
+
+def test_no_daemon(b):
+    """Without the daemon each verb says how to start it and exits with 1"""
+    for verb in ("subscribe", "status", "probes", "callers"):
+        contains(refused(b, 1, verb), "systemctl start bpfmond", f"what {verb} says")
+
+
+def test_no_bus(b):
+    """Without a bus it says so and exits with 1"""
+    b.environment["DBUS_SYSTEM_BUS_ADDRESS"] = f"unix:path={b.directory}/nowhere"
+    contains(refused(b, 1, "status"), "bus", "what it says")
+
+
+def test_not_authorized(b):
+    """A user whom the bus policy does not let call is told so, with exit status 77"""
+    b.daemon()
+    b.directory.chmod(0o711)
+    process = b.run("setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", CTL, "status")
+    equal(process.popen.returncode, 77, f"exit status ({process.errors()})")
+    equal(len(process.errors().splitlines()), 1, f"lines said: {process.errors()}")
+    contains(process.errors(), "root", "what it says")
+
+
+def test_verbs(b):
+    """status, probes and callers show what there is, as text and as JSON"""
+    b.daemon()
+    trigger = b.trigger("map-create", pause=True).go()
+    truth = trigger.acted()[0]
+    for verb in ("status", "probes", "callers"):
+        text = succeeded(b, verb)
+        equal(len(text.splitlines()) > 1, True, f"{verb} has lines: {text!r}")
+        harmless(text, verb)
+    rows = [json.loads(line) for line in succeeded(b, "callers", "--json=short").splitlines()]
+    mine = {row["bpf.cmd"]: row for row in rows if row.get("process.pid") == truth["pid"]}
+    equal(mine["MAP_CREATE"]["calls"], 1, "calls of MAP_CREATE")
+    equal(mine["MAP_CREATE"]["process.executable"], truth["executable"])
+    contains(succeeded(b, "callers", "bpf.cmd=MAP_CREATE", f"process.pid={truth['pid']}"), "MAP_CREATE", "callers")
+    equal(succeeded(b, "callers", "--json=short", "process.pid=1"), "", "callers of a match that none passes")
+    status = json.loads(succeeded(b, "status", "--json=pretty"))
+    equal(len(succeeded(b, "status", "--json=short").splitlines()), 1, "lines of the status")
+    if not status:
+        raise AssertionError("the status is empty")
+    names = {json.loads(line)["probe.name"] for line in succeeded(b, "probes", "--json=short").splitlines()}
+    for name in names:
+        contains(succeeded(b, "probes"), name, "probes as text")
+    trigger.truth()
+
+
+def test_count(b):
+    """-n ends after so many events, with exit status 0"""
+    b.daemon()
+    follower = b.follow("event=map-access", "-n", "3", "--json=short")
+    b.trigger("map-elements", "lookup", 100).go().truth()
+    equal(follower.wait(), 0, f"exit status ({follower.errors()})")
+    equal([row["event"] for row in follower.objects()], ["map-access"] * 3)
+
+
+def test_fields(b):
+    """--fields shows these and no others"""
+    b.daemon()
+    json_follower = b.follow("event=map-create", "-n", "1", "--json=short", "--fields=map.id,process.pid,prog.id")
+    text_follower = b.follow("event=map-create", "-n", "1", "--fields=map.id,process.pid")
+    truth = b.trigger("map-create").go().truth()[0]
+    equal((json_follower.wait(), text_follower.wait()), (0, 0))
+    equal(json_follower.objects(), [{"map.id": truth["id"], "process.pid": truth["pid"]}])
+    equal(text_follower.output().splitlines()[-1].split(), [str(truth["id"]), str(truth["pid"])])
+
+
+def test_text(b):
+    """A line of text names what happened, to what, by whom and how it ended"""
+    b.daemon()
+    follower = b.follow("event=map-create", "event=prog-load")
+    created = b.trigger("map-create").go().truth()[0]
+    rejected = b.trigger("prog-reject").go().truth()[0]
+    wait_until(lambda: "prog-load" in follower.output(), what="the line of the program")
+    lines = follower.output().splitlines()
+    created_line = next(line for line in lines if "map-create" in line)
+    for part in (created["name"], str(created["id"]), f"trigger[{created['pid']}]", "root", "ok"):
+        contains(created_line, part, "line of the map")
+    rejected_line = next(line for line in lines if "prog-load" in line)
+    for part in ("REJECTED", rejected["errno"], f"trigger[{rejected['pid']}]"):
+        contains(rejected_line, part, "line of the rejected program")
+    harmless(follower.output(), "output that is not on a terminal")
+
+
+def test_interrupt(b):
+    """Ctrl-C ends subscribe with exit status 0, and it says how many events there were"""
+    b.daemon()
+    follower = b.follow("bpf.cmd=MAP_LOOKUP_ELEM", "--json=short")
+    b.trigger("map-elements", "lookup", 7).go().truth()
+    wait_until(lambda: len(follower.objects()) == 7, what="7 lines")
+    equal(follower.stop(signal.SIGINT), 0, f"exit status ({follower.errors()})")
+    contains(follower.errors(), "7", "what it says")
+
+
+def test_restart(b):
+    """subscribe survives a restart of the daemon, says so, and goes on"""
+    first = b.daemon()
+    follower = b.follow("event=map-create", "--json=short")
+    b.trigger("map-create").go().truth()
+    wait_until(lambda: len(follower.objects()) == 1, what="the event before")
+    equal(first.stop(), 0)
+    wait_until(follower.errors, what="a word about the daemon's end")
+    equal(follower.running(), True, "it waits")
+    b.daemon()
+    client = b.client()
+    wait_until(lambda: client.property("Subscribers") == 1, what="its new subscription")
+    truth = b.trigger("map-create").go().truth()[0]
+    wait_until(lambda: follower.objects()[-1].get("map.id") == truth["id"], what="the event after")
+    equal(follower.stop(signal.SIGINT), 0)
+    equal(len(follower.errors().splitlines()) >= 2, True, f"it says both: {follower.errors()}")
+
+
+def test_closed_output(b):
+    """When nobody reads its output any more it ends, and complains of nothing"""
+    b.daemon()
+    client = b.client()
+    with subprocess.Popen([CTL, "subscribe", "event=map-access"], stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                          env=b.environment) as follower:
+        wait_until(lambda: client.property("Subscribers") == 1, what="its subscription")
+        follower.stdout.close()
+        b.trigger("map-elements", "lookup", 10).go().truth()
+        wait_until(lambda: follower.poll() is not None, what="its end")
+        equal(follower.stderr.read(), b"", "what it says")
+    wait_until(lambda: client.property("Subscribers") == 0, what="the end of its subscription")
+
+
+def test_hostile_name(b):
+    """The name and the path of a hostile program never reach the output raw"""
+    b.daemon()
+    name = b"\x1b[31m\xff\xc2\x9b\n\xe2\x80\xae!"
+    program = os.path.join(os.fsencode(b.directory), name)
+    shutil.copy2(os.environ["TRIGGER"], program)
+    subscriber = b.subscriber("event=map-create")
+    followers = [b.follow("event=map-create", *options)
+                 for options in ([], ["--json=short"], ["--json=pretty"], ["--color=always"])]
+    b.environment["TRIGGER"] = os.fsdecode(program)
+    process = subprocess.run([program, "map-create"], stdout=subprocess.PIPE, env=b.environment, check=True)
+    subscriber.wait_total(1)
+    contains(subscriber.events[0]["process.name"], "[31m\ufffd", "name on the bus")
+    contains(subscriber.events[0]["process.executable"], "[31m\ufffd", "path on the bus")
+    for follower in followers:
+        wait_until(lambda: "31m" in follower.output(), what="its line")  # pylint: disable=cell-var-from-loop
+    subscriber.settle()
+    text, short, pretty, coloured = (follower.out.read_bytes().decode() for follower in followers)
+    harmless(text, "text")
+    contains(text, r"\x1b[31m", "text")
+    harmless(re.sub(r"\x1b\[[0-9;]*m", "", coloured.replace("\x1b[31m", "\x1b[31m")), "coloured text")
+    contains(coloured, r"\x1b[31m", "coloured text")
+    harmless(short, "JSON")
+    harmless(pretty, "JSON")
+    equal(len(short.splitlines()), 1, "lines of JSON")
+    equal(json.loads(short)["process.name"], str(subscriber.events[0]["process.name"]))
+    equal(json.loads(pretty)["process.name"], json.loads(short)["process.name"])
+    equal(process.returncode, 0)
+    harmless(succeeded(b, "callers"), "callers")
+
+
+def test_terminal(b):
+    """On a terminal lines are coloured and fit its width; with --full nothing is cut"""
+    b.daemon()
+    client = b.client()
+    master, slave = pty.openpty()
+    fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 60, 0, 0))
+    b.environment.update(TERM="xterm-256color")
+    b.environment.pop("NO_COLOR", None)
+    with subprocess.Popen([CTL, "subscribe", "event=map-create", "-n", "1"], stdout=slave, stderr=slave,
+                          stdin=slave, env=b.environment) as follower:
+        os.close(slave)
+        wait_until(lambda: client.property("Subscribers") == 1, what="its subscription")
+        b.trigger("map-create").go().truth()
+        wait_until(lambda: follower.poll() is not None, what="its end")
+    output = b""
+    try:
+        while part := os.read(master, 4096):
+            output += part
+    except OSError:  # EIO: all has been read
+        pass
+    os.close(master)
+    text = output.decode()
+    contains(text, "\x1b[", "colours")
+    plain = re.sub(r"\x1b\[[0-9;]*[mK]", "", text).replace("\r\n", "\n")
+    harmless(plain, "the rest")
+    contains(plain, "map-create", "text")
+    for line in plain.splitlines():
+        if len(line) > 60:
+            raise AssertionError(f"{len(line)} columns of 60: {line!r}")
+
+
+bed.main([test_usage, test_help, test_no_daemon, test_no_bus, test_not_authorized, test_verbs, test_count, test_fields,
+          test_text, test_interrupt, test_restart, test_closed_output, test_hostile_name, test_terminal])
