@@ -19,6 +19,12 @@ enum {
 struct command_info {
         const char *event; /* such as "prog-load"; static */
         const char *class; /* such as "install"; static */
+        const char *via;   /* `attach.via`, or NULL; static */
+        /* For sentences, or NULL: "loaded", "load", what was loaded where nothing is known of it.
+         */
+        const char *did;
+        const char *act;
+        const char *what;
 };
 
 /* Describes a command (flag bits removed). A command unknown to us is an "object-query" of class
@@ -32,35 +38,91 @@ unsigned command_slot(uint32_t cmd);
 enum attr_print {
         ATTR_NUMBER, /* u32 or u64 by width */
         ATTR_SIGNED,
-        ATTR_HEX,     /* flags, pointers: "0x…" */
+        ATTR_HEX,     /* flags: "0x…" */
         ATTR_FD,      /* a number; 0 and -1 are left out where they mean "none" */
         ATTR_TEXT,    /* characters within attr, up to NUL */
         ATTR_STRING,  /* a pointer whose string the kernel side has followed */
-        ATTR_POINTER, /* a pointer that nobody followed */
+        ATTR_POINTER, /* a pointer that nobody followed: "0x…" */
         ATTR_PROG_TYPE,
         ATTR_MAP_TYPE,
         ATTR_ATTACH_TYPE,
         ATTR_MAP_FLAGS,
 };
 
-struct attr_field {
-        uint32_t cmd;
-        const char *name; /* the kernel's member name; static */
-        uint16_t offset;  /* bytes into union bpf_attr */
-        uint16_t width;   /* bytes */
-        enum attr_print print;
-        bool always; /* shown even when it is zero */
+/* Members of a union share their bytes: what must hold for one of them to be meant. */
+enum attr_when {
+        WHEN_TARGET_IFINDEX = 1 << 0,
+        WHEN_TARGET_FD = 1 << 1,
+        WHEN_RELATIVE_ID = 1 << 2,
+        WHEN_RELATIVE_FD = 1 << 3,
+        WHEN_NEXT_KEY = 1 << 4,
+        WHEN_VALUE = 1 << 5,
+        WHEN_STRUCT_OPS = 1 << 6,
+        WHEN_PROGRAM = 1 << 7,
+        /* The structs of link_create, by attach type. */
+        WHEN_ITER = 1 << 8,
+        WHEN_PERF_EVENT = 1 << 9,
+        WHEN_KPROBE_MULTI = 1 << 10,
+        WHEN_UPROBE_MULTI = 1 << 11,
+        WHEN_TRACING = 1 << 12,
+        WHEN_TRACING_MULTI = 1 << 13,
+        WHEN_NETFILTER = 1 << 14,
+        WHEN_TCX = 1 << 15,
+        WHEN_NETKIT = 1 << 16,
+        WHEN_CGROUP = 1 << 17,
 };
 
-/* The table, for the decoder and for the test that compares it with the kernel's BTF. Returns the
- * number of rows. */
+struct attr_field {
+        uint32_t cmd;
+        const char
+                *name; /* the kernel's member name, with its struct's: "kprobe_multi.flags"; static
+                        */
+        uint16_t offset; /* bytes into union bpf_attr */
+        uint16_t width;  /* bytes */
+        enum attr_print print;
+        bool always;   /* shown even when it is zero */
+        uint32_t when; /* enum attr_when, all of which must hold */
+};
+
+/* The table, for the decoder and for the test that compares it with the kernel's BTF. Commands that
+ * share a struct have their rows under the first of them. Returns the number of rows. */
 size_t attr_fields(const struct attr_field **ret);
+
+/* The command under which the rows of `cmd` stand, or -ENOENT where it is not decoded. */
+int attr_layout(uint32_t cmd);
 
 /* Whether the command is decoded field by field. */
 bool attr_known(uint32_t cmd);
 
-/* Adds `bpf.attr` for a command that is decoded, `bpf.attr_raw` for the others. `size` bytes at
- * `attr` are from a caller and may be anything; fields beyond are absent. `string` is what the
- * kernel side followed, or NULL. */
-void attr_decode(struct event *e, const struct names *names, uint32_t cmd, const uint8_t *attr,
-                 size_t size, const char *string);
+/* What the caller gave: anything at all. */
+struct attr {
+        uint32_t cmd; /* flag bits removed */
+        const uint8_t *data;
+        size_t size;
+        const char *string; /* what the kernel side followed, or NULL */
+        uint32_t prog_type; /* of the link's program, where it is known, else 0 */
+};
+
+/* A member of up to 8 bytes as a number, 0 where the attribute ends before it. */
+uint64_t attr_get(const struct attr *a, size_t offset, size_t width);
+
+/* Copies characters up to NUL; what is left of `ret` (`width` bytes) is zeroed. */
+void attr_get_text(const struct attr *a, size_t offset, char *ret, size_t width);
+
+enum {
+        ATTR_ATTACH_TYPE_OFFSET = 8, /* in link_create and for PROG_ATTACH and PROG_DETACH */
+};
+
+/* Where LINK_CREATE, PROG_ATTACH and PROG_DETACH name their target. */
+size_t attr_target_offset(const struct attr *a);
+
+/* Whether the attributes of an element operation say more than map, key and value: flags, or the
+ * count of a batch. */
+bool attr_says_more(const struct attr *a);
+
+/* Which of enum attr_when hold. */
+uint32_t attr_when(const struct attr *a);
+
+/* Adds `bpf.attr` for a command that is decoded; `bpf.attr_raw` for the others, and where the
+ * attribute says more than the table knows. Fields that are zero or beyond the size are absent. */
+void attr_decode(struct event *e, const struct names *names, const struct attr *a);

@@ -1,1 +1,459 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include <errno.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "attr.h"
+#include "clock.h"
+#include "decode.h"
+#include "event.h"
+#include "message.h"
+#include "names.h"
+#include "process.h"
+#include "util.h"
+
+enum {
+        /* include/uapi/linux/bpf.h; the header that we are built with may be older. */
+        MAP_CREATE = 0,
+        PROG_LOAD = 5,
+        OBJ_PIN = 6,
+        OBJ_GET = 7,
+        RAW_TRACEPOINT_OPEN = 17,
+        BTF_LOAD = 18,
+        PROG_TYPE_EXT = 28,
+
+        ERRNO_MAX = 4095,
+        ENOTSUPP_KERNEL = 524, /* include/linux/errno.h: not for user space, but bpf() returns it */
+
+        /* A program's load time is the same in each of its events, however the clocks are
+         * adjusted. */
+        LOAD_TIME_SLACK_NS = 1000000,
+};
+
+struct decoder {
+        const struct names *names;
+        struct processes *processes;
+        struct clock_offset monotonic;
+        struct clock_offset boottime;
+        uint64_t now; /* of the record at hand: CLOCK_MONOTONIC, ns */
+};
+
+#if defined(__aarch64__)
+#define COMPAT_FUNCTION "__arm64_sys_bpf"
+#else
+#define COMPAT_FUNCTION "__ia32_sys_bpf"
+#endif
+
+static const char *const hooks[_HOOK_MAX] = {
+        [HOOK_SYS_ENTER_BPF] = "tracepoint:syscalls:sys_enter_bpf",
+        [HOOK_SYS_EXIT_BPF] = "tracepoint:syscalls:sys_exit_bpf",
+        [HOOK_SYS_BPF] = "kprobe:__sys_bpf",
+        [HOOK_COMPAT_RETURN] = "kretprobe:" COMPAT_FUNCTION,
+        [HOOK_IN_KERNEL_RETURN] = "kretprobe:bpf_sys_bpf",
+        [HOOK_KERN_SYS_RETURN] = "kretprobe:kern_sys_bpf",
+        [HOOK_SECURITY_BPF] = "kprobe:security_bpf",
+        [HOOK_BPF_CHECK] = "kprobe:bpf_check",
+        [HOOK_SECURITY_BPF_PROG] = "kprobe:security_bpf_prog",
+        [HOOK_SECURITY_BPF_MAP] = "kprobe:security_bpf_map",
+        [HOOK_BPF_LINK_PRIME] = "kprobe:bpf_link_prime",
+        [HOOK_PROCESS_EXIT] = "raw_tracepoint:sched_process_exit",
+        [HOOK_PROCESS_EXEC] = "raw_tracepoint:sched_process_exec",
+        [HOOK_PROCESS_FORK] = "raw_tracepoint:sched_process_fork",
+};
+
+const char *hook_name(enum hook hook) {
+        return (unsigned) hook < _HOOK_MAX ? hooks[hook] : NULL;
+}
+
+int decoder_new(struct decoder **ret, const struct names *names, struct processes *processes) {
+        struct decoder *d = calloc(1, sizeof(*d));
+        if (!d)
+                return -ENOMEM;
+
+        d->names = names;
+        d->processes = processes;
+        d->monotonic.clock = CLOCK_MONOTONIC;
+        d->boottime = (struct clock_offset){.clock = CLOCK_BOOTTIME, .slack = LOAD_TIME_SLACK_NS};
+
+        *ret = d;
+        return 0;
+}
+
+struct decoder *decoder_free(struct decoder *d) {
+        free(d);
+        return NULL;
+}
+
+/* What every call has ------------------------------------------------------------------------- */
+
+static void set_command(const struct decoder *d, struct event *e, uint32_t cmd) {
+        const char *name = names_get(d->names, NAMES_COMMAND, cmd);
+
+        if (name)
+                event_set_static(e, FIELD_BPF_CMD, name);
+        else
+                event_set_printf(e, FIELD_BPF_CMD, "CMD_%u", cmd);
+        event_set_u32(e, FIELD_BPF_CMD_NUMBER, cmd);
+}
+
+static void set_kind(struct event *e, uint32_t cmd) {
+        const struct command_info *info = command_info(cmd);
+
+        event_set_static(e, FIELD_EVENT, info->event);
+        event_set_static(e, FIELD_CLASS, info->class);
+}
+
+static void set_errno(struct event *e, int64_t ret) {
+        uint64_t number = -(uint64_t) ret;
+        const char *name = number <= ERRNO_MAX ? strerrorname_np((int) number) : NULL;
+
+        if (name)
+                event_set_static(e, FIELD_ERRNO, name);
+        else if (number == ENOTSUPP_KERNEL)
+                event_set_static(e, FIELD_ERRNO, "ENOTSUPP");
+        else
+                event_set_printf(e, FIELD_ERRNO, "%llu", (unsigned long long) number);
+}
+
+/* Whether it was the verifier that said no. Where its hooks are missing, EACCES is its usual word.
+ */
+static bool is_rejected(uint32_t cmd, int64_t ret, uint32_t flags) {
+        static const int not_verdicts[] = {ENOMEM, EINTR, EAGAIN, EMFILE, ENFILE};
+
+        if (cmd != PROG_LOAD || flags & CALL_PROG_SEEN)
+                return false;
+        if (!(flags & CALL_VERIFIED))
+                return ret == -EACCES && !(flags & CALL_KERNEL_ATTR);
+
+        for (size_t i = 0; i < ELEMENTSOF(not_verdicts); i++)
+                if (ret == -not_verdicts[i])
+                        return false;
+        return true;
+}
+
+static const char *result_of(uint32_t cmd, int64_t ret, uint32_t flags) {
+        if (ret >= 0)
+                return "ok";
+        if (is_rejected(cmd, ret, flags))
+                return "rejected";
+        return ret == -EPERM || ret == -EACCES ? "denied" : "failed";
+}
+
+static void set_outcome(struct event *e, uint32_t cmd, int64_t ret, uint32_t flags) {
+        const char *result = result_of(cmd, ret, flags);
+        bool refused = strcmp(result, "rejected") == 0 || strcmp(result, "denied") == 0;
+        bool install = strcmp(command_info(cmd)->class, "install") == 0;
+
+        event_set_static(e, FIELD_SEVERITY, refused && install ? "notice" : "info");
+        event_set_static(e, FIELD_RESULT, result);
+        if (ret < 0)
+                set_errno(e, ret);
+        event_set_s64(e, FIELD_BPF_RETURN, ret);
+}
+
+static void set_time(struct decoder *d, struct event *e, const struct record_header *h) {
+        d->now = h->time;
+        event_set_u64(e, FIELD_TIME, clock_realtime(&d->monotonic, d->now, h->time));
+}
+
+/* Objects -------------------------------------------------------------------------------------- */
+
+static void set_type(struct event *e, enum field f, const struct names *names, enum name_set set,
+                     uint32_t type) {
+        const char *name = names_get(names, set, type);
+
+        if (name)
+                event_set_static(e, f, name);
+        else
+                event_set_printf(e, f, "%u", type);
+}
+
+static void set_known(struct event *e, enum field f, uint32_t v) {
+        if (v != 0)
+                event_set_u32(e, f, v);
+}
+
+static void set_name(struct event *e, enum field f, const char name[static 16]) {
+        if (name[0])
+                event_set_stringn(e, f, name, 16);
+}
+
+static void set_map_flags(struct event *e, uint32_t flags) {
+        const char *items[33];
+        char rest[16];
+
+        if (flags != 0)
+                event_set_strings(e, FIELD_MAP_FLAGS, items, names_map_flags(flags, items, rest));
+}
+
+static void set_prog(struct decoder *d, struct event *e, const struct record_object *o) {
+        static const __u8 no_tag[sizeof(o->tag)];
+
+        set_known(e, FIELD_PROG_ID, o->id);
+        set_name(e, FIELD_PROG_NAME, o->name);
+        set_type(e, FIELD_PROG_TYPE, d->names, NAMES_PROG_TYPE, o->type);
+        if (memcmp(o->tag, no_tag, sizeof(no_tag)) != 0)
+                event_set_printf(e, FIELD_PROG_TAG, "%02x%02x%02x%02x%02x%02x%02x%02x", o->tag[0],
+                                 o->tag[1], o->tag[2], o->tag[3], o->tag[4], o->tag[5], o->tag[6],
+                                 o->tag[7]);
+        if (o->attach_type != 0)
+                set_type(e, FIELD_PROG_ATTACH_TYPE, d->names, NAMES_ATTACH_TYPE, o->attach_type);
+        event_set_bool(e, FIELD_PROG_GPL, o->gpl != 0);
+        set_known(e, FIELD_PROG_INSTRUCTIONS, o->instructions);
+        set_known(e, FIELD_PROG_VERIFIED_INSTRUCTIONS, o->verified);
+        set_known(e, FIELD_PROG_JITED_SIZE, o->jited_size);
+        set_known(e, FIELD_PROG_BTF_ID, o->btf_id);
+        if (o->load_time != 0)
+                event_set_u64(e, FIELD_PROG_LOAD_TIME,
+                              clock_realtime(&d->boottime, d->now, o->load_time));
+}
+
+static void set_map(struct decoder *d, struct event *e, const struct record_object *o) {
+        set_known(e, FIELD_MAP_ID, o->id);
+        set_name(e, FIELD_MAP_NAME, o->name);
+        set_type(e, FIELD_MAP_TYPE, d->names, NAMES_MAP_TYPE, o->type);
+        event_set_u32(e, FIELD_MAP_KEY_SIZE, o->key_size);
+        event_set_u32(e, FIELD_MAP_VALUE_SIZE, o->value_size);
+        event_set_u32(e, FIELD_MAP_MAX_ENTRIES, o->max_entries);
+        set_map_flags(e, o->flags);
+}
+
+static void set_link(struct decoder *d, struct event *e, const struct record_object *o) {
+        set_known(e, FIELD_LINK_ID, o->id);
+        set_type(e, FIELD_LINK_TYPE, d->names, NAMES_LINK_TYPE, o->type);
+        if (o->prog_id == 0)
+                return; /* a struct_ops map has none */
+        event_set_u32(e, FIELD_PROG_ID, o->prog_id);
+        if (o->prog_type != 0)
+                set_type(e, FIELD_PROG_TYPE, d->names, NAMES_PROG_TYPE, o->prog_type);
+}
+
+static void set_btf(struct decoder *d, struct event *e, const struct record_object *o) {
+        set_known(e, FIELD_BTF_ID, o->id);
+        set_name(e, FIELD_BTF_NAME, o->name);
+        set_known(e, FIELD_BTF_SIZE, o->btf_size);
+}
+
+static void (*const setters[])(struct decoder *, struct event *, const struct record_object *) = {
+        [OBJECT_PROG] = set_prog,
+        [OBJECT_MAP] = set_map,
+        [OBJECT_LINK] = set_link,
+        [OBJECT_BTF] = set_btf,
+};
+
+/* What the attributes say of an object that was not made, or that the kernel side did not see.
+ * Offsets of union bpf_attr, include/uapi/linux/bpf.h. */
+static void set_from_attr(struct decoder *d, struct event *e, const struct attr *a) {
+        struct record_object o = {};
+
+        if (a->size == 0)
+                return;
+
+        o.type = (uint32_t) attr_get(a, 0, 4);
+        switch (a->cmd) {
+        case MAP_CREATE:
+                o.key_size = (uint32_t) attr_get(a, 4, 4);
+                o.value_size = (uint32_t) attr_get(a, 8, 4);
+                o.max_entries = (uint32_t) attr_get(a, 12, 4);
+                o.flags = (uint32_t) attr_get(a, 16, 4);
+                attr_get_text(a, 28, o.name, sizeof(o.name));
+                set_map(d, e, &o);
+                break;
+        case PROG_LOAD:
+                o.instructions = (uint32_t) attr_get(a, 4, 4);
+                o.attach_type = (uint32_t) attr_get(a, 68, 4);
+                attr_get_text(a, 48, o.name, sizeof(o.name));
+                set_prog(d, e, &o);
+                event_clear(e, FIELD_PROG_GPL);
+                break;
+        case BTF_LOAD:
+                o.btf_size = (uint32_t) attr_get(a, 16, 4);
+                set_btf(d, e, &o);
+                break;
+        }
+}
+
+static void set_attachment(struct decoder *d, struct event *e, const struct attr *a) {
+        const char *via = command_info(a->cmd)->via;
+        uint32_t when = attr_when(a);
+
+        event_set_static(e, FIELD_ATTACH_VIA, via);
+        if (!via || when == 0 || a->size == 0)
+                return;
+
+        /* A replacement of another program's function is loaded for no attach type. */
+        if (a->prog_type != PROG_TYPE_EXT)
+                set_type(e, FIELD_ATTACH_TYPE, d->names, NAMES_ATTACH_TYPE,
+                         (uint32_t) attr_get(a, ATTR_ATTACH_TYPE_OFFSET, 4));
+        if (when & WHEN_TARGET_IFINDEX)
+                set_known(e, FIELD_ATTACH_IFINDEX,
+                          (uint32_t) attr_get(a, attr_target_offset(a), 4));
+}
+
+/* What the string is that the kernel side followed. */
+static void set_string(struct event *e, const struct attr *a) {
+        static const struct {
+                uint32_t cmd;
+                enum field field;
+        } strings[] = {
+                {PROG_LOAD, FIELD_PROG_LICENSE},
+                {OBJ_PIN, FIELD_PIN_PATH},
+                {OBJ_GET, FIELD_PIN_PATH},
+                {RAW_TRACEPOINT_OPEN, FIELD_ATTACH_TARGET},
+        };
+
+        for (size_t i = 0; i < ELEMENTSOF(strings); i++)
+                if (strings[i].cmd == a->cmd && a->string && a->string[0])
+                        event_set_string(e, strings[i].field, a->string);
+}
+
+/* The kernel side's strings and arrays are within their bounds. */
+static bool context_is_sound(const struct record_context *c) {
+        return c->executable_size <= sizeof(c->executable) && c->cgroup_size <= sizeof(c->cgroup);
+}
+
+/* Records -------------------------------------------------------------------------------------- */
+
+static void set_attr_source(struct event *e, uint32_t flags) {
+        if (flags & CALL_KERNEL_ATTR)
+                event_set_static(e, FIELD_BPF_ATTR_SOURCE, "kernel");
+        else if (flags & CALL_USER_ATTR)
+                event_set_static(e, FIELD_BPF_ATTR_SOURCE, "user");
+}
+
+static int decode_call(struct decoder *d, struct event *e, const void *data) {
+        const struct record_call *r = data;
+        const struct record_object *o = &r->object;
+        char string[RECORD_STRING_MAX + 1];
+
+        if (r->attr_size > sizeof(r->attr) || r->string_size > sizeof(r->string) ||
+            o->kind >= ELEMENTSOF(setters) || !context_is_sound(&r->context))
+                return -EBADMSG;
+
+        memcpy(string, r->string, r->string_size);
+        string[r->string_size] = 0;
+        const struct attr attr = {
+                .cmd = r->cmd & ~(uint32_t) COMMAND_COMMON_ATTRS,
+                .data = r->attr,
+                .size = r->attr_size,
+                .string = r->string_size > 0 ? string : NULL,
+                .prog_type = o->kind == OBJECT_LINK ? o->prog_type : 0,
+        };
+
+        set_time(d, e, &r->header);
+        set_kind(e, attr.cmd);
+        set_outcome(e, attr.cmd, r->ret, r->flags);
+        if (r->flags & CALL_TIMED)
+                event_set_u64(e, FIELD_DURATION, r->duration);
+        event_set_static(e, FIELD_SOURCE, hook_name(r->source));
+        processes_describe(d->processes, e, &r->task, &r->context);
+
+        set_command(d, e, attr.cmd);
+        event_set_u32(e, FIELD_BPF_SIZE, r->size);
+        if (r->flags & CALL_COMPAT)
+                event_set_bool(e, FIELD_BPF_COMPAT, true);
+        if (r->flags & CALL_IN_KERNEL)
+                event_set_bool(e, FIELD_BPF_IN_KERNEL, true);
+        set_attr_source(e, r->flags);
+
+        if (setters[o->kind])
+                setters[o->kind](d, e, o);
+        else
+                set_from_attr(d, e, &attr);
+        set_attachment(d, e, &attr);
+        set_string(e, &attr);
+        attr_decode(e, d->names, &attr);
+        message_set(e, command_info(attr.cmd));
+        return 1;
+}
+
+/* Elements come by the hundred thousand a second: what is set here is all that is said of them. */
+static int decode_element(struct decoder *d, struct event *e, const void *data) {
+        const struct record_element *r = data;
+
+        if (r->attr_size > sizeof(r->attr))
+                return -EBADMSG;
+
+        const struct attr attr = {
+                .cmd = r->cmd & ~(uint32_t) COMMAND_COMMON_ATTRS,
+                .data = r->attr,
+                .size = r->attr_size,
+        };
+
+        set_time(d, e, &r->header);
+        set_kind(e, attr.cmd);
+        set_outcome(e, attr.cmd, r->ret, r->flags);
+        if (r->flags & CALL_TIMED)
+                event_set_u64(e, FIELD_DURATION, r->duration);
+        event_set_static(e, FIELD_SOURCE, hook_name(r->source));
+        processes_describe_briefly(d->processes, e, &r->task);
+        set_command(d, e, attr.cmd);
+        if (r->flags & CALL_COMPAT)
+                event_set_bool(e, FIELD_BPF_COMPAT, true);
+        if (r->flags & CALL_IN_KERNEL)
+                event_set_bool(e, FIELD_BPF_IN_KERNEL, true);
+
+        if (r->map_id != 0) {
+                event_set_u32(e, FIELD_MAP_ID, r->map_id);
+                set_name(e, FIELD_MAP_NAME, r->map_name);
+                set_type(e, FIELD_MAP_TYPE, d->names, NAMES_MAP_TYPE, r->map_type);
+        }
+
+        /* Map and result are told already: only what an operation has besides. */
+        if (attr_says_more(&attr)) {
+                set_attr_source(e, r->flags);
+                attr_decode(e, d->names, &attr);
+        }
+        return 1;
+}
+
+static int decode_process(struct decoder *d, struct event *e, const void *data) {
+        const struct record_process *r = data;
+
+        if (!context_is_sound(&r->context))
+                return -EBADMSG;
+        processes_learn(d->processes, &r->task, &r->context);
+        return 0;
+}
+
+static int decode_caller(struct decoder *d, struct event *e, const void *data) {
+        return 0;
+}
+
+static const struct {
+        size_t size;
+        int (*decode)(struct decoder *d, struct event *e, const void *data);
+} kinds[_RECORD_KIND_MAX] = {
+        [RECORD_PROCESS] = {sizeof(struct record_process), decode_process},
+        [RECORD_CALL] = {sizeof(struct record_call), decode_call},
+        [RECORD_ELEMENT] = {sizeof(struct record_element), decode_element},
+        [RECORD_CALLER] = {sizeof(struct record_caller), decode_caller},
+};
+
+int decoder_record(struct decoder *d, struct event *e, const void *data, size_t size) {
+        const struct record_header *h = data;
+
+        event_reset(e);
+        if (size < sizeof(*h) || (uintptr_t) data % _Alignof(struct record_call) != 0)
+                return -EBADMSG;
+        if (h->kind >= ELEMENTSOF(kinds) || !kinds[h->kind].decode ||
+            h->size != kinds[h->kind].size || h->size != size)
+                return -EBADMSG;
+
+        return kinds[h->kind].decode(d, e, data);
+}
+
+void decoder_partial(struct decoder *d, struct event *e, int slot) {
+        event_reset(e);
+        if (slot < 0) {
+                event_set_static(e, FIELD_CLASS, "self");
+                return;
+        }
+
+        set_kind(e, (uint32_t) slot);
+        /* The last slot is shared by all commands from there on. */
+        if (slot < COMMAND_SLOTS - 1)
+                set_command(d, e, (uint32_t) slot);
+}

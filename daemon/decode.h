@@ -5,6 +5,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "record.h"
+
 struct decoder;
 struct event;
 struct names;
@@ -14,11 +16,14 @@ struct processes;
 int decoder_new(struct decoder **ret, const struct names *names, struct processes *processes);
 struct decoder *decoder_free(struct decoder *d);
 
-/* Fills `e` (reset first) from `size` bytes at `data`, without seq. Returns 1 when there is an
- * event; 0 when the record was taken in silently (process context); -EBADMSG when it does not
- * parse: nothing of it is used. */
+/* Fills `e` (reset first) from `size` bytes at `data` (aligned to 8), without seq. Returns 1 when
+ * there is an event; 0 when the record was taken in silently (process context), or is sound and for
+ * somebody else (a caller's counters); -EBADMSG when it does not parse: nothing of it is used. */
 int decoder_record(struct decoder *d, struct event *e, const void *data, size_t size);
 
 /* Fills `e` with event, class, bpf.cmd and bpf.cmd_number as a call of this slot has them (slot -1:
  * nothing but class self). */
 void decoder_partial(struct decoder *d, struct event *e, int slot);
+
+/* The name of a hook, such as "kprobe:security_bpf" (static); NULL for a number that is none. */
+const char *hook_name(enum hook hook);

@@ -20,6 +20,11 @@ enum name_set {
 
 /* Reads the enums of `btf` (borrowed, may be NULL: only our table then). */
 int names_new(struct names **ret, const struct btf *btf);
+
+/* The same with the BTF of the running kernel, which is let go afterwards (it takes megabytes). A
+ * kernel without BTF leaves only our table. Returns 0 or -ENOMEM. */
+int names_new_kernel(struct names **ret);
+
 struct names *names_free(struct names *n);
 
 /* The name of a value, without the kernel's prefix; NULL when nobody knows it. Lives as long as
@@ -29,7 +34,6 @@ const char *names_get(const struct names *n, enum name_set set, uint32_t value);
 /* How many values of the set have a name: values at or above it have none. */
 uint32_t names_end(const struct names *n, enum name_set set);
 
-/* Names of the bits of a map's flags (BPF_F_* of map_create, without prefix) into `ret` (room for
- * 32, static strings, or of the form "0x…" for what is left, written into `rest`, 16 bytes).
- * Returns how many. */
+/* Names of the bits of a map's flags (BPF_F_* of map_create, such as no_prealloc) into `ret`:
+ * static strings, and last what has no name as "0x…", written into `rest`. Returns how many. */
 size_t names_map_flags(uint32_t flags, const char *ret[static 33], char rest[static 16]);

@@ -1,1 +1,335 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdbool.h>
+#include <string.h>
+#include <systemd/sd-login.h>
+
+#include "cgroup.h"
+#include "clock.h"
+#include "event.h"
+#include "process.h"
+#include "users.h"
+#include "util.h"
+
+enum {
+        BUCKETS = 4096, /* a power of two */
+        /* A program's start is the same in each of its events, however the clocks are adjusted. */
+        START_SLACK_NS = 1000000,
+};
+
+#define PASSWD_PATH "/etc/passwd"
+#define ELLIPSIS    "…"
+
+/* What is remembered as text, NULL where it is not known. */
+enum text { TEXT_EXECUTABLE, TEXT_CGROUP, TEXT_UNIT, TEXT_SESSION, TEXT_CONTAINER, _TEXT_MAX };
+
+static const enum field text_fields[_TEXT_MAX] = {
+        [TEXT_EXECUTABLE] = FIELD_PROCESS_EXECUTABLE,
+        [TEXT_CGROUP] = FIELD_CGROUP_PATH,
+        [TEXT_UNIT] = FIELD_UNIT,
+        [TEXT_SESSION] = FIELD_SESSION,
+        [TEXT_CONTAINER] = FIELD_CONTAINER_ID,
+};
+
+struct process {
+        struct process *next;          /* of the same bucket */
+        struct process *older, *newer; /* by when it was last heard of */
+        uint64_t start_time;
+        uint64_t start; /* realtime, µs */
+        uint64_t capabilities;
+        uint32_t tgid;
+        uint32_t ppid;
+        uint32_t login_uid;
+        uint32_t ns_pid, ns_mnt, ns_net, ns_user;
+        char *texts[_TEXT_MAX];
+};
+
+struct processes {
+        struct process *buckets[BUCKETS];
+        struct process *oldest, *newest;
+        size_t n;
+        struct users *users;
+        struct clock_offset boottime;
+};
+
+/* Paths ---------------------------------------------------------------------------------------- */
+
+int path_from_components(const char *data, size_t size, size_t max, int cut, char *ret, size_t n) {
+        const size_t reserve = strlen(ELLIPSIS) + 1;
+
+        if (size == 0 || size > max || n <= reserve)
+                return -EINVAL;
+
+        /* The leaf comes first and goes last: filled from the end, with room left for the mark. */
+        char *end = ret + n - 1, *start = end;
+        bool full = false;
+        for (size_t at = 0, length; at < size && !full; at += length + 1) {
+                length = strnlen(data + at, size - at);
+                if (length == 0 || (length == 1 && data[at] == '/'))
+                        continue;
+                full = (size_t) (start - ret) < length + reserve;
+                if (full)
+                        break;
+                for (size_t i = length; i > 0; i--)
+                        *--start = data[at + i - 1] == '/' ? '?' : data[at + i - 1];
+                *--start = '/';
+        }
+
+        if (start == end)
+                return -EINVAL;
+        if (cut || full) {
+                start -= strlen(ELLIPSIS);
+                memcpy(start, ELLIPSIS, strlen(ELLIPSIS));
+        }
+
+        memmove(ret, start, (size_t) (end - start));
+        ret[end - start] = 0;
+        return 0;
+}
+
+/* The cache ------------------------------------------------------------------------------------ */
+
+static struct process **bucket(struct processes *p, const struct record_task *task) {
+        uint64_t h = (task->start_time ^ ((uint64_t) task->tgid << 32)) *
+                     UINT64_C(0x9e3779b97f4a7c15); /* 2^64 / golden ratio */
+
+        return &p->buckets[h >> 32 & (BUCKETS - 1)];
+}
+
+static void unlink_age(struct processes *p, struct process *q) {
+        *(q->older ? &q->older->newer : &p->oldest) = q->newer;
+        *(q->newer ? &q->newer->older : &p->newest) = q->older;
+}
+
+static void link_newest(struct processes *p, struct process *q) {
+        q->newer = NULL;
+        q->older = p->newest;
+        *(p->newest ? &p->newest->newer : &p->oldest) = q;
+        p->newest = q;
+}
+
+static struct process *find(struct processes *p, const struct record_task *task) {
+        struct process *q = *bucket(p, task);
+
+        while (q && (q->tgid != task->tgid || q->start_time != task->start_time))
+                q = q->next;
+        if (q && q != p->newest) {
+                unlink_age(p, q);
+                link_newest(p, q);
+        }
+        return q;
+}
+
+static void clear_texts(struct process *q) {
+        for (enum text t = 0; t < _TEXT_MAX; t++) {
+                free(q->texts[t]);
+                q->texts[t] = NULL;
+        }
+}
+
+static void forget(struct processes *p, struct process *q) {
+        struct record_task task = {.tgid = q->tgid, .start_time = q->start_time};
+        struct process **at = bucket(p, &task);
+
+        while (*at != q)
+                at = &(*at)->next;
+        *at = q->next;
+        unlink_age(p, q);
+        p->n--;
+        clear_texts(q);
+        free(q);
+}
+
+static struct process *make(struct processes *p, const struct record_task *task) {
+        struct process *q = calloc(1, sizeof(*q));
+        if (!q)
+                return NULL;
+
+        if (p->n >= PROCESSES_MAX)
+                forget(p, p->oldest);
+        q->tgid = task->tgid;
+        q->start_time = task->start_time;
+        q->start = clock_realtime(&p->boottime, clock_now(), task->start_time);
+        q->next = *bucket(p, task);
+        *bucket(p, task) = q;
+        link_newest(p, q);
+        p->n++;
+        return q;
+}
+
+DEFINE_CLEANUP(struct processes *, processes_free);
+
+int processes_new(struct processes **ret) {
+        _cleanup_(processes_freep) struct processes *p = calloc(1, sizeof(*p));
+        if (!p)
+                return -ENOMEM;
+
+        p->boottime = (struct clock_offset){.clock = CLOCK_BOOTTIME, .slack = START_SLACK_NS};
+        int k = users_new(&p->users, PASSWD_PATH);
+        if (k < 0)
+                return k;
+
+        *ret = TAKE_PTR(p);
+        return 0;
+}
+
+struct processes *processes_free(struct processes *p) {
+        if (!p)
+                return NULL;
+
+        while (p->oldest)
+                forget(p, p->oldest);
+        users_free(p->users);
+        free(p);
+        return NULL;
+}
+
+/* Units and containers ------------------------------------------------------------------------- */
+
+/* Whether the process that has this id now is the one of the record. */
+static bool still_lives(const struct record_task *task) {
+        char path[64], text[1024];
+        unsigned long long start;
+
+        snprintf(path, sizeof(path), "/proc/%" PRIu32 "/stat", task->tgid);
+        _cleanup_close_ int fd = open(path, O_RDONLY | O_CLOEXEC);
+        ssize_t n = fd < 0 ? -1 : read(fd, text, sizeof(text) - 1);
+        if (n <= 0)
+                return false;
+        text[n] = 0;
+
+        /* proc(5): field 22, in ticks; the second one, comm, ends with the last parenthesis. */
+        const char *s = strrchr(text, ')');
+        if (!s || sscanf(s + 1,
+                         " %*c %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s "
+                         "%*s %llu",
+                         &start) != 1)
+                return false;
+
+        return start == task->start_time / (UINT64_C(1000000000) / (uint64_t) sysconf(_SC_CLK_TCK));
+}
+
+/* Where systemd does not use the hierarchy that the kernel side reads (a hybrid of cgroup v1 and
+ * v2), its own says where the process is, if that still lives. */
+static void parse_systemd_cgroup(const struct record_task *task, struct cgroup_names *ret) {
+        _cleanup_free_ char *path = NULL;
+
+        if (sd_pid_get_cgroup((pid_t) task->tgid, &path) >= 0 && still_lives(task))
+                cgroup_parse(path, ret);
+}
+
+static void learn_cgroup(struct process *q, const struct record_task *task, const char *path,
+                         bool cut) {
+        struct cgroup_names names = {};
+
+        if (!path[0])
+                parse_systemd_cgroup(task, &names);
+        else if (cut)
+                cgroup_parse_cut(path, &names);
+        else
+                cgroup_parse(path, &names);
+
+        const char *texts[_TEXT_MAX] = {
+                [TEXT_CGROUP] = path,
+                [TEXT_UNIT] = names.unit,
+                [TEXT_SESSION] = names.session,
+                [TEXT_CONTAINER] = names.container,
+        };
+        for (enum text t = 0; t < _TEXT_MAX; t++)
+                if (texts[t] && texts[t][0])
+                        q->texts[t] = strdup(texts[t]);
+}
+
+static bool same(const char *known, const char *path) {
+        return strcmp(known ?: "", path) == 0;
+}
+
+static void learn_texts(struct process *q, const struct record_task *task,
+                        const struct record_context *c) {
+        char executable[RECORD_EXECUTABLE_MAX + 8], cgroup[RECORD_CGROUP_MAX + 8];
+
+        if (path_from_components(c->executable, c->executable_size, sizeof(c->executable),
+                                 c->executable_cut, executable, sizeof(executable)) < 0)
+                executable[0] = 0;
+        if (path_from_components(c->cgroup, c->cgroup_size, sizeof(c->cgroup), c->cgroup_cut,
+                                 cgroup, sizeof(cgroup)) < 0)
+                cgroup[0] = 0;
+        if (same(q->texts[TEXT_EXECUTABLE], executable) && same(q->texts[TEXT_CGROUP], cgroup))
+                return;
+
+        clear_texts(q);
+        if (executable[0])
+                q->texts[TEXT_EXECUTABLE] = strdup(executable);
+        learn_cgroup(q, task, cgroup, c->cgroup_cut);
+}
+
+static struct process *learn(struct processes *p, const struct record_task *task,
+                             const struct record_context *c) {
+        struct process *q = find(p, task) ?: make(p, task);
+        if (!q)
+                return NULL;
+
+        q->capabilities = c->capabilities;
+        q->ppid = c->ppid;
+        q->login_uid = c->login_uid;
+        q->ns_pid = c->ns_pid;
+        q->ns_mnt = c->ns_mnt;
+        q->ns_net = c->ns_net;
+        q->ns_user = c->ns_user;
+        learn_texts(q, task, c);
+        return q;
+}
+
+void processes_learn(struct processes *p, const struct record_task *task,
+                     const struct record_context *context) {
+        (void) learn(p, task, context);
+}
+
+/* Fields --------------------------------------------------------------------------------------- */
+
+static void set_known(struct event *e, enum field f, uint32_t v) {
+        if (v != 0)
+                event_set_u32(e, f, v);
+}
+
+static void describe(struct processes *p, struct event *e, const struct record_task *task,
+                     const struct process *q) {
+        event_set_u32(e, FIELD_PROCESS_PID, task->tgid);
+        event_set_u32(e, FIELD_PROCESS_TID, task->tid);
+        if (task->comm[0])
+                event_set_stringn(e, FIELD_PROCESS_NAME, task->comm, sizeof(task->comm));
+        event_set_u32(e, FIELD_USER_ID, task->uid);
+        event_set_string(e, FIELD_USER_NAME, users_name(p->users, task->uid));
+
+        for (enum text t = 0; q && t < _TEXT_MAX; t++)
+                event_set_string(e, text_fields[t], q->texts[t]);
+}
+
+void processes_describe(struct processes *p, struct event *e, const struct record_task *task,
+                        const struct record_context *context) {
+        const struct process *q = context ? learn(p, task, context) : find(p, task);
+
+        describe(p, e, task, q);
+        event_set_u32(e, FIELD_GROUP_ID, task->gid);
+        if (task->cgroup_id != 0)
+                event_set_u64(e, FIELD_CGROUP_ID, task->cgroup_id);
+        if (!q)
+                return;
+
+        event_set_u64(e, FIELD_PROCESS_START, q->start);
+        event_set_u64(e, FIELD_PROCESS_CAPABILITIES, q->capabilities);
+        set_known(e, FIELD_PROCESS_PPID, q->ppid);
+        if (q->login_uid != UINT32_MAX)
+                event_set_u32(e, FIELD_USER_LOGIN_ID, q->login_uid);
+        set_known(e, FIELD_NAMESPACE_PID, q->ns_pid);
+        set_known(e, FIELD_NAMESPACE_MNT, q->ns_mnt);
+        set_known(e, FIELD_NAMESPACE_NET, q->ns_net);
+        set_known(e, FIELD_NAMESPACE_USER, q->ns_user);
+}
+
+void processes_describe_briefly(struct processes *p, struct event *e,
+                                const struct record_task *task) {
+        describe(p, e, task, find(p, task));
+}

@@ -3,12 +3,17 @@
 /* Who is calling: turns what the kernel side saw of a task into process.*, user.*, unit and
  * container fields, and remembers it for records that carry only the cheap half. */
 
+#include <stddef.h>
 #include <stdint.h>
 
 #include "record.h"
 
 struct event;
 struct processes;
+
+enum {
+        PROCESSES_MAX = 4096, /* remembered; those unheard of for longest go first */
+};
 
 /* A bounded cache of processes, keyed by thread group and start time. */
 int processes_new(struct processes **ret);
@@ -19,16 +24,18 @@ void processes_learn(struct processes *p, const struct record_task *task,
                      const struct record_context *context);
 
 /* Sets the fields of a task. `context` may be NULL: then the remembered one is used, where there is
- * one. */
+ * one. What is given is remembered. */
 void processes_describe(struct processes *p, struct event *e, const struct record_task *task,
                         const struct record_context *context);
 
-/* The cheap half of a process as it was last learned. Returns 0, or -ENOENT where it is unknown. */
-int processes_find(const struct processes *p, uint32_t tgid, uint64_t start_time,
-                   struct record_task *ret);
+/* The same for events that come by the hundred thousand: who it is, from what is remembered,
+ * without parent, start, capabilities, groups and namespaces. */
+void processes_describe_briefly(struct processes *p, struct event *e,
+                                const struct record_task *task);
 
 /* Joins the leaf-first components of a record into a path: "bpftool\0sbin\0usr\0" gives
- * "/usr/sbin/bpftool". `cut`: the root is missing ("…/sbin/bpftool"). Writes at most `n` bytes with
- * NUL, whatever `data` holds. Returns 0, or -EINVAL when `size` is out of bounds or nothing is
- * there. */
+ * "/usr/sbin/bpftool". `cut`: the root is missing ("…/sbin/bpftool"), as it also is where `n` is
+ * too small. A "/" inside of a component (the name of a memfd may have one) becomes "?". Writes at
+ * most `n` bytes with NUL, whatever `data` holds. Returns 0, or -EINVAL when `size` is out of
+ * bounds or nothing is there. */
 int path_from_components(const char *data, size_t size, size_t max, int cut, char *ret, size_t n);
