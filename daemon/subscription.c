@@ -1,1 +1,387 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "subscription.h"
+
+#include <inttypes.h>
+#include <string.h>
+#include <systemd/sd-bus.h>
+#include <systemd/sd-event.h>
+
+#include "delivery.h"
+#include "errors.h"
+#include "event.h"
+#include "log.h"
+#include "match-bus.h"
+#include "match.h"
+#include "util.h"
+
+/* The window: what may be on its way while a reader is not scheduled. At 50,000 events/s of 640
+ * bytes, 4 MiB are 130 ms; a turn of the ring (1024 records) is a sixth of it. A larger one buys
+ * nothing in the long run, and the bus holds it in memory for each reader that is stopped.
+ *
+ * The total: dbus-daemon lets a connection wait for 128 replies (max_replies_per_connection), and
+ * each subscription may wait for a ping's; a few are left for our own calls. Its 512 match rules
+ * per connection, of which the watch on each owner takes one, are further away. */
+const struct subscription_limits subscription_limits_default = {
+        .total = 120,
+        .per_user = 64,
+        .window_bytes = 4 * 1024 * 1024,
+        .batch_events = 64,
+};
+
+struct subscription {
+        struct subscription_table *table;
+        struct subscription *next;
+        char *owner;
+        uid_t uid;
+        char path[sizeof(BPFMON_SUBSCRIPTION_PREFIX) + 24];
+        struct match *match;
+        bool by_name; /* asked for its events by name: gets use and look as well */
+        struct delivery delivery;
+        sd_bus_track *track;
+};
+
+struct subscription_table {
+        sd_bus *bus;
+        struct subscription_limits limits;
+        void (*changed)(void *userdata);
+        void *userdata;
+        struct subscription *first;
+        size_t n;
+        uint64_t last_id;
+        struct delivery_context context;
+        sd_bus_slot *objects, *nodes;
+        sd_event_source *post; /* runs while something is held back */
+        bool held;
+};
+
+static bool asks_by_name(const struct match *match) {
+        static const enum field names[] = {FIELD_EVENT, FIELD_CLASS, FIELD_BPF_CMD,
+                                           FIELD_BPF_CMD_NUMBER};
+
+        for (size_t i = 0; i < ELEMENTSOF(names); i++)
+                if (match_names(match, names[i]))
+                        return true;
+
+        return false;
+}
+
+/* Whether events like this one go only to those who ask for them by name. */
+static bool is_loud(const struct event *event) {
+        const char *class = event_string(event, FIELD_CLASS);
+
+        return class && (strcmp(class, "use") == 0 || strcmp(class, "look") == 0);
+}
+
+static bool subscription_may_want(const struct subscription *s, const struct event *partial) {
+        return (s->by_name || !is_loud(partial)) && match_may(s->match, partial);
+}
+
+static struct subscription *subscription_free(struct subscription *s) {
+        if (!s)
+                return NULL;
+
+        delivery_done(&s->delivery);
+        sd_bus_track_unref(s->track);
+        match_free(s->match);
+        free(s->owner);
+        free(s);
+        return NULL;
+}
+
+DEFINE_CLEANUP(struct subscription *, subscription_free);
+
+/* Ends a subscription. Never called while the list is being walked: the bus dispatches nothing
+ * while events are offered. */
+static void subscription_remove(struct subscription *s) {
+        struct subscription_table *t = s->table;
+
+        for (struct subscription **i = &t->first; *i; i = &(*i)->next)
+                if (*i == s) {
+                        *i = s->next;
+                        t->n--;
+                        break;
+                }
+
+        subscription_free(s);
+        t->changed(t->userdata);
+}
+
+static int on_owner_left(_unused_ sd_bus_track *track, void *userdata) {
+        subscription_remove(userdata);
+        return 0;
+}
+
+/* Strangers may know the path, but not touch what is behind it. */
+static int check_owner(const struct subscription *s, sd_bus_message *m, sd_bus_error *error) {
+        const char *sender = sd_bus_message_get_sender(m);
+
+        if (sender && strcmp(sender, s->owner) == 0)
+                return 0;
+
+        return sd_bus_error_set(error, SD_BUS_ERROR_ACCESS_DENIED,
+                                "This subscription belongs to another client");
+}
+
+static int method_update(sd_bus_message *m, void *userdata, sd_bus_error *error) {
+        struct subscription *s = userdata;
+        struct match *match;
+        int r;
+
+        r = check_owner(s, m, error);
+        if (r < 0)
+                return r;
+
+        r = match_read(m, &match, error);
+        if (r < 0)
+                return r;
+
+        match_free(s->match);
+        s->match = match;
+        s->by_name = asks_by_name(match);
+        s->table->changed(s->table->userdata);
+        return sd_bus_reply_method_return(m, NULL);
+}
+
+static int method_close(sd_bus_message *m, void *userdata, sd_bus_error *error) {
+        struct subscription *s = userdata;
+        int r;
+
+        r = check_owner(s, m, error);
+        if (r < 0)
+                return r;
+
+        subscription_remove(s);
+        return sd_bus_reply_method_return(m, NULL);
+}
+
+static const sd_bus_vtable subscription_vtable[] = {
+        SD_BUS_VTABLE_START(0),
+        SD_BUS_METHOD_WITH_ARGS("Update", SD_BUS_ARGS("as", matches), SD_BUS_NO_RESULT,
+                                method_update, 0),
+        SD_BUS_METHOD_WITH_ARGS("Close", SD_BUS_NO_ARGS, SD_BUS_NO_RESULT, method_close, 0),
+        SD_BUS_SIGNAL_WITH_ARGS("Events", SD_BUS_ARGS("t", first_seq, "t", lost, "aa{sv}", events),
+                                0),
+        SD_BUS_VTABLE_END,
+};
+
+static int find_object(_unused_ sd_bus *bus, const char *path, _unused_ const char *interface,
+                       void *userdata, void **ret, _unused_ sd_bus_error *error) {
+        struct subscription_table *t = userdata;
+
+        for (struct subscription *s = t->first; s; s = s->next)
+                if (strcmp(s->path, path) == 0) {
+                        *ret = s;
+                        return 1;
+                }
+
+        return 0;
+}
+
+static int list_objects(_unused_ sd_bus *bus, _unused_ const char *prefix, void *userdata,
+                        char ***ret, _unused_ sd_bus_error *error) {
+        struct subscription_table *t = userdata;
+        char **paths = calloc(t->n + 1, sizeof(*paths));
+        size_t n = 0;
+
+        if (!paths)
+                return -ENOMEM;
+
+        for (struct subscription *s = t->first; s; s = s->next)
+                if (!(paths[n++] = strdup(s->path))) {
+                        while (n > 0)
+                                free(paths[--n]);
+                        free(paths);
+                        return -ENOMEM;
+                }
+
+        *ret = paths;
+        return 0;
+}
+
+static int on_post(_unused_ sd_event_source *source, void *userdata) {
+        subscription_table_flush(userdata);
+        return 0;
+}
+
+/* The write queue drains inside the event loop, which tells nobody; a post source runs after each
+ * of its turns. */
+static void on_held(void *userdata) {
+        struct subscription_table *t = userdata;
+        sd_event *loop = sd_bus_get_event(t->bus);
+        int r = 0;
+
+        if (t->held || !loop)
+                return;
+
+        if (!t->post)
+                r = sd_event_add_post(loop, &t->post, on_post, t);
+        if (r >= 0)
+                r = sd_event_source_set_enabled(t->post, SD_EVENT_ON);
+        if (r < 0)
+                log_warning("Cannot wait for the bus: %s", strerror(-r));
+        t->held = r >= 0;
+}
+
+DEFINE_CLEANUP(struct subscription_table *, subscription_table_free);
+
+int subscription_table_new(struct subscription_table **ret, sd_bus *bus,
+                           const struct subscription_limits *limits,
+                           void (*changed)(void *userdata), void *userdata) {
+        _cleanup_(subscription_table_freep) struct subscription_table *t = calloc(1, sizeof(*t));
+        int r;
+
+        if (!t)
+                return -ENOMEM;
+
+        t->bus = sd_bus_ref(bus);
+        t->limits = *limits;
+        t->changed = changed;
+        t->userdata = userdata;
+        t->context = (struct delivery_context){
+                .bus = bus,
+                .window_bytes = limits->window_bytes,
+                .batch_events = limits->batch_events,
+                .held = on_held,
+                .userdata = t,
+        };
+
+        r = sd_bus_add_fallback_vtable(bus, &t->objects, BPFMON_SUBSCRIPTION_PREFIX,
+                                       BPFMON_SUBSCRIPTION_INTERFACE, subscription_vtable,
+                                       find_object, t);
+        if (r < 0)
+                return r;
+
+        r = sd_bus_add_node_enumerator(bus, &t->nodes, BPFMON_SUBSCRIPTION_PREFIX, list_objects, t);
+        if (r < 0)
+                return r;
+
+        *ret = TAKE_PTR(t);
+        return 0;
+}
+
+struct subscription_table *subscription_table_free(struct subscription_table *t) {
+        if (!t)
+                return NULL;
+
+        while (t->first) {
+                struct subscription *s = t->first;
+
+                t->first = s->next;
+                subscription_free(s);
+        }
+        sd_bus_slot_unref(t->objects);
+        sd_bus_slot_unref(t->nodes);
+        sd_event_source_disable_unref(t->post);
+        sd_bus_unref(t->bus);
+        free(t);
+        return NULL;
+}
+
+void subscription_table_offer(struct subscription_table *t, const struct event *event) {
+        bool loud;
+
+        if (!t->first)
+                return;
+
+        loud = is_loud(event);
+        for (struct subscription *s = t->first; s; s = s->next)
+                if ((s->by_name || !loud) && match_test(s->match, event))
+                        delivery_event(&s->delivery, event);
+}
+
+void subscription_table_lost(struct subscription_table *t, const struct event *partial,
+                             uint64_t count) {
+        bool everybody = !event_has(partial, FIELD_EVENT);
+
+        for (struct subscription *s = t->first; s; s = s->next)
+                if (everybody || subscription_may_want(s, partial))
+                        delivery_lost(&s->delivery, count);
+}
+
+void subscription_table_flush(struct subscription_table *t) {
+        t->held = false;
+        for (struct subscription *s = t->first; s; s = s->next)
+                delivery_flush(&s->delivery);
+
+        if (!t->held && t->post)
+                (void) sd_event_source_set_enabled(t->post, SD_EVENT_OFF);
+}
+
+bool subscription_table_wants(const struct subscription_table *t, const struct event *partial) {
+        for (struct subscription *s = t->first; s; s = s->next)
+                if (subscription_may_want(s, partial))
+                        return true;
+
+        return false;
+}
+
+size_t subscription_table_count(const struct subscription_table *t) {
+        return t->n;
+}
+
+const struct subscription_limits *subscription_table_limits(const struct subscription_table *t) {
+        return &t->limits;
+}
+
+uint64_t subscription_table_window_lost(const struct subscription_table *t) {
+        return t->context.dropped;
+}
+
+static size_t count_of_user(const struct subscription_table *t, uid_t uid) {
+        size_t n = 0;
+
+        for (struct subscription *s = t->first; s; s = s->next)
+                n += s->uid == uid;
+
+        return n;
+}
+
+/* Adding the name asks the bus whether it is still there, so that an owner that left before we
+ * listened is not missed. */
+static int watch_owner(struct subscription *s) {
+        int r;
+
+        r = sd_bus_track_new(s->table->bus, &s->track, on_owner_left, s);
+        if (r < 0)
+                return r;
+
+        r = sd_bus_track_add_name(s->track, s->owner);
+        return r < 0 ? r : 0;
+}
+
+int subscription_new(struct subscription_table *t, const char *owner, uid_t uid,
+                     struct match *match, const char **ret_path) {
+        _cleanup_(subscription_freep) struct subscription *s = NULL;
+        int r;
+
+        if (t->n >= t->limits.total)
+                return -ENOSPC;
+        if (count_of_user(t, uid) >= t->limits.per_user)
+                return -EDQUOT;
+
+        s = calloc(1, sizeof(*s));
+        if (!s)
+                return -ENOMEM;
+
+        s->table = t;
+        s->uid = uid;
+        s->owner = strdup(owner);
+        if (!s->owner)
+                return -ENOMEM;
+
+        r = watch_owner(s);
+        if (r < 0)
+                return r;
+
+        snprintf(s->path, sizeof(s->path), BPFMON_SUBSCRIPTION_PREFIX "/%" PRIu64, ++t->last_id);
+        delivery_init(&s->delivery, &t->context, s->owner, s->path);
+        s->match = match;
+        s->by_name = asks_by_name(match);
+        s->next = t->first;
+        t->first = s;
+        t->n++;
+
+        *ret_path = TAKE_PTR(s)->path;
+        t->changed(t->userdata);
+        return 0;
+}

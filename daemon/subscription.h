@@ -22,8 +22,9 @@ struct subscription_limits {
 
 extern const struct subscription_limits subscription_limits_default;
 
-/* All subscriptions of one bus connection. `changed` is called when what is wanted (see below) may
- * have changed. */
+/* All subscriptions of one bus connection, with their objects below
+ * BPFMON_SUBSCRIPTION_PREFIX. `bus` is referenced, `limits` copied. `changed` is called when what
+ * is wanted (see below) may have changed. Returns 0 or a negative errno. */
 int subscription_table_new(struct subscription_table **ret, struct sd_bus *bus,
                            const struct subscription_limits *limits,
                            void (*changed)(void *userdata), void *userdata);
@@ -34,11 +35,12 @@ struct subscription_table *subscription_table_free(struct subscription_table *t)
 void subscription_table_offer(struct subscription_table *t, const struct event *event);
 
 /* Tells every subscription that may have wanted events like `partial` (event, class, bpf.cmd as far
- * as known) that `count` of them were lost. */
+ * as known) that `count` of them were lost; without an event that is all of them. Told with their
+ * next signal, at the next flush at the latest. */
 void subscription_table_lost(struct subscription_table *t, const struct event *partial,
                              uint64_t count);
 
-/* Sends what is batched: called when the ring is empty. */
+/* Sends what is batched, and losses not yet told: called when the ring is empty. */
 void subscription_table_flush(struct subscription_table *t);
 
 /* Whether some subscription wants events that may look like `partial`. Events of class use and look
@@ -46,11 +48,13 @@ void subscription_table_flush(struct subscription_table *t);
 bool subscription_table_wants(const struct subscription_table *t, const struct event *partial);
 
 size_t subscription_table_count(const struct subscription_table *t);
+const struct subscription_limits *subscription_table_limits(const struct subscription_table *t);
 /* Events dropped at the windows, all subscriptions, since the start. */
 uint64_t subscription_table_window_lost(const struct subscription_table *t);
 
 /* Creates a subscription for the bus peer `owner` (a unique name, copied) of user `uid`, that
- * receives events passing `match` (ownership moves here on success). Returns -EDQUOT if the user
- * has reached its limit, -ENOSPC if all have, -ENOMEM. `ret_path` is borrowed. */
+ * receives events passing `match` (ownership moves here on success; NULL: all). It ends when its
+ * owner closes it or leaves the bus. Returns -EDQUOT if the user has reached its limit, -ENOSPC if
+ * all have, -ENXIO if the owner has left already, -ENOMEM. `ret_path` is borrowed. */
 int subscription_new(struct subscription_table *t, const char *owner, uid_t uid,
                      struct match *match, const char **ret_path);

@@ -30,5 +30,9 @@ void window_sent(struct window *w, uint64_t size);
  * sent. */
 bool window_ping(struct window *w);
 
-/* The ping's reply came: all that was sent before it is confirmed. */
+/* The ping's reply came: all that was sent before it is confirmed. Without a ping in flight nothing
+ * happens. */
 void window_pong(struct window *w);
+
+/* The ping did not reach its reader: nothing is confirmed, and another one may be sent. */
+void window_refused(struct window *w);

@@ -1,0 +1,51 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "match-bus.h"
+
+#include "errors.h"
+#include "match.h"
+#include "util.h"
+
+/* The terms stay in the message. */
+static int read_terms(sd_bus_message *m, const char *terms[static MATCH_TERMS_MAX], size_t *ret_n,
+                      sd_bus_error *error) {
+        const char *term;
+        size_t n = 0;
+        int r;
+
+        r = sd_bus_message_enter_container(m, 'a', "s");
+        if (r < 0)
+                return r;
+
+        while ((r = sd_bus_message_read_basic(m, 's', &term)) > 0) {
+                if (n >= MATCH_TERMS_MAX)
+                        return sd_bus_error_setf(error, BPFMON_ERROR_INVALID_MATCH,
+                                                 "A match has at most %d terms", MATCH_TERMS_MAX);
+                terms[n++] = term;
+        }
+        if (r < 0)
+                return r;
+
+        r = sd_bus_message_exit_container(m);
+        if (r < 0)
+                return r;
+
+        *ret_n = n;
+        return 0;
+}
+
+int match_read(sd_bus_message *m, struct match **ret, sd_bus_error *error) {
+        const char *terms[MATCH_TERMS_MAX];
+        struct match_error why;
+        size_t n = 0;
+        int r;
+
+        r = read_terms(m, terms, &n, error);
+        if (r < 0)
+                return r;
+
+        r = match_new(ret, terms, n, &why);
+        if (r == -EINVAL || r == -E2BIG)
+                return sd_bus_error_set(error, BPFMON_ERROR_INVALID_MATCH, why.message);
+
+        return r;
+}
