@@ -15,8 +15,6 @@ int glob_compile(char *ret, const char *pattern) {
 
         for (const char *p = pattern; *p; p++) {
                 if (*p == '*') {
-                        if (end > ret && end[-1] == any_text)
-                                continue;
                         *end++ = any_text;
                         part = end;
                         continue;
@@ -75,7 +73,8 @@ bool glob_test(const char *glob, const char *s, bool fold) {
                         /* Where the text has ended, a later start leaves even less of it. */
                         return false;
                 } else {
-                        s = start = next_character(start);
+                        /* Within a character, a ? takes its rest: that changes nothing. */
+                        s = ++start;
                         glob = part;
                 }
         }

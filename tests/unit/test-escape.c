@@ -157,6 +157,10 @@ static const struct {
          "\\u{FEFF}bom"},
         {"\xf3\xa0\x81\x81", "\\u{E0041}"}, /* an invisible tag */
         {"\xd8\x9c", "\\u{061C}"},
+        {"\xc2\xad", "\\u{00AD}"},
+        {"\xe1\xa0\x8e", "\\u{180E}"},
+        {"\xe3\x85\xa4", "\\u{3164}"},
+        {"\xef\xb8\x8f", "\\u{FE0F}"},
         {"bad \xff\xc3", "bad \\xff\\xc3"},
 };
 

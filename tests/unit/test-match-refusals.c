@@ -102,6 +102,10 @@ static const struct {
          -EINVAL,
          "\"18446744073709551616\" in \"seq=18446744073709551616\" is not a value that seq can "
          "have"},
+        {{"seq=184467440737095516160"},
+         -EINVAL,
+         "\"184467440737095516160\" in \"seq=184467440737095516160\" is not a value that seq can "
+         "have"},
         {{"bpf.return=9223372036854775808"},
          -EINVAL,
          "\"9223372036854775808\" in \"bpf.return=9223372036854775808\" is not a value that "

@@ -88,6 +88,7 @@ static const struct {
         {{"prog.id=077"}, true}, /* decimal */
         {{"prog.id=78"}, false},
         {{"user.id=0"}, true},
+        {{"user.id=-0"}, true},
         {{"seq=18446744073709551615"}, true},
         {{"bpf.return=-13"}, true},
         {{"bpf.return=13"}, false},
@@ -183,6 +184,7 @@ static const struct {
         {{"process.name=bpf*x"}, false},
         {{"process.name=*bpf"}, false},
         {{"process.name=**"}, true},
+        {{"process.name=b**?**e**"}, true},
         {{"process.executable=*/bpftrace"}, true},
         {{"process.executable=/usr/*"}, true}, /* a * takes slashes, too */
         {{"process.executable=*/*/*/*"}, true},
@@ -192,6 +194,8 @@ static const struct {
         {{"pin.path=*????????????????"}, true}, /* 16 characters in 17 bytes */
         {{"pin.path=*?????????????????"}, false},
         {{"pin.path=*café"}, true},
+        {{"pin.path=*?é"}, true},
+        {{"pin.path=*é?"}, false},
         /* backslashes */
         {{"prog.name=a\\*b*"}, true},
         {{"prog.name=a\\?b*"}, false},
