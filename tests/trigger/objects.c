@@ -35,17 +35,19 @@ static int map_freeze(const struct arguments *a) {
         return ret;
 }
 
+/* An array has all its keys from the start: no call but those that are asked for. */
 static const struct element_operation {
         const char *name;
         const char *cmd_name;
         int cmd;
-        uint32_t key; /* 1 is in the map, 2 is not */
+        uint32_t map_type;
+        uint32_t key;
 } element_operations[] = {
-        {"lookup", "MAP_LOOKUP_ELEM", BPF_MAP_LOOKUP_ELEM, 1},
-        {"lookup-missing", "MAP_LOOKUP_ELEM", BPF_MAP_LOOKUP_ELEM, 2},
-        {"update", "MAP_UPDATE_ELEM", BPF_MAP_UPDATE_ELEM, 1},
-        {"delete", "MAP_DELETE_ELEM", BPF_MAP_DELETE_ELEM, 1},
-        {"next-key", "MAP_GET_NEXT_KEY", BPF_MAP_GET_NEXT_KEY, 2},
+        {"lookup", "MAP_LOOKUP_ELEM", BPF_MAP_LOOKUP_ELEM, BPF_MAP_TYPE_ARRAY, 1},
+        {"lookup-missing", "MAP_LOOKUP_ELEM", BPF_MAP_LOOKUP_ELEM, BPF_MAP_TYPE_ARRAY, 99},
+        {"update", "MAP_UPDATE_ELEM", BPF_MAP_UPDATE_ELEM, BPF_MAP_TYPE_ARRAY, 1},
+        {"delete", "MAP_DELETE_ELEM", BPF_MAP_DELETE_ELEM, BPF_MAP_TYPE_HASH, 1},
+        {"next-key", "MAP_GET_NEXT_KEY", BPF_MAP_GET_NEXT_KEY, BPF_MAP_TYPE_ARRAY, 1},
 };
 
 static const struct element_operation *element_operation(const char *name) {
@@ -65,27 +67,22 @@ static int64_t nanoseconds(void) {
 static int map_elements(const struct arguments *a) {
         const struct element_operation *op = element_operation(argument(a, 0, "lookup"));
         uint64_t calls = strtoull(argument(a, 1, "1000"), NULL, 0), errors = 0, value = 7;
-        uint32_t present = 1, key;
         union bpf_attr attr = {};
+        uint32_t key;
         int64_t start;
-        int fd, r;
+        int fd;
 
         if (!op)
                 return -EINVAL;
-        fd = make_map("trigger_elems", BPF_MAP_TYPE_HASH, sizeof(value), 16);
+        fd = make_map("trigger_elems", op->map_type, sizeof(value), 16);
         if (fd < 0)
                 return fd;
-        attr.map_fd = fd;
-        attr.key = (uintptr_t) &present;
-        attr.value = (uintptr_t) &value; /* and next_key */
-        r = bpf_call(BPF_MAP_UPDATE_ELEM, &attr, sizeof(attr));
-        if (r < 0)
-                return r;
-
         key = op->key;
+        attr.map_fd = fd;
         attr.key = (uintptr_t) &key;
-        if (op->cmd == BPF_MAP_DELETE_ELEM)
-                attr.value = 0;
+        if (op->cmd != BPF_MAP_DELETE_ELEM)
+                attr.value = (uintptr_t) &value; /* and next_key */
+
         start = nanoseconds();
         for (uint64_t i = 0; i < calls; i++)
                 errors += bpf_call(op->cmd, &attr, sizeof(attr)) < 0;
@@ -371,7 +368,7 @@ static int drop(const struct arguments *a) {
 const struct action object_actions[] = {
         {"map-create", "[NAME]", map_create, "makes a hash map"},
         {"map-elements", "OPERATION [N]", map_elements,
-         "lookup, lookup-missing, update, delete or next-key, N times"},
+         "lookup, lookup-missing, update, delete (fails) or next-key, N times"},
         {"map-freeze", "", map_freeze, "freezes an array map"},
         {"prog-load", "[NAME]", prog_load, "loads a socket filter"},
         {"prog-run", "", prog_run, "runs a program once"},

@@ -17,26 +17,42 @@ static int short_lived_child(const struct arguments *a) {
                            make_map("trigger_short", BPF_MAP_TYPE_HASH, 8, 16), report_map);
 }
 
-/* The child tells what it did: nothing of it is left when somebody looks for it. */
-static int short_lived(const struct arguments *a) {
+/* Executes this program again, for another action. Returns a negative errno. */
+static int execute(const char *action) {
         char path[4096];
         ssize_t n = readlink("/proc/self/exe", path, sizeof(path) - 1);
-        int status;
-        pid_t pid;
 
         if (n < 0)
                 return -errno;
         path[n] = 0;
-        pid = fork();
+        execl(path, path, action, NULL);
+        return -errno;
+}
+
+/* The child tells what it did: nothing of it is left when somebody looks for it. */
+static int short_lived(const struct arguments *a) {
+        int status;
+        pid_t pid = fork();
+
         if (pid < 0)
                 return -errno;
         if (pid == 0) {
-                execl(path, path, "short-lived-child", NULL);
+                (void) execute("short-lived-child");
                 _exit(127);
         }
         if (waitpid(pid, &status, 0) < 0)
                 return -errno;
         return status == 0 ? 0 : -EIO;
+}
+
+/* The same process, another program: both make a map. */
+static int exec_again(const struct arguments *a) {
+        int r;
+
+        (void) prctl(PR_SET_NAME, "before-exec");
+        r = report_made("exec", "MAP_CREATE", make_map("trigger_before", BPF_MAP_TYPE_HASH, 8, 16),
+                        report_map);
+        return r < 0 ? r : execute("map-create");
 }
 
 static void *make_map_in_thread(void *userdata) {
@@ -106,6 +122,7 @@ static int demo(const struct arguments *a) {
 const struct action process_actions[] = {
         {"short-lived", "", short_lived, "a child that makes a map and is gone"},
         {"short-lived-child", "", short_lived_child, "that child"},
+        {"exec", "", exec_again, "a map made before an exec, and one after"},
         {"threads", "", threads, "a map made by a second thread"},
         {"demo", "[SECONDS [DIRECTORY]]", demo, "a map, a program, a link and a pin, to watch"},
         {},
