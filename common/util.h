@@ -12,18 +12,17 @@
 #define _unused_       __attribute__((unused))
 
 #define ELEMENTSOF(x) (sizeof(x) / sizeof((x)[0]))
-#define MIN(a, b)                       \
-        ({                              \
-                __typeof__(a) _a = (a); \
-                __typeof__(b) _b = (b); \
-                _a < _b ? _a : _b;      \
+#define _PASTE(a, b)  a##b
+#define _UNIQUE(a, b) _PASTE(a, b)
+#define _CHOOSE(op, a, b, x, y)        \
+        ({                             \
+                __typeof__(a) x = (a); \
+                __typeof__(b) y = (b); \
+                x op y ? x : y;        \
         })
-#define MAX(a, b)                       \
-        ({                              \
-                __typeof__(a) _a = (a); \
-                __typeof__(b) _b = (b); \
-                _a > _b ? _a : _b;      \
-        })
+/* Names of their own in each use, so that one may stand inside another. */
+#define MIN(a, b) _CHOOSE(<, a, b, _UNIQUE(_a, __COUNTER__), _UNIQUE(_b, __COUNTER__))
+#define MAX(a, b) _CHOOSE(>, a, b, _UNIQUE(_a, __COUNTER__), _UNIQUE(_b, __COUNTER__))
 
 /* Defines fp(), a cleanup handler for _cleanup_() that calls `f` on a `type`. */
 #define DEFINE_CLEANUP(type, f)            \

@@ -12,7 +12,6 @@
 #include <sys/resource.h>
 #include <systemd/sd-event.h>
 
-#include "decode.h"
 #include "event.h"
 #include "log.h"
 #include "observe.h"
