@@ -1,0 +1,214 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include <string.h>
+
+#include "bus.h"
+#include "client.h"
+#include "errors.h"
+
+#define BUS_NAME      "org.freedesktop.DBus"
+#define BUS_PATH      "/org/freedesktop/DBus"
+#define BUS_INTERFACE "org.freedesktop.DBus"
+
+/* What an error means to a person: `before` and, where there is an `after`, what the error says and
+ * `after`. */
+static const struct advice {
+        const char *name;
+        int status;
+        const char *before, *after;
+} advice[] = {
+        {SD_BUS_ERROR_SERVICE_UNKNOWN, EXIT_FAILURE,
+         "bpfmond is not running: systemctl start bpfmond"},
+        {SD_BUS_ERROR_NAME_HAS_NO_OWNER, EXIT_FAILURE,
+         "bpfmond is not running: systemctl start bpfmond"},
+        {SD_BUS_ERROR_ACCESS_DENIED, EXIT_NOT_AUTHORIZED, "not authorized: ", "; try sudo"},
+        {SD_BUS_ERROR_INTERACTIVE_AUTHORIZATION_REQUIRED, EXIT_NOT_AUTHORIZED,
+         "not authorized: ", "; try sudo"},
+        {SD_BUS_ERROR_NO_REPLY, EXIT_FAILURE,
+         "bpfmond did not answer: ", "; see systemctl status bpfmond"},
+        {SD_BUS_ERROR_TIMEOUT, EXIT_FAILURE,
+         "bpfmond did not answer: ", "; see systemctl status bpfmond"},
+        {SD_BUS_ERROR_UNKNOWN_METHOD, EXIT_FAILURE,
+         "bpfmond is of another version: ", "; restart it: systemctl restart bpfmond"},
+        {SD_BUS_ERROR_DISCONNECTED, EXIT_FAILURE, "the system bus went away"},
+        {BPFMON_ERROR_INVALID_MATCH, EXIT_USAGE, "", ""},
+        {BPFMON_ERROR_INVALID_OPTION, EXIT_USAGE, "", ""},
+        {BPFMON_ERROR_LIMIT_EXCEEDED, EXIT_FAILURE, "", ""},
+};
+
+/* How the buses begin when their policy refuses a message; what follows is for their developers. */
+static const char *const refusals[] = {
+        "Rejected send message",                 /* dbus-daemon */
+        "Sender is not authorized to send mess", /* dbus-broker */
+};
+
+static const struct advice *find_advice(const char *name) {
+        for (size_t i = 0; i < ELEMENTSOF(advice); i++)
+                if (strcmp(advice[i].name, name) == 0)
+                        return &advice[i];
+
+        return NULL;
+}
+
+static const char *plain_words(const char *message) {
+        for (size_t i = 0; i < ELEMENTSOF(refusals); i++)
+                if (strncmp(message, refusals[i], strlen(refusals[i])) == 0)
+                        return "the policy of the bus refuses it";
+
+        return message;
+}
+
+/* Length of a sentence without its full stop. */
+static int without_stop(const char *s) {
+        size_t n = strnlen(s, 4096);
+
+        while (n > 0 && (s[n - 1] == '.' || s[n - 1] == '\n'))
+                n--;
+
+        return (int) n;
+}
+
+int bus_complain(const sd_bus_error *error, int r) {
+        if (!error || !error->name) {
+                if (r == -ENOTCONN || r == -ECONNRESET)
+                        complain("the system bus went away");
+                else
+                        complain("talking to bpfmond failed: %s", strerror(-r));
+                return EXIT_FAILURE;
+        }
+
+        const char *message = error->message ? plain_words(error->message) : error->name;
+        const struct advice *a = find_advice(error->name);
+        if (!a) {
+                complain("bpfmond: %s", message);
+                return EXIT_FAILURE;
+        }
+
+        if (a->after)
+                complain("%s%.*s%s", a->before, without_stop(message), message, a->after);
+        else
+                complain("%s", a->before);
+        return a->status;
+}
+
+bool bus_error_no_daemon(const sd_bus_error *error) {
+        return sd_bus_error_has_names(error, SD_BUS_ERROR_SERVICE_UNKNOWN,
+                                      SD_BUS_ERROR_NAME_HAS_NO_OWNER, SD_BUS_ERROR_NO_REPLY) > 0;
+}
+
+bool bus_message_disconnected(sd_bus_message *m) {
+        return sd_bus_message_is_signal(m, "org.freedesktop.DBus.Local", "Disconnected") > 0;
+}
+
+int bus_connect(sd_bus **ret) {
+        _cleanup_(sd_bus_flush_close_unrefp) sd_bus *bus = NULL;
+        const char *address, *name;
+
+        int r = sd_bus_open_system(&bus);
+        if (r >= 0)
+                r = sd_bus_get_unique_name(bus, &name);
+        if (r >= 0) {
+                *ret = TAKE_PTR(bus);
+                return EXIT_SUCCESS;
+        }
+
+        address = getenv("DBUS_SYSTEM_BUS_ADDRESS");
+        if (!address)
+                address = "unix:path=/run/dbus/system_bus_socket";
+        if (r == -EACCES || r == -EPERM) {
+                complain("not authorized to use the system bus (%s): %s; try sudo", address,
+                         strerror(-r));
+                return EXIT_NOT_AUTHORIZED;
+        }
+        complain("cannot reach the system bus (%s): %s; is dbus running?", address, strerror(-r));
+        return EXIT_FAILURE;
+}
+
+int bus_find_daemon(sd_bus *bus, char **ret) {
+        _cleanup_(sd_bus_message_unrefp) sd_bus_message *reply = NULL;
+        _cleanup_(sd_bus_error_free) sd_bus_error error = SD_BUS_ERROR_NULL;
+        const char *owner;
+
+        int r = sd_bus_call_method(bus, BUS_NAME, BUS_PATH, BUS_INTERFACE, "GetNameOwner", &error,
+                                   &reply, "s", BPFMON_BUS_NAME);
+        if (r < 0 && sd_bus_error_has_name(&error, SD_BUS_ERROR_NAME_HAS_NO_OWNER)) {
+                sd_bus_error_free(&error);
+                r = sd_bus_call_method(bus, BUS_NAME, BUS_PATH, BUS_INTERFACE, "StartServiceByName",
+                                       &error, NULL, "su", BPFMON_BUS_NAME, UINT32_C(0));
+                if (r >= 0)
+                        r = sd_bus_call_method(bus, BUS_NAME, BUS_PATH, BUS_INTERFACE,
+                                               "GetNameOwner", &error, &reply, "s",
+                                               BPFMON_BUS_NAME);
+        }
+        if (r >= 0)
+                r = sd_bus_message_read(reply, "s", &owner);
+        if (r < 0)
+                return bus_complain(&error, r);
+
+        char *copy = strdup(owner);
+        if (!copy)
+                return bus_complain(NULL, -ENOMEM);
+
+        *ret = copy;
+        return EXIT_SUCCESS;
+}
+
+int bus_append_matches(sd_bus_message *m, char **matches, size_t n) {
+        int r = sd_bus_message_open_container(m, 'a', "s");
+
+        for (size_t i = 0; i < n && r >= 0; i++)
+                r = sd_bus_message_append(m, "s", matches[i]);
+        if (r >= 0)
+                r = sd_bus_message_close_container(m);
+        if (r >= 0)
+                r = sd_bus_message_append(m, "a{sv}", 0);
+
+        return r < 0 ? r : 0;
+}
+
+static int new_call(sd_bus *bus, const char *method, sd_bus_message **ret) {
+        return sd_bus_message_new_method_call(bus, ret, BPFMON_BUS_NAME, BPFMON_OBJECT_PATH,
+                                              BPFMON_MANAGER_INTERFACE, method);
+}
+
+static int finish_call(sd_bus *bus, sd_bus_message *m, int r, sd_bus_message **ret) {
+        _cleanup_(sd_bus_error_free) sd_bus_error error = SD_BUS_ERROR_NULL;
+
+        if (r >= 0)
+                r = sd_bus_call(bus, m, 0, &error, ret);
+
+        return r < 0 ? bus_complain(&error, r) : EXIT_SUCCESS;
+}
+
+int bus_call(sd_bus *bus, const char *method, sd_bus_message **ret) {
+        _cleanup_(sd_bus_message_unrefp) sd_bus_message *m = NULL;
+
+        int r = new_call(bus, method, &m);
+        return finish_call(bus, m, r, ret);
+}
+
+int bus_call_matches(sd_bus *bus, const char *method, char **matches, size_t n,
+                     sd_bus_message **ret) {
+        _cleanup_(sd_bus_message_unrefp) sd_bus_message *m = NULL;
+
+        int r = new_call(bus, method, &m);
+        if (r >= 0)
+                r = bus_append_matches(m, matches, n);
+        return finish_call(bus, m, r, ret);
+}
+
+int bus_check_matches(char **matches, size_t n) {
+        _cleanup_(match_freep) struct match *match = NULL;
+        struct match_error error;
+
+        int r = match_new(&match, (const char *const *) matches, n, &error);
+        if (r == -EINVAL || r == -E2BIG) {
+                complain("%s", error.message);
+                return EXIT_USAGE;
+        }
+        if (r < 0) {
+                complain("%s", strerror(-r));
+                return EXIT_FAILURE;
+        }
+
+        return EXIT_SUCCESS;
+}

@@ -1,0 +1,44 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+/* The system bus and the daemon on it; errors become one line that says what to do. */
+
+#include <stdbool.h>
+#include <systemd/sd-bus.h>
+
+#include "match.h"
+#include "util.h"
+
+DEFINE_CLEANUP(struct match *, match_free);
+
+/* Connects to the system bus and waits until it has given us a name. Returns EXIT_SUCCESS, or
+ * complains and returns another exit status. The caller unrefs `ret`. */
+int bus_connect(sd_bus **ret);
+
+/* Finds the unique name of the daemon, starting it where the bus knows how. The caller frees `ret`.
+ * Returns EXIT_SUCCESS, or complains and returns another exit status. */
+int bus_find_daemon(sd_bus *bus, char **ret);
+
+/* Calls a method of the manager that takes nothing, or with `matches` MATCH terms and no options.
+ * `ret` is the reply, for the caller to unref. Returns EXIT_SUCCESS, or complains and returns
+ * another exit status. */
+int bus_call(sd_bus *bus, const char *method, sd_bus_message **ret);
+int bus_call_matches(sd_bus *bus, const char *method, char **matches, size_t n,
+                     sd_bus_message **ret);
+
+/* Appends `as` (the matches) and an empty a{sv} (the options). Returns 0 or a negative errno. */
+int bus_append_matches(sd_bus_message *m, char **matches, size_t n);
+
+/* Complains about a failed call: `error` (may be unset), or the negative errno `r`. Returns the
+ * exit status for it. */
+int bus_complain(const sd_bus_error *error, int r);
+
+/* Whether the error means that nobody has the daemon's name (any more). */
+bool bus_error_no_daemon(const sd_bus_error *error);
+
+/* Whether the message is the D-Bus error reply, or the sd-bus signal, that says that the connection
+ * to the bus is gone. */
+bool bus_message_disconnected(sd_bus_message *m);
+
+/* Parses MATCH terms as the daemon will, so that a mistake is told before anybody is asked. Returns
+ * EXIT_SUCCESS, or complains and returns EXIT_USAGE (EXIT_FAILURE when out of memory). */
+int bus_check_matches(char **matches, size_t n);

@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+/* What the verbs of bpfmonctl share: the options of the command line and the exit statuses. */
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "event.h"
+#include "util.h"
+
+/* EXIT_SUCCESS and EXIT_FAILURE besides. */
+enum {
+        EXIT_USAGE = 2,
+        EXIT_NOT_AUTHORIZED = 77,
+};
+
+enum json_mode { JSON_OFF, JSON_SHORT, JSON_PRETTY };
+
+struct options {
+        enum json_mode json;
+        uint64_t lines;                /* UINT64_MAX: no limit */
+        enum field fields[_FIELD_MAX]; /* in the order of --fields, no field twice */
+        size_t n_fields;               /* 0: what the verb shows by itself */
+        bool legend;
+        bool pager;
+        bool full;   /* no ellipsis */
+        bool colour; /* decided: a terminal, or asked for */
+};
+
+/* Prints one line to stderr, prefixed with the name of the program and made safe for a terminal. */
+void complain(const char *format, ...) _printf_(1, 2);
+
+/* The verbs. `n` arguments (MATCH terms where the verb takes any). Each prints its own errors and
+ * returns the exit status. */
+int verb_subscribe(char **arguments, size_t n, const struct options *options);
+int verb_status(char **arguments, size_t n, const struct options *options);
+int verb_probes(char **arguments, size_t n, const struct options *options);
+int verb_callers(char **arguments, size_t n, const struct options *options);

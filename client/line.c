@@ -1,0 +1,338 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include <json.h>
+#include <string.h>
+
+#include "line.h"
+#include "value.h"
+
+/* What happened, by event. */
+static const struct sentence {
+        const char *event;
+        const char *what;
+} sentences[] = {
+        {"prog-load",
+         "<{prog.type}|{bpf.attr.prog_type}>< \"{prog.name}\"| \"{bpf.attr.prog_name}\">"
+         "< id {prog.id}>< tag {prog.tag}>"},
+        {"prog-unload", "<{prog.type}>< \"{prog.name}\">< id {prog.id}>< tag {prog.tag}>"},
+        {"prog-run", "<{prog.type}>< \"{prog.name}\">< id {prog.id}| fd {bpf.attr.prog_fd}>"},
+        {"prog-bind-map", "<map {map.id}|map fd {bpf.attr.map_fd}> → "
+                          "<prog {prog.id}|prog fd {bpf.attr.prog_fd}>"},
+        {"map-create", "<{map.type}|{bpf.attr.map_type}>< \"{map.name}\"| \"{bpf.attr.map_name}\">"
+                       "< id {map.id}><, {map.key_size} → {map.value_size}>< × {map.max_entries}>"},
+        {"map-free", "<{map.type}>< \"{map.name}\">< id {map.id}>"},
+        {"map-freeze", "<{map.type}>< \"{map.name}\">< id {map.id}| fd {bpf.attr.map_fd}>"},
+        {"map-access", "<{bpf.cmd}>< \"{map.name}\">< id {map.id}| fd {bpf.attr.map_fd}>"
+                       "< × {calls}>"},
+        {"btf-load", "BTF< \"{btf.name}\">< id {btf.id}>< {btf.size}| {bpf.attr.btf_size} B>"},
+        {"link-create", "<{link.type}|{attach.type}>< {attach.target}>< id {link.id}>"
+                        "< ← prog {prog.id}| ← prog fd {bpf.attr.prog_fd}>"},
+        {"link-update", "<{link.type}>< id {link.id}| fd {bpf.attr.link_fd}>< ← prog {prog.id}>"},
+        {"link-free", "<{link.type}>< id {link.id}>"},
+        {"attach", "<{attach.type}|{link.type}|{attach.via}>"
+                   "< {attach.target}| interface {attach.ifindex}>"
+                   "< ← prog {prog.id}| ← prog fd {bpf.attr.attach_bpf_fd}>"},
+        {"detach", "<{attach.type}|{link.type}|{attach.via}>"
+                   "< {attach.target}| interface {attach.ifindex}>< prog {prog.id}>"},
+        {"pin", "<{pin.path}|{bpf.attr.pathname}>"
+                "< ← prog {prog.id}| ← map {map.id}| ← link {link.id}>"},
+        {"unpin", "<{pin.path}>"},
+        {"object-get", "<{bpf.cmd}>< {pin.path}>< prog {prog.id}| map {map.id}| link {link.id}|"
+                       " btf {btf.id}>"},
+        {"probe-state", "<{probe.name}>< {probe.state}>< {probe.hook}>"},
+};
+
+/* For all others: the call with its attributes. */
+static const char any_what[] = "<{bpf.cmd}>< {bpf.attr}>";
+static const char who[] = "<{process.name}><[{process.pid}]>";
+static const char user[] = "<{user.name}|{user.id}>";
+static const char unit[] = "<{unit}|{session}|{container.id}>";
+
+/* The colour of an event, by class. */
+static const struct class_style {
+        const char *class;
+        enum style style;
+} class_styles[] = {
+        {"install", STYLE_GREEN}, {"remove", STYLE_MAGENTA}, {"change", STYLE_CYAN},
+        {"use", STYLE_NONE},      {"look", STYLE_DIM},       {"self", STYLE_YELLOW},
+};
+
+/* Results that stand out. The flag is part of the sentence; without one it is in the last column
+ * alone. */
+static const struct result {
+        const char *result;
+        const char *flag;
+        enum style style;
+} results[] = {
+        {"rejected", "REJECTED", STYLE_ALARM},
+        {"denied", "DENIED", STYLE_ALARM},
+        {"failed", "failed", STYLE_RED},
+};
+
+/* The cells of a line. A narrow terminal does without some of them. */
+enum cell_name {
+        CELL_TIME,
+        CELL_EVENT,
+        CELL_WHAT,
+        CELL_WHO,
+        CELL_USER,
+        CELL_UNIT,
+        CELL_RESULT,
+        _CELL_MAX
+};
+
+static const struct layout {
+        size_t columns; /* for terminals of at least this width */
+        size_t widths[_CELL_MAX];
+} layouts[] = {
+        /*      time event what who user unit result */
+        {150, {12, 12, 48, 22, 8, 24, 14}},
+        {110, {12, 12, 34, 20, 6, 0, 14}},
+        {0, {12, 11, 24, 16, 0, 0, 0}},
+};
+
+/* Cells are cut in this order until the line fits, down to these widths. */
+static const struct cut {
+        enum cell_name cell;
+        size_t least;
+} cuts[] = {
+        {CELL_UNIT, 8}, {CELL_WHAT, 24}, {CELL_WHO, 12}, {CELL_WHAT, 8}, {CELL_RESULT, 6},
+};
+
+struct cell {
+        struct text text; /* escaped */
+        enum style style;
+        size_t width;  /* of the text, after it was cut */
+        size_t column; /* of the text and the spaces that follow it */
+        bool shown;
+};
+
+struct line {
+        struct cell cells[_CELL_MAX];
+        const struct result *result; /* one that stands out, or NULL */
+};
+
+static size_t flag_width(const struct line *l) {
+        return l->result ? strlen(l->result->flag) + 1 : 0;
+}
+
+static const char *what_for(const char *event) {
+        for (size_t i = 0; i < ELEMENTSOF(sentences); i++)
+                if (strcmp(sentences[i].event, event) == 0)
+                        return sentences[i].what;
+
+        return any_what;
+}
+
+static enum style class_style(const char *class) {
+        for (size_t i = 0; class && i < ELEMENTSOF(class_styles); i++)
+                if (strcmp(class_styles[i].class, class) == 0)
+                        return class_styles[i].style;
+
+        return STYLE_NONE;
+}
+
+static const struct result *find_result(const char *result) {
+        for (size_t i = 0; result && i < ELEMENTSOF(results); i++)
+                if (strcmp(results[i].result, result) == 0)
+                        return &results[i];
+
+        return NULL;
+}
+
+static void add_template_fields(struct field_set *set, const char *template) {
+        for (const char *s = template; (s = strchr(s, '{')); s++) {
+                char name[64];
+                size_t n = strcspn(s + 1, "}");
+
+                if (n >= sizeof(name))
+                        continue;
+                memcpy(name, s + 1, n);
+                name[n] = '\0';
+                int f = strncmp(name, "bpf.attr.", 9) == 0 ? FIELD_BPF_ATTR : field_from_name(name);
+                if (f >= 0)
+                        field_set_add(set, (enum field) f);
+        }
+}
+
+void line_fields(struct field_set *ret) {
+        static const enum field plain[] = {FIELD_TIME,       FIELD_EVENT,     FIELD_CLASS,
+                                           FIELD_RESULT,     FIELD_ERRNO,     FIELD_DURATION,
+                                           FIELD_LOST_COUNT, FIELD_LOST_WHERE};
+        static const char *const templates[] = {any_what, who, user, unit};
+
+        for (size_t i = 0; i < ELEMENTSOF(plain); i++)
+                field_set_add(ret, plain[i]);
+        for (size_t i = 0; i < ELEMENTSOF(templates); i++)
+                add_template_fields(ret, templates[i]);
+        for (size_t i = 0; i < ELEMENTSOF(sentences); i++)
+                add_template_fields(ret, sentences[i].what);
+}
+
+/* "ok, 212 µs", "EACCES, 1.2 ms". */
+static void fill_result(struct line *l, struct json_object *event) {
+        struct cell *c = &l->cells[CELL_RESULT];
+        const char *result = row_string(event, FIELD_RESULT);
+        const char *error = row_string(event, FIELD_ERRNO);
+
+        l->result = find_result(result);
+        if (error || result)
+                text_add_escaped(&c->text, error ? error : result);
+        if (row_get(event, FIELD_DURATION)) {
+                if (c->text.n > 0)
+                        text_add(&c->text, ", ");
+                text_add_duration(&c->text, row_number(event, FIELD_DURATION));
+        }
+        c->style = l->result ? STYLE_RED : STYLE_NONE;
+}
+
+static void fill(struct line *l, struct json_object *event) {
+        const char *kind = row_string(event, FIELD_EVENT);
+        const char *result = row_string(event, FIELD_RESULT);
+
+        if (row_get(event, FIELD_TIME))
+                text_add_clock(&l->cells[CELL_TIME].text, row_number(event, FIELD_TIME));
+        l->cells[CELL_TIME].style = STYLE_DIM;
+
+        text_add_escaped(&l->cells[CELL_EVENT].text, kind ? kind : "?");
+        l->cells[CELL_EVENT].style = class_style(row_string(event, FIELD_CLASS));
+
+        row_add(&l->cells[CELL_WHAT].text, event, what_for(kind ? kind : ""));
+        if (l->cells[CELL_WHAT].text.n == 0)
+                row_add(&l->cells[CELL_WHAT].text, event, any_what);
+        row_add(&l->cells[CELL_WHO].text, event, who);
+        row_add(&l->cells[CELL_USER].text, event, user);
+        row_add(&l->cells[CELL_UNIT].text, event, unit);
+        l->cells[CELL_UNIT].style = STYLE_DIM;
+        if (result || row_get(event, FIELD_DURATION))
+                fill_result(l, event);
+}
+
+static const struct layout *layout_for(size_t columns) {
+        const struct layout *layout = layouts;
+
+        while (columns > 0 && columns < layout->columns)
+                layout++;
+
+        return layout;
+}
+
+/* Spaces behind a cell. */
+static size_t gap(enum cell_name cell) {
+        return cell <= CELL_EVENT || cell == CELL_WHO ? 1 : 2;
+}
+
+/* Columns of the whole line. The last cell is not padded. */
+static size_t line_width(const struct line *l) {
+        size_t width = 0;
+        int last = -1;
+
+        for (int i = 0; i < _CELL_MAX; i++)
+                if (l->cells[i].shown) {
+                        if (last >= 0)
+                                width += l->cells[last].column + gap((enum cell_name) last);
+                        last = i;
+                }
+        if (last >= 0)
+                width += l->cells[last].width;
+
+        return width;
+}
+
+/* Gives each cell its width: what is too wide for its column moves the others to the right, first
+ * into their padding, then what is left over is cut. */
+static void fit(struct line *l, size_t columns) {
+        const struct layout *layout = layout_for(columns);
+
+        for (int i = 0; i < _CELL_MAX; i++) {
+                struct cell *c = &l->cells[i];
+                bool optional = i == CELL_USER || i == CELL_UNIT;
+
+                c->width = text_width(text_string(&c->text)) + (i == CELL_WHAT ? flag_width(l) : 0);
+                c->column = MAX(c->width, layout->widths[i]);
+                c->shown = layout->widths[i] > 0 || !optional;
+                if (i == CELL_RESULT && c->width == 0)
+                        c->shown = false;
+        }
+        if (columns == 0)
+                return;
+
+        for (int i = _CELL_MAX - 1; i >= 0; i--) {
+                size_t width = line_width(l);
+                struct cell *c = &l->cells[i];
+                if (width <= columns)
+                        return;
+                if (c->shown)
+                        c->column -= MIN(c->column - c->width, width - columns);
+        }
+
+        for (size_t i = 0; i < ELEMENTSOF(cuts); i++) {
+                size_t width = line_width(l);
+                struct cell *c = &l->cells[cuts[i].cell];
+                size_t least = cuts[i].least + (cuts[i].cell == CELL_WHAT ? flag_width(l) : 0);
+                if (width <= columns)
+                        return;
+                if (c->shown && c->width > least) {
+                        c->width -= MIN(c->width - least, width - columns);
+                        c->column = c->width;
+                }
+        }
+}
+
+static void add_what(struct text *t, const struct line *l, bool colour) {
+        const struct cell *c = &l->cells[CELL_WHAT];
+        size_t flag = flag_width(l);
+
+        size_t width = text_add_styled(t, text_string(&c->text), c->width - flag, c->style, colour);
+        if (!flag)
+                return;
+        if (width > 0)
+                text_add(t, " ");
+        text_add_styled(t, l->result->flag, SIZE_MAX, l->result->style, colour);
+        if (width == 0)
+                text_add(t, " ");
+}
+
+void line_add(struct text *t, struct json_object *event, const struct line_format *format) {
+        struct line l = {};
+        size_t spaces = 0;
+
+        fill(&l, event);
+        fit(&l, format->columns);
+
+        for (int i = 0; i < _CELL_MAX; i++) {
+                const struct cell *c = &l.cells[i];
+                if (!c->shown)
+                        continue;
+                if (c->width > 0) {
+                        text_add_char(t, ' ', spaces);
+                        spaces = 0;
+                        if (i == CELL_WHAT)
+                                add_what(t, &l, format->colour);
+                        else
+                                text_add_styled(t, text_string(&c->text), c->width, c->style,
+                                                format->colour);
+                }
+                spaces += c->column - c->width + gap((enum cell_name) i);
+        }
+        text_add_char(t, '\n', 1);
+
+        for (int i = 0; i < _CELL_MAX; i++) {
+                t->failed = t->failed || l.cells[i].text.failed;
+                text_clear(&l.cells[i].text);
+        }
+}
+
+void line_add_lost(struct text *t, uint64_t count, const char *where,
+                   const struct line_format *format) {
+        _cleanup_text_ struct text line = {};
+
+        text_printf(&line, "-- %ju event%s lost", (uintmax_t) count, count == 1 ? "" : "s");
+        if (where) {
+                text_add(&line, " (");
+                text_add_escaped(&line, where);
+                text_add(&line, ")");
+        }
+        text_add(&line, " --");
+        text_add_styled(t, text_string(&line), SIZE_MAX, STYLE_YELLOW, format->colour);
+        text_add_char(t, '\n', 1);
+}

@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+/* Lists of the daemon, as a table or as JSON, through a pager on a terminal. */
+
+#include <stddef.h>
+
+#include "client.h"
+#include "table.h"
+
+struct json_object;
+
+/* How a verb shows its rows where --fields does not say it. */
+struct rows_view {
+        const struct table_column *columns;
+        size_t n_columns;
+        /* Adds the cells of a row, and notes. Returns a negative errno when it could not. */
+        int (*add)(struct table *t, struct json_object *row);
+        const char *one, *many; /* "caller", "callers" */
+};
+
+/* Prints up to options->lines rows of an array. Returns the exit status; complains by itself. */
+int rows_print(struct json_object *rows, const struct rows_view *view,
+               const struct options *options);
+
+/* Adds a cell that is made with a template of value.h. Returns 0, or -ENOMEM. */
+int rows_add(struct table *t, struct json_object *row, const char *template, enum style style);

@@ -1,0 +1,175 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include <string.h>
+
+#include "table.h"
+
+enum {
+        GAP = 2,
+        INDENT = 4,         /* of notes */
+        NOTE_WIDTH_MIN = 20 /* of the text of a note */
+};
+
+struct item {
+        char *text;
+        enum style style;
+        bool note;
+};
+
+struct table {
+        const struct table_column *columns;
+        size_t n_columns;
+        struct item *items;
+        size_t n_items;
+};
+
+int table_new(struct table **ret, const struct table_column *columns, size_t n) {
+        struct table *t = calloc(1, sizeof(*t));
+
+        if (!t)
+                return -ENOMEM;
+        t->columns = columns;
+        t->n_columns = n;
+
+        *ret = t;
+        return 0;
+}
+
+struct table *table_free(struct table *t) {
+        if (!t)
+                return NULL;
+
+        for (size_t i = 0; i < t->n_items; i++)
+                free(t->items[i].text);
+        free(t->items);
+        free(t);
+        return NULL;
+}
+
+static int add_item(struct table *t, const char *s, enum style style, bool note) {
+        /* The array doubles whenever its length is a power of two. */
+        if ((t->n_items & (t->n_items - 1)) == 0) {
+                struct item *items = reallocarray(t->items, t->n_items ? t->n_items * 2 : 1,
+                                                  sizeof(*items));
+                if (!items)
+                        return -ENOMEM;
+                t->items = items;
+        }
+
+        char *text = strdup(s);
+        if (!text)
+                return -ENOMEM;
+        t->items[t->n_items++] = (struct item){text, style, note};
+        return 0;
+}
+
+int table_add(struct table *t, const char *s, enum style style) {
+        return add_item(t, s[0] ? s : "-", style, false);
+}
+
+int table_add_note(struct table *t, const char *s, enum style style) {
+        return add_item(t, s, style, true);
+}
+
+/* Takes columns from the widest column that may be cut until the table fits. */
+static void shrink(const struct table *t, size_t *widths, size_t columns) {
+        size_t total = GAP * (t->n_columns - 1);
+
+        for (size_t i = 0; i < t->n_columns; i++)
+                total += widths[i];
+
+        while (total > columns) {
+                size_t widest = t->n_columns;
+                for (size_t i = 0; i < t->n_columns; i++)
+                        if (t->columns[i].least > 0 && widths[i] > t->columns[i].least &&
+                            (widest == t->n_columns || widths[i] > widths[widest]))
+                                widest = i;
+                if (widest == t->n_columns)
+                        return;
+                widths[widest]--;
+                total--;
+        }
+}
+
+static void measure(const struct table *t, size_t *widths, const struct table_format *format) {
+        for (size_t i = 0; i < t->n_columns; i++)
+                widths[i] = format->legend ? text_width(t->columns[i].name) : 0;
+
+        for (size_t i = 0, column = 0; i < t->n_items; i++)
+                if (!t->items[i].note) {
+                        widths[column] = MAX(widths[column], text_width(t->items[i].text));
+                        column = (column + 1) % t->n_columns;
+                }
+
+        if (format->columns > 0)
+                shrink(t, widths, format->columns);
+}
+
+static void print_cell(const struct table *t, struct text *out, size_t column, const char *s,
+                       enum style style, size_t width, bool colour) {
+        size_t padding = width - MIN(width, text_width(s));
+        bool last = column + 1 == t->n_columns;
+
+        if (t->columns[column].right)
+                text_add_char(out, ' ', padding);
+        text_add_styled(out, s, width, style, colour);
+        if (!t->columns[column].right && !last)
+                text_add_char(out, ' ', padding);
+        text_add_char(out, last ? '\n' : ' ', last ? 1 : GAP);
+}
+
+/* Bytes of `s` that fit `width` columns, up to a space where there is one. */
+static size_t wrap(const char *s, size_t width) {
+        size_t fits = 0;
+
+        for (size_t n = strcspn(s, " ");; n += 1 + strcspn(s + n + 1, " ")) {
+                _cleanup_free_ char *start = strndup(s, n);
+                if (!start || (fits > 0 && text_width(start) > width))
+                        return fits > 0 ? fits : n;
+                fits = n;
+                if (!s[n])
+                        return n;
+        }
+}
+
+static void print_note(struct text *out, const struct item *note,
+                       const struct table_format *format) {
+        size_t width = format->columns > INDENT + NOTE_WIDTH_MIN ? format->columns - INDENT
+                       : format->columns > 0                     ? NOTE_WIDTH_MIN
+                                                                 : SIZE_MAX;
+
+        for (const char *s = note->text; *s;) {
+                size_t n = wrap(s, width);
+                _cleanup_free_ char *part = strndup(s, n);
+
+                text_add_char(out, ' ', INDENT);
+                if (part)
+                        text_add_styled(out, part, SIZE_MAX, note->style, format->colour);
+                else
+                        out->failed = true;
+                text_add_char(out, '\n', 1);
+                s += n;
+                s += strspn(s, " ");
+        }
+}
+
+void table_print(const struct table *t, struct text *out, const struct table_format *format) {
+        _cleanup_free_ size_t *widths = calloc(t->n_columns, sizeof(*widths));
+
+        if (!widths) {
+                out->failed = true;
+                return;
+        }
+        measure(t, widths, format);
+
+        for (size_t i = 0; format->legend && i < t->n_columns; i++)
+                print_cell(t, out, i, t->columns[i].name, STYLE_BOLD, widths[i], format->colour);
+        for (size_t i = 0, column = 0; i < t->n_items; i++) {
+                const struct item *item = &t->items[i];
+                if (item->note) {
+                        print_note(out, item, format);
+                        continue;
+                }
+                print_cell(t, out, column, item->text, item->style, widths[column], format->colour);
+                column = (column + 1) % t->n_columns;
+        }
+}

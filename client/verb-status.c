@@ -1,0 +1,163 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* bpfmonctl status: is it running, since when, what did it see and lose. */
+
+#include <json.h>
+#include <string.h>
+#include <time.h>
+
+#include "bus-json.h"
+#include "bus.h"
+#include "client.h"
+#include "output.h"
+#include "value.h"
+
+/* How a value of the status is shown. */
+static void add_plain(struct text *t, struct json_object *value) {
+        value_add(t, -1, value);
+}
+
+static void add_size(struct text *t, struct json_object *value) {
+        text_add_size(t, json_object_get_uint64(value));
+}
+
+/* "Sun 2026-11-22 14:03:07 UTC; 2 h 5 min ago" */
+static void add_since(struct text *t, struct json_object *value) {
+        uint64_t since = json_object_get_uint64(value);
+        struct timespec now;
+
+        text_add_date(t, since);
+        clock_gettime(CLOCK_REALTIME, &now);
+        uint64_t us = (uint64_t) now.tv_sec * 1000000 + (uint64_t) now.tv_nsec / 1000;
+        if (us < since)
+                return;
+        text_add(t, "; ");
+        text_add_duration(t, (us - since) / 1000000 * 1000000000);
+        text_add(t, " ago");
+}
+
+static void add_degraded(struct text *t, struct json_object *value) {
+        text_add(t, json_object_get_boolean(value) ? "yes: some things cannot be seen here; see "
+                                                     "bpfmonctl probes"
+                                                   : "no");
+}
+
+/* The keys that have a name of their own; all others are shown under their key. */
+static const struct label {
+        const char *key, *label;
+        void (*add)(struct text *t, struct json_object *value);
+        bool alarm; /* stands out where it is neither 0 nor false */
+} labels[] = {
+        {"version", "Version", add_plain},
+        {"since", "Since", add_since},
+        {"host", "Host", add_plain},
+        {"kernel", "Kernel", add_plain},
+        {"degraded", "Degraded", add_degraded, true},
+        {"events_seen", "Events seen", add_plain},
+        {"events_lost", "Events lost", add_plain, true},
+        {"window_lost", "Lost at windows", add_plain, true},
+        {"bad_records", "Bad records", add_plain, true},
+        {"subscribers", "Subscribers", add_plain},
+        {"subscriptions", "Subscriptions", add_plain},
+        {"window_bytes", "Window", add_size},
+};
+
+static const struct label *find_label(const char *key) {
+        for (size_t i = 0; i < ELEMENTSOF(labels); i++)
+                if (strcmp(labels[i].key, key) == 0)
+                        return &labels[i];
+
+        return NULL;
+}
+
+/* "store_lost" and "store.lost" become "Store lost". */
+static void add_key(struct text *t, const char *key) {
+        size_t start = t->n;
+
+        text_add_escaped(t, key);
+        for (size_t i = start; i < t->n; i++)
+                if (t->data[i] == '_' || t->data[i] == '.')
+                        t->data[i] = ' ';
+        if (t->n > start && t->data[start] >= 'a' && t->data[start] <= 'z')
+                t->data[start] = (char) (t->data[start] - 'a' + 'A');
+}
+
+static void add_label(struct text *t, const char *key) {
+        const struct label *label = find_label(key);
+
+        if (label)
+                text_add(t, label->label);
+        else
+                add_key(t, key);
+}
+
+static size_t widest_label(struct json_object *status) {
+        size_t widest = 0;
+
+        json_object_object_foreach(status, key, value) {
+                _cleanup_text_ struct text label = {};
+
+                add_label(&label, key);
+                widest = MAX(widest, text_width(text_string(&label)));
+                (void) value;
+        }
+
+        return widest;
+}
+
+static void add_row(struct text *t, const char *key, struct json_object *value, size_t width,
+                    bool colour) {
+        const struct label *label = find_label(key);
+        _cleanup_text_ struct text name = {}, shown = {};
+
+        add_label(&name, key);
+        (label ? label->add : add_plain)(&shown, value);
+        bool alarm = label && label->alarm && json_object_get_boolean(value);
+
+        text_add_char(t, ' ', width - text_width(text_string(&name)));
+        text_add(t, text_string(&name));
+        text_add(t, ": ");
+        text_add_styled(t, text_string(&shown), SIZE_MAX, alarm ? STYLE_YELLOW : STYLE_NONE,
+                        colour);
+        text_add_char(t, '\n', 1);
+        t->failed = t->failed || name.failed || shown.failed;
+}
+
+static void add_status(struct text *t, struct json_object *status, const struct options *options) {
+        const char dot[] = "●";
+        size_t width = widest_label(status);
+
+        text_add_styled(t, dot, SIZE_MAX, STYLE_GREEN, options->colour);
+        text_add(t, " bpfmond is running\n");
+
+        /* The known ones in our order, then the others in the daemon's. */
+        for (size_t i = 0; i < ELEMENTSOF(labels); i++) {
+                struct json_object *value;
+                if (json_object_object_get_ex(status, labels[i].key, &value))
+                        add_row(t, labels[i].key, value, width + 4, options->colour);
+        }
+        json_object_object_foreach(status, key, value) if (!find_label(key))
+                add_row(t, key, value, width + 4, options->colour);
+}
+
+int verb_status(char **arguments, size_t n, const struct options *options) {
+        _cleanup_(sd_bus_flush_close_unrefp) sd_bus *bus = NULL;
+        _cleanup_(sd_bus_message_unrefp) sd_bus_message *reply = NULL;
+        _cleanup_json_ struct json_object *status = NULL;
+        struct output output = OUTPUT_INIT;
+
+        int r = bus_connect(&bus);
+        if (r == EXIT_SUCCESS)
+                r = bus_call(bus, "GetStatus", &reply);
+        if (r != EXIT_SUCCESS)
+                return r;
+
+        r = bus_json_read_row(reply, NULL, &status);
+        if (r <= 0)
+                return bus_complain(NULL, r < 0 ? r : -EBADMSG);
+
+        if (options->json != JSON_OFF)
+                output_json(&output, status, options);
+        else
+                add_status(&output.text, status, options);
+        return output_finish(&output);
+}

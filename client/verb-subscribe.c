@@ -1,0 +1,383 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* bpfmonctl subscribe: live events until Ctrl-C, across restarts of the daemon. */
+
+#include <inttypes.h>
+#include <json.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/signalfd.h>
+#include <systemd/sd-event.h>
+#include <time.h>
+
+#include "bus-json.h"
+#include "bus.h"
+#include "client.h"
+#include "columns.h"
+#include "errors.h"
+#include "line.h"
+#include "output.h"
+#include "value.h"
+
+struct subscribe {
+        const struct options *options;
+        char **matches;
+        size_t n_matches;
+        sd_bus *bus;
+        sd_event *loop;
+        int signal_fd;
+        sd_bus_slot *call; /* Subscribe(), while it is on its way */
+        char *owner;       /* the daemon's unique name; NULL while it is away */
+        char *path;        /* of the subscription; NULL until the daemon has answered */
+        bool back;         /* the daemon went away at least once */
+        struct field_set wanted;
+        bool all_fields;
+        struct columns columns;
+        struct output output;
+        struct line_format format;
+        uint64_t events, lost;
+        uint64_t started; /* CLOCK_MONOTONIC, ns */
+};
+
+static uint64_t now(void) {
+        struct timespec t;
+
+        clock_gettime(CLOCK_MONOTONIC, &t);
+        return (uint64_t) t.tv_sec * 1000000000 + (uint64_t) t.tv_nsec;
+}
+
+/* Ends the loop with an exit status; the first one counts. */
+static int finish(struct subscribe *s, int status) {
+        int r = sd_event_exit(s->loop, status);
+
+        return r < 0 ? r : 1;
+}
+
+/* What went on with the daemon, between the events but not among them. */
+static void note(const char *text) {
+        bool colour = isatty(STDERR_FILENO) && !getenv("NO_COLOR");
+
+        fprintf(stderr, "%s-- %s --%s\n", colour ? "\x1b[33m" : "", text, colour ? "\x1b[0m" : "");
+}
+
+static void add_lost_json(struct subscribe *s, uint64_t count, const char *where) {
+        _cleanup_json_ struct json_object *o = json_object_new_object();
+
+        if (!o) {
+                s->output.text.failed = true;
+                return;
+        }
+        json_object_object_add(o, "event", json_object_new_string("lost"));
+        json_object_object_add(o, "lost.count", json_object_new_uint64(count));
+        json_object_object_add(o, "lost.where", json_object_new_string(where));
+        output_json(&s->output, o, s->options);
+}
+
+static void add_lost(struct subscribe *s, uint64_t count, const char *where) {
+        s->lost += count;
+        if (s->options->json != JSON_OFF)
+                add_lost_json(s, count, where);
+        else
+                line_add_lost(&s->output.text, count, where, &s->format);
+}
+
+static void add_event(struct subscribe *s, struct json_object *event) {
+        const char *kind = row_string(event, FIELD_EVENT);
+
+        if (kind && strcmp(kind, "lost") == 0) {
+                s->lost += row_number(event, FIELD_LOST_COUNT);
+                if (s->options->json != JSON_OFF)
+                        output_json(&s->output, event, s->options);
+                else
+                        line_add_lost(&s->output.text, row_number(event, FIELD_LOST_COUNT),
+                                      row_string(event, FIELD_LOST_WHERE), &s->format);
+                return;
+        }
+
+        s->events++;
+        if (s->options->json != JSON_OFF)
+                output_row(&s->output, event, s->options);
+        else if (s->options->n_fields > 0)
+                columns_add(&s->output.text, &s->columns, event, &s->format);
+        else
+                line_add(&s->output.text, event, &s->format);
+}
+
+static int flush(struct subscribe *s) {
+        int r = output_flush(&s->output);
+
+        if (r == 0 || r == -EINTR) /* the signal is handled next */
+                return 0;
+        if (r == -EPIPE) /* who reads this has seen enough */
+                return finish(s, EXIT_SUCCESS);
+
+        complain("cannot write the output: %s", strerror(-r));
+        return finish(s, EXIT_FAILURE);
+}
+
+/* The signal Events(t first_seq, t lost, aa{sv} events). */
+static int read_events(struct subscribe *s, sd_bus_message *m) {
+        const struct field_set *only = s->all_fields ? NULL : &s->wanted;
+        uint64_t first, lost;
+
+        int r = sd_bus_message_read(m, "tt", &first, &lost);
+        if (r >= 0)
+                r = sd_bus_message_enter_container(m, 'a', "a{sv}");
+        if (r < 0)
+                return r;
+
+        if (lost > 0)
+                add_lost(s, lost, "window");
+        while (s->events < s->options->lines) {
+                _cleanup_json_ struct json_object *event = NULL;
+
+                r = bus_json_read_row(m, only, &event);
+                if (r <= 0)
+                        return r;
+                add_event(s, event);
+        }
+
+        return 0;
+}
+
+static int on_events(struct subscribe *s, sd_bus_message *m) {
+        s->format.columns = s->options->full ? 0 : output_columns();
+
+        int r = read_events(s, m);
+        if (r < 0) {
+                complain("bpfmond sent a signal that does not parse: %s", strerror(-r));
+                return finish(s, EXIT_FAILURE);
+        }
+
+        r = flush(s);
+        if (r == 0 && s->events >= s->options->lines)
+                r = finish(s, EXIT_SUCCESS);
+        return r < 0 ? r : 1;
+}
+
+static int on_subscribed(sd_bus_message *reply, void *userdata, sd_bus_error *ret_error) {
+        struct subscribe *s = userdata;
+        const sd_bus_error *error = sd_bus_message_get_error(reply);
+        const char *path;
+
+        s->call = sd_bus_slot_unref(s->call);
+        if (error && s->back && bus_error_no_daemon(error))
+                return 1; /* gone again: the bus tells when it is back */
+        if (error)
+                return finish(s, bus_complain(error, 0));
+
+        int r = sd_bus_message_read(reply, "o", &path);
+        if (r < 0)
+                return finish(s, bus_complain(NULL, r));
+        free(s->path);
+        s->path = strdup(path);
+        if (!s->path)
+                return finish(s, bus_complain(NULL, -ENOMEM));
+        if (s->back)
+                note("bpfmond is back, numbering events from 1; what happened meanwhile was not "
+                     "seen");
+        return 1;
+}
+
+/* Asks the daemon that is on the bus now. */
+static int subscribe(struct subscribe *s) {
+        _cleanup_(sd_bus_message_unrefp) sd_bus_message *m = NULL;
+
+        s->call = sd_bus_slot_unref(s->call);
+        int r = sd_bus_message_new_method_call(s->bus, &m, s->owner, BPFMON_OBJECT_PATH,
+                                               BPFMON_MANAGER_INTERFACE, "Subscribe");
+        if (r >= 0)
+                r = bus_append_matches(m, s->matches, s->n_matches);
+        if (r >= 0)
+                r = sd_bus_call_async(s->bus, &s->call, m, on_subscribed, s, 0);
+
+        return r;
+}
+
+/* The daemon's name has a new owner, or none. */
+static int on_owner_changed(sd_bus_message *m, void *userdata, sd_bus_error *ret_error) {
+        struct subscribe *s = userdata;
+        const char *name, *before, *after;
+
+        int r = sd_bus_message_read(m, "sss", &name, &before, &after);
+        if (r < 0 || (s->owner && strcmp(s->owner, after) == 0))
+                return r;
+
+        if (s->owner)
+                note("bpfmond went away; waiting for it");
+        s->back = true;
+        free(s->owner);
+        free(s->path);
+        s->owner = s->path = NULL;
+        s->call = sd_bus_slot_unref(s->call);
+        if (!after[0])
+                return 0;
+
+        s->owner = strdup(after);
+        r = s->owner ? subscribe(s) : -ENOMEM;
+        return r < 0 ? finish(s, bus_complain(NULL, r)) : 0;
+}
+
+/* Sees every message. Events may come before the answer to Subscribe() does; they are the daemon's
+ * if it is the sender. */
+static int on_message(sd_bus_message *m, void *userdata, sd_bus_error *ret_error) {
+        struct subscribe *s = userdata;
+
+        if (bus_message_disconnected(m)) {
+                complain("the system bus went away");
+                return finish(s, EXIT_FAILURE);
+        }
+        if (sd_bus_message_is_signal(m, BPFMON_SUBSCRIPTION_INTERFACE, "Events") <= 0)
+                return 0;
+
+        const char *sender = sd_bus_message_get_sender(m);
+        if (!s->owner || !sender || strcmp(sender, s->owner) != 0 ||
+            sd_bus_message_has_signature(m, "ttaa{sv}") <= 0)
+                return 1;
+        return s->events < s->options->lines ? on_events(s, m) : 1;
+}
+
+/* Ctrl-C, or kill: says goodbye and what was counted. */
+static int on_signal(sd_event_source *source, int fd, uint32_t revents, void *userdata) {
+        struct subscribe *s = userdata;
+        _cleanup_text_ struct text duration = {};
+
+        text_add_duration(&duration, now() - s->started);
+        if (isatty(STDERR_FILENO))
+                fputc('\r', stderr); /* over the terminal's ^C */
+        fprintf(stderr, "%" PRIu64 " event%s, %" PRIu64 " lost, in %s\n", s->events,
+                s->events == 1 ? "" : "s", s->lost, text_string(&duration));
+
+        return finish(s, EXIT_SUCCESS);
+}
+
+/* Nobody reads any more, and perhaps no event comes to find that out. */
+static int on_hangup(sd_event_source *source, int fd, uint32_t revents, void *userdata) {
+        return finish(userdata, EXIT_SUCCESS);
+}
+
+static int watch_signals(struct subscribe *s) {
+        _cleanup_(sd_event_source_unrefp) sd_event_source *source = NULL;
+        sigset_t mask;
+
+        sigemptyset(&mask);
+        sigaddset(&mask, SIGINT);
+        sigaddset(&mask, SIGTERM);
+        if (sigprocmask(SIG_BLOCK, &mask, NULL) < 0)
+                return -errno;
+        s->signal_fd = signalfd(-1, &mask, SFD_CLOEXEC | SFD_NONBLOCK);
+        if (s->signal_fd < 0)
+                return -errno;
+        s->output.interrupt_fd = s->signal_fd;
+
+        int r = sd_event_add_io(s->loop, &source, s->signal_fd, EPOLLIN, on_signal, s);
+        if (r >= 0)
+                r = sd_event_source_set_priority(source, SD_EVENT_PRIORITY_IMPORTANT);
+        if (r >= 0)
+                r = sd_event_source_set_floating(source, true);
+        return r;
+}
+
+static int watch_output(struct subscribe *s) {
+        int r = sd_event_add_io(s->loop, NULL, s->output.fd, EPOLLERR | EPOLLHUP, on_hangup, s);
+
+        return r == -EPERM ? 0 : r; /* a file */
+}
+
+/* The watches come before the first question, so that no change is missed in between. */
+static int set_up(struct subscribe *s) {
+        int r = sd_event_new(&s->loop);
+
+        if (r >= 0)
+                r = sd_bus_add_filter(s->bus, NULL, on_message, s);
+        if (r >= 0)
+                r = sd_bus_add_match(s->bus, NULL,
+                                     "type='signal',sender='org.freedesktop.DBus',"
+                                     "interface='org.freedesktop.DBus',member='NameOwnerChanged',"
+                                     "arg0='" BPFMON_BUS_NAME "'",
+                                     on_owner_changed, s);
+        return r;
+}
+
+static void choose_fields(struct subscribe *s) {
+        /* What this file itself looks at. */
+        static const enum field always[] = {FIELD_EVENT, FIELD_LOST_COUNT, FIELD_LOST_WHERE};
+        const struct options *o = s->options;
+
+        s->all_fields = o->json != JSON_OFF && o->n_fields == 0;
+        for (size_t i = 0; i < ELEMENTSOF(always); i++)
+                field_set_add(&s->wanted, always[i]);
+        for (size_t i = 0; i < o->n_fields; i++)
+                field_set_add(&s->wanted, o->fields[i]);
+        if (o->n_fields == 0)
+                line_fields(&s->wanted);
+        columns_init(&s->columns, o->fields, o->n_fields);
+}
+
+static int run(struct subscribe *s) {
+        const struct options *o = s->options;
+
+        choose_fields(s);
+        s->format = (struct line_format){o->full ? 0 : output_columns(), o->colour};
+
+        int r = set_up(s);
+        if (r < 0)
+                return bus_complain(NULL, r);
+        int status = bus_find_daemon(s->bus, &s->owner);
+        if (status != EXIT_SUCCESS)
+                return status;
+
+        r = sd_bus_attach_event(s->bus, s->loop, SD_EVENT_PRIORITY_NORMAL);
+        if (r >= 0)
+                r = watch_signals(s);
+        if (r >= 0)
+                r = watch_output(s);
+        if (r >= 0)
+                r = subscribe(s);
+        if (r < 0)
+                return bus_complain(NULL, r);
+
+        if (o->json == JSON_OFF && o->n_fields > 0 && o->legend) {
+                columns_add_legend(&s->output.text, &s->columns, &s->format);
+                output_flush(&s->output);
+        }
+        s->started = now();
+        r = sd_event_loop(s->loop);
+        return r < 0 ? bus_complain(NULL, r) : r;
+}
+
+/* Politeness: the subscription ends with the connection in any case. */
+static void unsubscribe(struct subscribe *s) {
+        if (s->owner && s->path)
+                sd_bus_call_method_async(s->bus, NULL, s->owner, s->path,
+                                         BPFMON_SUBSCRIPTION_INTERFACE, "Close", NULL, NULL, NULL);
+}
+
+int verb_subscribe(char **arguments, size_t n, const struct options *options) {
+        struct subscribe s = {
+                .options = options,
+                .matches = arguments,
+                .n_matches = n,
+                .signal_fd = -1,
+                .output = OUTPUT_INIT,
+        };
+
+        int status = bus_check_matches(arguments, n);
+        if (status == EXIT_SUCCESS)
+                status = bus_connect(&s.bus);
+        if (status == EXIT_SUCCESS && options->lines > 0)
+                status = run(&s);
+
+        unsubscribe(&s);
+        sd_bus_slot_unref(s.call);
+        if (s.bus)
+                sd_bus_detach_event(s.bus);
+        sd_bus_flush_close_unref(s.bus);
+        sd_event_unref(s.loop);
+        if (s.signal_fd >= 0)
+                close(s.signal_fd);
+        text_clear(&s.output.text);
+        free(s.owner);
+        free(s.path);
+        return status;
+}
