@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include <bpf/bpf.h>
+#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -14,10 +15,11 @@ enum {
         LEFT_MAX = 512, /* processes that have left and are still told apart; 1.5 KiB each */
 };
 
-/* The counters of one process, or part of them. */
+/* The counters of a process while it ran one executable, or part of them. */
 struct row {
-        uint32_t tgid; /* 0: of processes that are no longer told apart */
-        uint64_t start_time;
+        struct record_task task; /* tgid 0: of processes that are no longer told apart */
+        bool known;              /* more of `task` counts than tgid and start */
+        char *executable;        /* NULL: not known; borrowed in a listing */
         struct command_counter commands[COMMAND_SLOTS];
 };
 
@@ -43,11 +45,16 @@ int callers_new(struct callers **ret, int map_fd, struct processes *processes,
         return 0;
 }
 
+static void row_free(struct row *row) {
+        free(row->executable);
+        free(row);
+}
+
 struct callers *callers_free(struct callers *c) {
         if (!c)
                 return NULL;
         for (size_t i = 0; i < c->n; i++)
-                free(c->left[(c->first + i) % LEFT_MAX]);
+                row_free(c->left[(c->first + i) % LEFT_MAX]);
         free(c);
         return NULL;
 }
@@ -61,39 +68,70 @@ static void row_add(struct row *row, const struct command_counter *commands) {
         }
 }
 
-static struct row *find_left(struct callers *c, uint32_t tgid, uint64_t start_time) {
+static int row_compare(const void *a, const void *b) {
+        const struct row *x = a, *y = b;
+
+        if (x->task.tgid != y->task.tgid)
+                return x->task.tgid < y->task.tgid ? -1 : 1;
+        if (x->task.start_time != y->task.start_time)
+                return x->task.start_time < y->task.start_time ? -1 : 1;
+        return strcmp(x->executable ?: "", y->executable ?: "");
+}
+
+/* Fills in what is remembered of the row's process; the executable is borrowed. */
+static void row_identify(struct callers *c, struct row *row) {
+        const char *executable;
+
+        row->known = processes_find(c->processes, row->task.tgid, row->task.start_time, &row->task,
+                                    &executable) >= 0;
+        row->executable = row->known ? (char *) executable : NULL;
+}
+
+static struct row *find_left(struct callers *c, const struct row *like) {
         struct row *row;
 
         for (size_t i = c->n; i > 0; i--) {
                 row = c->left[(c->first + i - 1) % LEFT_MAX];
-                if (row->tgid == tgid && row->start_time == start_time)
+                if (row_compare(row, like) == 0)
                         return row;
         }
         return NULL;
 }
 
-void callers_left(struct callers *c, const struct record_caller *record) {
-        struct row *row = find_left(c, record->task.tgid, record->task.start_time), **slot;
+static struct row *row_keep(const struct row *like) {
+        struct row *row = malloc(sizeof(*row));
 
+        if (!row)
+                return NULL;
+        *row = *like;
+        row->executable = like->executable ? strdup(like->executable) : NULL;
+        return row;
+}
+
+/* A process that executes another program comes here before the record that names that one. */
+void callers_left(struct callers *c, const struct record_caller *record) {
+        struct row now = {
+                .task = {.tgid = record->task.tgid, .start_time = record->task.start_time}};
+        struct row *row, **slot;
+
+        row_identify(c, &now);
+        row_add(&now, record->commands);
+        row = find_left(c, &now);
         if (row) {
                 row_add(row, record->commands);
                 return;
         }
-        row = calloc(1, sizeof(*row));
+        row = row_keep(&now);
         if (!row) {
                 row_add(&c->others, record->commands);
                 return;
         }
-        row->tgid = record->task.tgid;
-        row->start_time = record->task.start_time;
-        row_add(row, record->commands);
-
         slot = &c->left[(c->first + c->n) % LEFT_MAX];
         if (c->n < LEFT_MAX) {
                 c->n++;
         } else {
                 row_add(&c->others, (*slot)->commands);
-                free(*slot);
+                row_free(*slot);
                 c->first = (c->first + 1) % LEFT_MAX;
         }
         *slot = row;
@@ -106,8 +144,7 @@ struct listing {
         size_t n, allocated;
 };
 
-static int listing_add(struct listing *l, uint32_t tgid, uint64_t start_time,
-                       const struct command_counter *commands) {
+static int listing_add(struct listing *l, const struct row *row) {
         struct row *rows;
 
         if (l->n == l->allocated) {
@@ -117,45 +154,38 @@ static int listing_add(struct listing *l, uint32_t tgid, uint64_t start_time,
                         return -ENOMEM;
                 l->rows = rows;
         }
-        l->rows[l->n] = (struct row){.tgid = tgid, .start_time = start_time};
-        row_add(&l->rows[l->n++], commands);
+        l->rows[l->n++] = *row;
         return 0;
 }
 
 /* The threads that live, in one batch: walking from key to key starts over when a thread leaves. */
-static int listing_add_live(struct listing *l, int map_fd) {
+static int listing_add_live(struct callers *c, struct listing *l) {
         _cleanup_free_ struct caller *values = NULL;
         _cleanup_free_ uint64_t *keys = NULL;
         struct bpf_map_info info = {};
         uint32_t size = sizeof(info), n, batch;
         int k;
 
-        if (bpf_obj_get_info_by_fd(map_fd, &info, &size) < 0)
+        if (bpf_obj_get_info_by_fd(c->map_fd, &info, &size) < 0)
                 return -errno;
         n = info.max_entries;
         values = malloc(n * sizeof(*values));
         keys = malloc(n * sizeof(*keys));
         if (!values || !keys)
                 return -ENOMEM;
-        if (bpf_map_lookup_batch(map_fd, NULL, &batch, keys, values, &n, NULL) < 0 &&
+        if (bpf_map_lookup_batch(c->map_fd, NULL, &batch, keys, values, &n, NULL) < 0 &&
             errno != ENOENT) /* the end of the map */
                 return -errno;
         for (uint32_t i = 0; i < n; i++) {
-                k = listing_add(l, (uint32_t) (keys[i] >> 32), values[i].start_time,
-                                values[i].commands);
+                struct row row = {.task = {.tgid = (uint32_t) (keys[i] >> 32),
+                                           .start_time = values[i].start_time}};
+
+                row_identify(c, &row);
+                row_add(&row, values[i].commands);
+                k = listing_add(l, &row);
                 if (k < 0)
                         return k;
         }
-        return 0;
-}
-
-static int row_compare(const void *a, const void *b) {
-        const struct row *x = a, *y = b;
-
-        if (x->tgid != y->tgid)
-                return x->tgid < y->tgid ? -1 : 1;
-        if (x->start_time != y->start_time)
-                return x->start_time < y->start_time ? -1 : 1;
         return 0;
 }
 
@@ -176,17 +206,16 @@ static void listing_merge(struct listing *l) {
 
 static void describe(struct callers *c, struct event *e, const struct row *row, uint32_t slot) {
         const struct command_counter *counter = &row->commands[slot];
-        struct record_task task;
         const char *name = names_get(c->names, NAMES_COMMAND, slot);
 
         event_reset(e);
-        if (row->tgid != 0) {
-                if (processes_find(c->processes, row->tgid, row->start_time, &task) >= 0)
-                        processes_describe(c->processes, e, &task, NULL);
-                else
-                        event_set_u32(e, FIELD_PROCESS_PID, row->tgid);
-                event_clear(e, FIELD_PROCESS_TID);
-        }
+        if (row->known)
+                processes_describe(c->processes, e, &row->task, NULL);
+        else if (row->task.tgid != 0)
+                event_set_u32(e, FIELD_PROCESS_PID, row->task.tgid);
+        event_clear(e, FIELD_PROCESS_TID);
+        if (row->executable)
+                event_set_string(e, FIELD_PROCESS_EXECUTABLE, row->executable);
         if (slot == COMMAND_SLOTS - 1)
                 event_set_static(e, FIELD_BPF_CMD, "OTHER");
         else if (name)
@@ -226,15 +255,12 @@ static int listing_emit(struct callers *c, const struct listing *l, const struct
 int callers_list(struct callers *c, const struct match *match,
                  int (*row)(const struct event *e, void *userdata), void *userdata) {
         struct listing l = {};
-        const struct row *left;
-        int k = listing_add_live(&l, c->map_fd);
+        int k = listing_add_live(c, &l);
 
-        for (size_t i = 0; k >= 0 && i < c->n; i++) {
-                left = c->left[(c->first + i) % LEFT_MAX];
-                k = listing_add(&l, left->tgid, left->start_time, left->commands);
-        }
+        for (size_t i = 0; k >= 0 && i < c->n; i++)
+                k = listing_add(&l, c->left[(c->first + i) % LEFT_MAX]);
         if (k >= 0)
-                k = listing_add(&l, 0, 0, c->others.commands);
+                k = listing_add(&l, &c->others);
         if (k >= 0) {
                 listing_merge(&l);
                 k = listing_emit(c, &l, match, row, userdata);

@@ -36,10 +36,9 @@ static const enum field text_fields[_TEXT_MAX] = {
 struct process {
         struct process *next;          /* of the same bucket */
         struct process *older, *newer; /* by when it was last heard of */
-        uint64_t start_time;
-        uint64_t start; /* realtime, µs */
+        struct record_task task;       /* as last learned; with the group and start as the key */
+        uint64_t start;                /* realtime, µs */
         uint64_t capabilities;
-        uint32_t tgid;
         uint32_t ppid;
         uint32_t login_uid;
         uint32_t ns_pid, ns_mnt, ns_net, ns_user;
@@ -113,7 +112,7 @@ static void link_newest(struct processes *p, struct process *q) {
 static struct process *find(struct processes *p, const struct record_task *task) {
         struct process *q = *bucket(p, task);
 
-        while (q && (q->tgid != task->tgid || q->start_time != task->start_time))
+        while (q && (q->task.tgid != task->tgid || q->task.start_time != task->start_time))
                 q = q->next;
         if (q && q != p->newest) {
                 unlink_age(p, q);
@@ -130,8 +129,7 @@ static void clear_texts(struct process *q) {
 }
 
 static void forget(struct processes *p, struct process *q) {
-        struct record_task task = {.tgid = q->tgid, .start_time = q->start_time};
-        struct process **at = bucket(p, &task);
+        struct process **at = bucket(p, &q->task);
 
         while (*at != q)
                 at = &(*at)->next;
@@ -149,8 +147,7 @@ static struct process *make(struct processes *p, const struct record_task *task)
 
         if (p->n >= PROCESSES_MAX)
                 forget(p, p->oldest);
-        q->tgid = task->tgid;
-        q->start_time = task->start_time;
+        q->task = *task;
         q->start = clock_realtime(&p->boottime, clock_now(), task->start_time);
         q->next = *bucket(p, task);
         *bucket(p, task) = q;
@@ -271,6 +268,7 @@ static struct process *learn(struct processes *p, const struct record_task *task
         if (!q)
                 return NULL;
 
+        q->task = *task;
         q->capabilities = c->capabilities;
         q->ppid = c->ppid;
         q->login_uid = c->login_uid;
@@ -285,6 +283,18 @@ static struct process *learn(struct processes *p, const struct record_task *task
 void processes_learn(struct processes *p, const struct record_task *task,
                      const struct record_context *context) {
         (void) learn(p, task, context);
+}
+
+int processes_find(struct processes *p, uint32_t tgid, uint64_t start_time,
+                   struct record_task *ret_task, const char **ret_executable) {
+        struct record_task key = {.tgid = tgid, .start_time = start_time};
+        const struct process *q = find(p, &key);
+
+        if (!q)
+                return -ENOENT;
+        *ret_task = q->task;
+        *ret_executable = q->texts[TEXT_EXECUTABLE];
+        return 0;
 }
 
 /* Fields --------------------------------------------------------------------------------------- */

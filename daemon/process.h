@@ -33,6 +33,12 @@ void processes_describe(struct processes *p, struct event *e, const struct recor
 void processes_describe_briefly(struct processes *p, struct event *e,
                                 const struct record_task *task);
 
+/* What is remembered of a process: `ret_task` as its context was last learned, `ret_executable`
+ * (borrowed until the next call of this module, NULL where it is not known). Returns 0 or
+ * -ENOENT. */
+int processes_find(struct processes *p, uint32_t tgid, uint64_t start_time,
+                   struct record_task *ret_task, const char **ret_executable);
+
 /* Joins the leaf-first components of a record into a path: "bpftool\0sbin\0usr\0" gives
  * "/usr/sbin/bpftool". `cut`: the root is missing ("…/sbin/bpftool"), as it also is where `n` is
  * too small. A "/" inside of a component (the name of a memfd may have one) becomes "?". Writes at
