@@ -202,12 +202,53 @@ static int field_after(int previous, const char *name) {
         return field_from_name(name);
 }
 
+/* The variant of a field that has the type of the table: no need to look first what is in it.
+ * -ENXIO where it is of another type. `ret` NULL: skips it. */
+static int read_field(sd_bus_message *m, enum field f, struct json_object **ret) {
+        const char *signature = field_type_signature(field_info(f)->type);
+        struct json_object *value = NULL;
+
+        int r = sd_bus_message_enter_container(m, 'v', signature);
+        if (r <= 0)
+                return r < 0 ? r : -EBADMSG;
+
+        if (!ret)
+                r = sd_bus_message_skip(m, signature);
+        else if (!signature[1])
+                r = read_basic(m, signature[0], &value);
+        else
+                r = bus_json_read(m, &value);
+        if (r > 0)
+                r = sd_bus_message_exit_container(m);
+        if (r <= 0) {
+                json_object_put(value);
+                return r < 0 ? r : -EBADMSG;
+        }
+
+        if (ret)
+                *ret = value;
+        return 1;
+}
+
+/* Any other variant. */
+static int read_unknown(sd_bus_message *m, struct json_object **ret) {
+        const char *contents;
+
+        if (!ret)
+                return sd_bus_message_skip(m, "v");
+
+        int r = sd_bus_message_peek_type(m, NULL, &contents);
+        if (r > 0)
+                r = read_variant(m, contents, ret);
+        return r == 0 ? -EBADMSG : r;
+}
+
 /* One {sv} of a row. `field` is the field before it and becomes this one. Returns as
  * bus_json_read(). */
 static int read_entry(sd_bus_message *m, const struct field_set *only, int *field,
                       struct json_object *row) {
         _cleanup_json_ struct json_object *value = NULL;
-        const char *key, *contents;
+        const char *key;
 
         int r = sd_bus_message_enter_container(m, 'e', "sv");
         if (r <= 0)
@@ -218,21 +259,20 @@ static int read_entry(sd_bus_message *m, const struct field_set *only, int *fiel
 
         int f = field_after(*field, key);
         bool known = f >= 0;
-        if (known)
-                *field = f;
+        bool wanted = !only || (known && field_set_has(only, (enum field) f));
 
-        if (only && !(known && field_set_has(only, (enum field) f))) {
-                r = sd_bus_message_skip(m, "v");
-                return r < 0 ? r : sd_bus_message_exit_container(m);
-        }
-
-        r = sd_bus_message_peek_type(m, NULL, &contents);
-        if (r > 0)
-                r = read_variant(m, contents, &value);
+        r = known ? read_field(m, (enum field) f, wanted ? &value : NULL) : -ENXIO;
+        if (r == -ENXIO)
+                r = read_unknown(m, wanted ? &value : NULL);
         if (r > 0)
                 r = sd_bus_message_exit_container(m);
-        if (r <= 0)
-                return r < 0 ? r : -EBADMSG;
+        if (r < 0)
+                return r;
+
+        if (known)
+                *field = f;
+        if (!wanted)
+                return 1;
         if (json_object_object_add_ex(row, known ? field_info((enum field) f)->name : key, value,
                                       known ? JSON_C_OBJECT_KEY_IS_CONSTANT : 0) < 0)
                 return -ENOMEM;

@@ -55,7 +55,7 @@ static void add_value(struct text *t, enum field field, struct json_object *even
         if (!row_get(event, field))
                 text_add(t, "-");
         else if (field == FIELD_TIME)
-                text_add_clock(t, row_number(event, field));
+                text_add_clock(t, row_number(event, field), true);
         else
                 value_add(t, (int) field, row_get(event, field));
 }

@@ -68,6 +68,10 @@ static const struct result {
         {"failed", "failed", STYLE_RED},
 };
 
+enum {
+        CLOCK_SECONDS = 8, /* columns of 14:03:07 */
+};
+
 /* The cells of a line. A narrow terminal does without some of them. */
 enum cell_name {
         CELL_TIME,
@@ -87,7 +91,7 @@ static const struct layout {
         /*      time event what who user unit result */
         {150, {12, 12, 48, 22, 8, 24, 14}},
         {110, {12, 12, 34, 20, 6, 0, 14}},
-        {0, {12, 11, 24, 16, 0, 0, 0}},
+        {0, {8, 12, 26, 16, 0, 0, 0}},
 };
 
 /* Cells are cut in this order until the line fits, down to these widths. */
@@ -95,7 +99,8 @@ static const struct cut {
         enum cell_name cell;
         size_t least;
 } cuts[] = {
-        {CELL_UNIT, 8}, {CELL_WHAT, 24}, {CELL_WHO, 12}, {CELL_WHAT, 8}, {CELL_RESULT, 6},
+        {CELL_UNIT, 8}, {CELL_WHAT, 24},  {CELL_WHO, 12}, {CELL_WHAT, 8},  {CELL_RESULT, 6},
+        {CELL_WHO, 0},  {CELL_RESULT, 0}, {CELL_WHAT, 0}, {CELL_EVENT, 0},
 };
 
 struct cell {
@@ -168,6 +173,15 @@ void line_fields(struct field_set *ret) {
                 add_template_fields(ret, sentences[i].what);
 }
 
+static const struct layout *layout_for(size_t columns) {
+        const struct layout *layout = layouts;
+
+        while (columns > 0 && columns < layout->columns)
+                layout++;
+
+        return layout;
+}
+
 /* "ok, 212 µs", "EACCES, 1.2 ms". */
 static void fill_result(struct line *l, struct json_object *event) {
         struct cell *c = &l->cells[CELL_RESULT];
@@ -185,12 +199,13 @@ static void fill_result(struct line *l, struct json_object *event) {
         c->style = l->result ? STYLE_RED : STYLE_NONE;
 }
 
-static void fill(struct line *l, struct json_object *event) {
+static void fill(struct line *l, struct json_object *event, const struct layout *layout) {
         const char *kind = row_string(event, FIELD_EVENT);
         const char *result = row_string(event, FIELD_RESULT);
 
         if (row_get(event, FIELD_TIME))
-                text_add_clock(&l->cells[CELL_TIME].text, row_number(event, FIELD_TIME));
+                text_add_clock(&l->cells[CELL_TIME].text, row_number(event, FIELD_TIME),
+                               layout->widths[CELL_TIME] > CLOCK_SECONDS);
         l->cells[CELL_TIME].style = STYLE_DIM;
 
         text_add_escaped(&l->cells[CELL_EVENT].text, kind ? kind : "?");
@@ -207,42 +222,29 @@ static void fill(struct line *l, struct json_object *event) {
                 fill_result(l, event);
 }
 
-static const struct layout *layout_for(size_t columns) {
-        const struct layout *layout = layouts;
-
-        while (columns > 0 && columns < layout->columns)
-                layout++;
-
-        return layout;
-}
-
-/* Spaces behind a cell. */
+/* Spaces before a cell. */
 static size_t gap(enum cell_name cell) {
-        return cell <= CELL_EVENT || cell == CELL_WHO ? 1 : 2;
+        return cell == CELL_TIME ? 0 : cell <= CELL_WHAT || cell == CELL_USER ? 1 : 2;
 }
 
 /* Columns of the whole line. The last cell is not padded. */
 static size_t line_width(const struct line *l) {
-        size_t width = 0;
-        int last = -1;
+        size_t width = 0, padding = 0;
 
-        for (int i = 0; i < _CELL_MAX; i++)
-                if (l->cells[i].shown) {
-                        if (last >= 0)
-                                width += l->cells[last].column + gap((enum cell_name) last);
-                        last = i;
-                }
-        if (last >= 0)
-                width += l->cells[last].width;
+        for (int i = 0; i < _CELL_MAX; i++) {
+                const struct cell *c = &l->cells[i];
+                if (!c->shown)
+                        continue;
+                width += padding + gap((enum cell_name) i) + c->width;
+                padding = c->column - c->width;
+        }
 
         return width;
 }
 
 /* Gives each cell its width: what is too wide for its column moves the others to the right, first
  * into their padding, then what is left over is cut. */
-static void fit(struct line *l, size_t columns) {
-        const struct layout *layout = layout_for(columns);
-
+static void fit(struct line *l, size_t columns, const struct layout *layout) {
         for (int i = 0; i < _CELL_MAX; i++) {
                 struct cell *c = &l->cells[i];
                 bool optional = i == CELL_USER || i == CELL_UNIT;
@@ -256,7 +258,7 @@ static void fit(struct line *l, size_t columns) {
         if (columns == 0)
                 return;
 
-        for (int i = _CELL_MAX - 1; i >= 0; i--) {
+        for (int i = _CELL_MAX - 1; i >= CELL_WHAT; i--) {
                 size_t width = line_width(l);
                 struct cell *c = &l->cells[i];
                 if (width <= columns)
@@ -278,41 +280,38 @@ static void fit(struct line *l, size_t columns) {
         }
 }
 
-static void add_what(struct text *t, const struct line *l, bool colour) {
-        const struct cell *c = &l->cells[CELL_WHAT];
-        size_t flag = flag_width(l);
+static void add_cell(struct text *t, const struct line *l, enum cell_name cell, bool colour) {
+        const struct cell *c = &l->cells[cell];
+        bool flag = cell == CELL_WHAT && l->result;
+        size_t width = c->width - (flag ? flag_width(l) : 0);
 
-        size_t width = text_add_styled(t, text_string(&c->text), c->width - flag, c->style, colour);
-        if (!flag)
-                return;
-        if (width > 0)
-                text_add(t, " ");
-        text_add_styled(t, l->result->flag, SIZE_MAX, l->result->style, colour);
-        if (width == 0)
-                text_add(t, " ");
+        text_add_styled(t, text_string(&c->text), width, c->style, colour);
+        if (flag) {
+                text_add_char(t, ' ', width > 0);
+                text_add_styled(t, l->result->flag, SIZE_MAX, l->result->style, colour);
+                text_add_char(t, ' ', width == 0);
+        }
 }
 
 void line_add(struct text *t, struct json_object *event, const struct line_format *format) {
+        const struct layout *layout = layout_for(format->columns);
         struct line l = {};
         size_t spaces = 0;
 
-        fill(&l, event);
-        fit(&l, format->columns);
+        fill(&l, event, layout);
+        fit(&l, format->columns, layout);
 
         for (int i = 0; i < _CELL_MAX; i++) {
                 const struct cell *c = &l.cells[i];
                 if (!c->shown)
                         continue;
+                spaces += gap((enum cell_name) i);
                 if (c->width > 0) {
                         text_add_char(t, ' ', spaces);
                         spaces = 0;
-                        if (i == CELL_WHAT)
-                                add_what(t, &l, format->colour);
-                        else
-                                text_add_styled(t, text_string(&c->text), c->width, c->style,
-                                                format->colour);
+                        add_cell(t, &l, (enum cell_name) i, format->colour);
                 }
-                spaces += c->column - c->width + gap((enum cell_name) i);
+                spaces += c->column - c->width;
         }
         text_add_char(t, '\n', 1);
 

@@ -239,12 +239,14 @@ static bool local_time(uint64_t microseconds, struct tm *ret) {
         return localtime_r(&seconds, ret);
 }
 
-void text_add_clock(struct text *t, uint64_t microseconds) {
+void text_add_clock(struct text *t, uint64_t microseconds, bool milliseconds) {
         struct tm tm;
 
-        if (local_time(microseconds, &tm))
-                text_printf(t, "%02d:%02d:%02d.%03u", tm.tm_hour, tm.tm_min, tm.tm_sec,
-                            (unsigned) (microseconds / 1000 % 1000));
+        if (!local_time(microseconds, &tm))
+                return;
+        text_printf(t, "%02d:%02d:%02d", tm.tm_hour, tm.tm_min, tm.tm_sec);
+        if (milliseconds)
+                text_printf(t, ".%03u", (unsigned) (microseconds / 1000 % 1000));
 }
 
 void text_add_date(struct text *t, uint64_t microseconds) {

@@ -70,8 +70,9 @@ void text_add_duration(struct text *t, uint64_t nanoseconds);
 /* Adds a size: "512 B", "1.5 KiB", "8 MiB". Exact multiples have no decimals. */
 void text_add_size(struct text *t, uint64_t bytes);
 
-/* Adds local time of day, "14:03:07.218". `microseconds` since 1970-01-01 UTC. */
-void text_add_clock(struct text *t, uint64_t microseconds);
+/* Adds local time of day, "14:03:07.218", or without the milliseconds. `microseconds` since
+ * 1970-01-01 UTC. */
+void text_add_clock(struct text *t, uint64_t microseconds, bool milliseconds);
 
 /* Adds a date and time, "Sun 2026-11-22 14:03:07 UTC", in the local time zone. */
 void text_add_date(struct text *t, uint64_t microseconds);

@@ -11,6 +11,10 @@
 #include "output.h"
 #include "value.h"
 
+enum {
+        INDENT = 4,
+};
+
 /* How a value of the status is shown. */
 static void add_plain(struct text *t, struct json_object *value) {
         value_add(t, -1, value);
@@ -41,24 +45,20 @@ static void add_degraded(struct text *t, struct json_object *value) {
                                                    : "no");
 }
 
-/* The keys that have a name of their own; all others are shown under their key. */
+/* The keys that need more than their own name and value. */
 static const struct label {
         const char *key, *label;
         void (*add)(struct text *t, struct json_object *value);
         bool alarm; /* stands out where it is neither 0 nor false */
 } labels[] = {
-        {"version", "Version", add_plain},
         {"since", "Since", add_since},
-        {"host", "Host", add_plain},
-        {"kernel", "Kernel", add_plain},
         {"degraded", "Degraded", add_degraded, true},
-        {"events_seen", "Events seen", add_plain},
-        {"events_lost", "Events lost", add_plain, true},
-        {"window_lost", "Lost at windows", add_plain, true},
-        {"bad_records", "Bad records", add_plain, true},
-        {"subscribers", "Subscribers", add_plain},
-        {"subscriptions", "Subscriptions", add_plain},
-        {"window_bytes", "Window", add_size},
+        {"probes.failed", "Probes failed", add_plain, true},
+        {"events.lost", "Events lost", add_plain, true},
+        {"records.bad", "Records that do not parse", add_plain, true},
+        {"subscriptions.max", "Subscriptions at most", add_plain},
+        {"window.lost", "Lost at windows", add_plain, true},
+        {"memory.rss", "Memory", add_size},
 };
 
 static const struct label *find_label(const char *key) {
@@ -123,20 +123,13 @@ static void add_row(struct text *t, const char *key, struct json_object *value, 
 }
 
 static void add_status(struct text *t, struct json_object *status, const struct options *options) {
-        const char dot[] = "●";
         size_t width = widest_label(status);
 
-        text_add_styled(t, dot, SIZE_MAX, STYLE_GREEN, options->colour);
+        text_add_styled(t, "●", SIZE_MAX, STYLE_GREEN, options->colour);
         text_add(t, " bpfmond is running\n");
 
-        /* The known ones in our order, then the others in the daemon's. */
-        for (size_t i = 0; i < ELEMENTSOF(labels); i++) {
-                struct json_object *value;
-                if (json_object_object_get_ex(status, labels[i].key, &value))
-                        add_row(t, labels[i].key, value, width + 4, options->colour);
-        }
-        json_object_object_foreach(status, key, value) if (!find_label(key))
-                add_row(t, key, value, width + 4, options->colour);
+        json_object_object_foreach(status, key, value)
+                add_row(t, key, value, width + INDENT, options->colour);
 }
 
 int verb_status(char **arguments, size_t n, const struct options *options) {

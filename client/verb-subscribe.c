@@ -46,10 +46,14 @@ static uint64_t now(void) {
         return (uint64_t) t.tv_sec * 1000000000 + (uint64_t) t.tv_nsec;
 }
 
-/* Ends the loop with an exit status; the first one counts. */
+/* Ends the loop with an exit status, which also flushes and closes the connection. The subscription
+ * ends with it; Close() is politeness. */
 static int finish(struct subscribe *s, int status) {
-        int r = sd_event_exit(s->loop, status);
+        if (s->owner && s->path)
+                sd_bus_call_method_async(s->bus, NULL, s->owner, s->path,
+                                         BPFMON_SUBSCRIPTION_INTERFACE, "Close", NULL, NULL, NULL);
 
+        int r = sd_event_exit(s->loop, status);
         return r < 0 ? r : 1;
 }
 
@@ -60,7 +64,8 @@ static void note(const char *text) {
         fprintf(stderr, "%s-- %s --%s\n", colour ? "\x1b[33m" : "", text, colour ? "\x1b[0m" : "");
 }
 
-static void add_lost_json(struct subscribe *s, uint64_t count, const char *where) {
+/* What the signal itself tells as lost, as the event that it would be. */
+static void add_lost_json(struct subscribe *s, uint64_t count) {
         _cleanup_json_ struct json_object *o = json_object_new_object();
 
         if (!o) {
@@ -68,17 +73,17 @@ static void add_lost_json(struct subscribe *s, uint64_t count, const char *where
                 return;
         }
         json_object_object_add(o, "event", json_object_new_string("lost"));
+        json_object_object_add(o, "class", json_object_new_string("self"));
         json_object_object_add(o, "lost.count", json_object_new_uint64(count));
-        json_object_object_add(o, "lost.where", json_object_new_string(where));
         output_json(&s->output, o, s->options);
 }
 
-static void add_lost(struct subscribe *s, uint64_t count, const char *where) {
+static void add_lost(struct subscribe *s, uint64_t count) {
         s->lost += count;
         if (s->options->json != JSON_OFF)
-                add_lost_json(s, count, where);
+                add_lost_json(s, count);
         else
-                line_add_lost(&s->output.text, count, where, &s->format);
+                line_add_lost(&s->output.text, count, NULL, &s->format);
 }
 
 static void add_event(struct subscribe *s, struct json_object *event) {
@@ -127,7 +132,7 @@ static int read_events(struct subscribe *s, sd_bus_message *m) {
                 return r;
 
         if (lost > 0)
-                add_lost(s, lost, "window");
+                add_lost(s, lost);
         while (s->events < s->options->lines) {
                 _cleanup_json_ struct json_object *event = NULL;
 
@@ -346,13 +351,6 @@ static int run(struct subscribe *s) {
         return r < 0 ? bus_complain(NULL, r) : r;
 }
 
-/* Politeness: the subscription ends with the connection in any case. */
-static void unsubscribe(struct subscribe *s) {
-        if (s->owner && s->path)
-                sd_bus_call_method_async(s->bus, NULL, s->owner, s->path,
-                                         BPFMON_SUBSCRIPTION_INTERFACE, "Close", NULL, NULL, NULL);
-}
-
 int verb_subscribe(char **arguments, size_t n, const struct options *options) {
         struct subscribe s = {
                 .options = options,
@@ -368,7 +366,6 @@ int verb_subscribe(char **arguments, size_t n, const struct options *options) {
         if (status == EXIT_SUCCESS && options->lines > 0)
                 status = run(&s);
 
-        unsubscribe(&s);
         sd_bus_slot_unref(s.call);
         if (s.bus)
                 sd_bus_detach_event(s.bus);
