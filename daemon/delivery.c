@@ -7,6 +7,7 @@
 #include "event-bus.h"
 #include "event.h"
 #include "log.h"
+#include "subscription.h"
 #include "util.h"
 
 enum {
@@ -22,15 +23,41 @@ enum {
         QUEUE_MESSAGES = 128,
 };
 
+/* Bytes of `pending` that count against what all share. */
+static uint64_t beyond_own(const struct delivery *d, uint64_t pending) {
+        uint64_t own = d->context->limits->own_bytes;
+
+        return pending > own ? pending - own : 0;
+}
+
+/* Whether so many bytes more may be on their way. */
+static bool room_for(const struct delivery *d, uint64_t size) {
+        uint64_t pending = window_pending(&d->window);
+        uint64_t more = beyond_own(d, pending + size) - beyond_own(d, pending);
+
+        return window_fits(&d->window, size) &&
+               (more == 0 || d->context->borrowed + more <= d->context->limits->shared_bytes);
+}
+
+/* Follows a change of the window, which had `before` bytes on their way. */
+static void account(struct delivery *d, uint64_t before) {
+        d->context->borrowed += beyond_own(d, window_pending(&d->window)) - beyond_own(d, before);
+}
+
 void delivery_init(struct delivery *d, struct delivery_context *context, const char *owner,
                    const char *path) {
         *d = (struct delivery){.context = context, .owner = owner, .path = path};
-        window_init(&d->window, context->window_bytes);
+        window_init(&d->window, context->limits->window_bytes);
 }
 
 void delivery_done(struct delivery *d) {
+        if (!d->context)
+                return;
+
         d->batch = sd_bus_message_unref(d->batch);
         d->ping = sd_bus_slot_unref(d->ping);
+        d->context->borrowed -= beyond_own(d, window_pending(&d->window));
+        window_init(&d->window, 0);
 }
 
 static void complain_once(const char *what, int error) {
@@ -88,7 +115,7 @@ static int batch_begin(struct delivery *d, uint64_t first_seq) {
 static bool batch_open(struct delivery *d, uint64_t first_seq) {
         int r;
 
-        if (!window_fits(&d->window, BATCH_BYTES + EVENT_BYTES))
+        if (!room_for(d, BATCH_BYTES + EVENT_BYTES))
                 return false;
 
         r = batch_begin(d, first_seq);
@@ -99,7 +126,7 @@ static bool batch_open(struct delivery *d, uint64_t first_seq) {
 }
 
 static bool batch_full(const struct delivery *d) {
-        return d->batch_events >= d->context->batch_events || d->batch_bytes >= BATCH_BYTES;
+        return d->batch_events >= d->context->limits->batch_events || d->batch_bytes >= BATCH_BYTES;
 }
 
 /* A reply that comes from the reader itself, even an error, says that it has read all that was sent
@@ -112,6 +139,7 @@ static bool replied(const struct delivery *d, sd_bus_message *reply) {
 
 static int on_pong(sd_bus_message *reply, void *userdata, _unused_ sd_bus_error *error) {
         struct delivery *d = userdata;
+        uint64_t before = window_pending(&d->window);
 
         d->ping = sd_bus_slot_unref(d->ping);
         if (!replied(d, reply)) {
@@ -128,6 +156,7 @@ static int on_pong(sd_bus_message *reply, void *userdata, _unused_ sd_bus_error 
                 drop(d, d->unconfirmed - d->after_ping);
 
         window_pong(&d->window);
+        account(d, before);
         d->refused = false;
         d->unconfirmed = d->after_ping;
         delivery_flush(d);
@@ -173,6 +202,7 @@ static bool clogged(struct delivery *d) {
 
 /* Sends the batch, unless the connection is clogged: then it stays. */
 static void batch_send(struct delivery *d) {
+        uint64_t before = window_pending(&d->window);
         int r;
 
         if (clogged(d))
@@ -191,6 +221,7 @@ static void batch_send(struct delivery *d) {
         d->unconfirmed += d->batch_events;
         d->after_ping += d->batch_events;
         window_sent(&d->window, d->batch_bytes);
+        account(d, before);
         confirm(d);
 }
 

@@ -11,13 +11,14 @@
 #include "window.h"
 
 struct event;
+struct subscription_limits;
 
 /* What the deliveries of one bus connection share. */
 struct delivery_context {
         sd_bus *bus;
-        uint64_t window_bytes;
-        size_t batch_events;
-        uint64_t dropped; /* events for which there was no room, all deliveries */
+        const struct subscription_limits *limits;
+        uint64_t borrowed; /* bytes on their way beyond each delivery's own part */
+        uint64_t dropped;  /* events for which there was no room, all deliveries */
         /* Something waits for the connection's write queue: flush again when it has drained. */
         void (*held)(void *userdata);
         void *userdata;
@@ -43,7 +44,7 @@ struct delivery {
 void delivery_init(struct delivery *d, struct delivery_context *context, const char *owner,
                    const char *path);
 
-/* Drops what is batched; sends nothing more. */
+/* Drops what is batched; sends nothing more. A delivery of zeroes is fine. */
 void delivery_done(struct delivery *d);
 
 /* Adds the event to the batch, which is sent when full, or counts it as lost. Never blocks. */

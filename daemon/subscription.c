@@ -14,18 +14,21 @@
 #include "match.h"
 #include "util.h"
 
-/* The window: what may be on its way while a reader is not scheduled. At 50,000 events/s of 640
- * bytes, 4 MiB are 130 ms; a turn of the ring (1024 records) is a sixth of it. A larger one buys
- * nothing in the long run, and the bus holds it in memory for each reader that is stopped.
+/* The window is what may be on its way while a reader is not scheduled: at 50,000 events/s of 640
+ * bytes, 8 MiB are a quarter of a second. A larger one buys nothing in the long run.
  *
- * The total: dbus-daemon lets a connection wait for 128 replies (max_replies_per_connection), and
- * each subscription may wait for a ping's; a few are left for our own calls. Its 512 match rules
- * per connection, of which the watch on each owner takes one, are further away. */
+ * dbus-daemon sets the others by what it allows a connection, which is ours. 128 calls may wait for
+ * a reply (max_replies_per_connection): each subscription's ping, and some of our own. 127 MiB may
+ * wait for readers (max_incoming_bytes); beyond that it stops reading what we send, to anyone. So
+ * total × own + shared stay below: readers that are stopped can use up what is shared, and the
+ * others still have their own. */
 const struct subscription_limits subscription_limits_default = {
         .total = 120,
         .per_user = 64,
-        .window_bytes = 4 * 1024 * 1024,
         .batch_events = 64,
+        .window_bytes = 8 * 1024 * 1024,
+        .own_bytes = 512 * 1024,
+        .shared_bytes = 60 * 1024 * 1024,
 };
 
 struct subscription {
@@ -239,8 +242,7 @@ int subscription_table_new(struct subscription_table **ret, sd_bus *bus,
         t->userdata = userdata;
         t->context = (struct delivery_context){
                 .bus = bus,
-                .window_bytes = limits->window_bytes,
-                .batch_events = limits->batch_events,
+                .limits = &t->limits,
                 .held = on_held,
                 .userdata = t,
         };

@@ -16,8 +16,10 @@ struct subscription_table;
 struct subscription_limits {
         size_t total; /* subscriptions of all users */
         size_t per_user;
-        uint64_t window_bytes; /* unconfirmed bytes per subscription */
         size_t batch_events;   /* events in one signal */
+        uint64_t window_bytes; /* unconfirmed bytes per subscription */
+        uint64_t own_bytes;    /* those of them that it never has to share */
+        uint64_t shared_bytes; /* for all subscriptions together, beyond their own */
 };
 
 extern const struct subscription_limits subscription_limits_default;
