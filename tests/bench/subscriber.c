@@ -1,0 +1,111 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* The least that a subscriber can be, for the benchmarks: subscribes to the matches given as
+ * arguments, and counts what comes.
+ *
+ * Prints "ready" once it has subscribed; for each line on stdin, and at its end, how many events
+ * came, how many were said to be lost, and in how many signals. */
+
+#include <err.h>
+#include <inttypes.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <string.h>
+#include <systemd/sd-bus.h>
+#include <systemd/sd-event.h>
+
+#include "errors.h"
+#include "util.h"
+
+struct subscriber {
+        sd_bus *bus;
+        const char *path; /* of the subscription */
+        uint64_t events;
+        uint64_t lost;
+        uint64_t signals;
+};
+
+static int check(int k, const char *what) {
+        if (k < 0)
+                errx(EXIT_FAILURE, "%s: %s", what, strerror(-k));
+        return k;
+}
+
+/* Walks over the events without looking into them. */
+static int on_message(sd_bus_message *m, void *userdata, sd_bus_error *error) {
+        struct subscriber *s = userdata;
+        uint64_t first, lost;
+
+        if (!sd_bus_message_is_signal(m, BPFMON_SUBSCRIPTION_INTERFACE, "Events"))
+                return 0;
+        check(sd_bus_message_read(m, "tt", &first, &lost), "Events");
+        check(sd_bus_message_enter_container(m, 'a', "a{sv}"), "Events");
+        while (!sd_bus_message_at_end(m, false)) {
+                check(sd_bus_message_skip(m, "a{sv}"), "Events");
+                s->events++;
+        }
+        check(sd_bus_message_exit_container(m), "Events");
+        s->lost += lost;
+        s->signals++;
+        return 1;
+}
+
+static int subscribe(struct subscriber *s, char **matches, sd_bus_message **ret) {
+        _cleanup_(sd_bus_error_free) sd_bus_error error = SD_BUS_ERROR_NULL;
+        _cleanup_(sd_bus_message_unrefp) sd_bus_message *m = NULL;
+        int k = sd_bus_message_new_method_call(s->bus, &m, BPFMON_BUS_NAME, BPFMON_OBJECT_PATH,
+                                               BPFMON_MANAGER_INTERFACE, "Subscribe");
+
+        if (k >= 0)
+                k = sd_bus_message_append_strv(m, matches);
+        if (k >= 0)
+                k = sd_bus_message_append(m, "a{sv}", 0);
+        if (k >= 0)
+                k = sd_bus_call(s->bus, m, 0, &error, ret);
+        if (k < 0 && error.message)
+                errx(EXIT_FAILURE, "Subscribe: %s", error.message);
+        return k < 0 ? k : sd_bus_message_read(*ret, "o", &s->path);
+}
+
+static void report(const struct subscriber *s) {
+        printf("%" PRIu64 " %" PRIu64 " %" PRIu64 "\n", s->events, s->lost, s->signals);
+}
+
+/* The daemon answers after it has gone back to what it does without this subscription. */
+static int finish(struct subscriber *s, sd_event *loop) {
+        check(sd_bus_call_method(s->bus, BPFMON_BUS_NAME, s->path, BPFMON_SUBSCRIPTION_INTERFACE,
+                                 "Close", NULL, NULL, NULL),
+              "Close");
+        report(s);
+        return sd_event_exit(loop, EXIT_SUCCESS);
+}
+
+static int on_stdin(sd_event_source *source, int fd, uint32_t revents, void *userdata) {
+        char buffer[256];
+        ssize_t n = read(fd, buffer, sizeof(buffer));
+
+        if (n <= 0)
+                return finish(userdata, sd_event_source_get_event(source));
+        for (ssize_t i = 0; i < n; i++)
+                if (buffer[i] == '\n')
+                        report(userdata);
+        return 0;
+}
+
+int main(int argc, char *argv[]) {
+        _cleanup_(sd_bus_flush_close_unrefp) sd_bus *bus = NULL;
+        _cleanup_(sd_event_unrefp) sd_event *loop = NULL;
+        _cleanup_(sd_bus_message_unrefp) sd_bus_message *reply = NULL;
+        struct subscriber s = {};
+
+        setvbuf(stdout, NULL, _IOLBF, 0);
+        check(sd_event_default(&loop), "Cannot set up the event loop");
+        check(sd_bus_open_system(&bus), "Cannot reach the bus");
+        s.bus = bus;
+        check(sd_bus_add_filter(bus, NULL, on_message, &s), "Cannot listen");
+        check(sd_bus_attach_event(bus, loop, SD_EVENT_PRIORITY_NORMAL), "Cannot listen");
+        check(sd_event_add_io(loop, NULL, STDIN_FILENO, EPOLLIN, on_stdin, &s),
+              "Cannot listen to stdin");
+        check(subscribe(&s, argv + 1, &reply), "Subscribe");
+        puts("ready");
+        return check(sd_event_loop(loop), "Cannot run the event loop");
+}
