@@ -358,7 +358,9 @@ int main(int argc, char **argv) {
         };
 
         setlocale(LC_ALL, "");
-        signal(SIGPIPE, SIG_IGN); /* a reader that left is an error of write() */
+        if (argc > 0)
+                argv[0] = (char *) "bpfmonctl"; /* what getopt begins its complaints with */
+        signal(SIGPIPE, SIG_IGN);               /* a reader that left is an error of write() */
         if (parse_options(argc, argv, &c) < 0)
                 return EXIT_USAGE;
         c.options.colour = want_colour(c.colour);

@@ -150,7 +150,9 @@ static int on_events(struct subscribe *s, sd_bus_message *m) {
 
         int r = read_events(s, m);
         if (r < 0) {
-                complain("bpfmond sent a signal that does not parse: %s", strerror(-r));
+                complain("bpfmond sent events in a form unknown here (%s); install one version "
+                         "of both, and restart it: systemctl restart bpfmond",
+                         strerror(-r));
                 return finish(s, EXIT_FAILURE);
         }
 
@@ -236,8 +238,7 @@ static int on_message(sd_bus_message *m, void *userdata, sd_bus_error *ret_error
                 return 0;
 
         const char *sender = sd_bus_message_get_sender(m);
-        if (!s->owner || !sender || strcmp(sender, s->owner) != 0 ||
-            sd_bus_message_has_signature(m, "ttaa{sv}") <= 0)
+        if (!s->owner || !sender || strcmp(sender, s->owner) != 0)
                 return 1;
         return s->events < s->options->lines ? on_events(s, m) : 1;
 }
