@@ -34,8 +34,9 @@ static inline bool field_set_has(const struct field_set *s, enum field f) {
 int bus_json_read(sd_bus_message *m, struct json_object **ret);
 
 /* Reads the next a{sv} of `m` into an object, without the keys that are not in `only` (NULL: all
- * keys, those that are no fields too). Returns as bus_json_read(). */
+ * keys, those that are no fields too). Returns 1; 0 at the end of an array; -ENXIO where something
+ * else is; -EBADMSG, -ENOMEM. */
 int bus_json_read_row(sd_bus_message *m, const struct field_set *only, struct json_object **ret);
 
-/* Reads an aa{sv} into an array of objects. Returns as bus_json_read(). */
+/* Reads an aa{sv} into an array of objects. Returns as bus_json_read_row(). */
 int bus_json_read_rows(sd_bus_message *m, struct json_object **ret);

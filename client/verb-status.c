@@ -40,9 +40,7 @@ static void add_since(struct text *t, struct json_object *value) {
 }
 
 static void add_degraded(struct text *t, struct json_object *value) {
-        text_add(t, json_object_get_boolean(value) ? "yes: some things cannot be seen here; see "
-                                                     "bpfmonctl probes"
-                                                   : "no");
+        text_add(t, json_object_get_boolean(value) ? "yes, see bpfmonctl probes" : "no");
 }
 
 /* The keys that need more than their own name and value. */
