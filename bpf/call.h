@@ -67,14 +67,14 @@ static __always_inline void send_call(const struct ending *end, const struct fra
         if (!r->object.kind && end->ret >= 0 && returns_fd(end->cmd)) {
                 fill_from_fd(&r->object, end->ret);
                 r->flags |= CALL_OBJECT_FROM_FD;
-        } else if (!r->object.kind && at >= 0) {
+        } else if (!r->object.kind && at >= 0 && r->attr_size > 0) {
                 __builtin_memcpy(&fd, r->attr + (at == 0 ? 0 : at == 4 ? 4 : 8), sizeof(fd));
                 fill_from_fd(&r->object, fd);
                 r->flags |= CALL_OBJECT_FROM_FD;
         }
 
         at = string_offset(end->cmd);
-        if (at >= 0) {
+        if (at >= 0 && r->attr_size > 0) {
                 __builtin_memcpy(&string, r->attr + (at == 0 ? 0 : 16), sizeof(string));
                 n = end->flags & CALL_IN_KERNEL
                             ? bpf_probe_read_kernel_str(r->string, sizeof(r->string),
@@ -134,7 +134,7 @@ static __always_inline void send_element(const struct ending *end, const struct 
                 __builtin_memcpy(&fd, r->attr + 36, sizeof(fd));
         else
                 __builtin_memcpy(&fd, r->attr, sizeof(fd));
-        file = file_of_fd(fd);
+        file = r->attr_size > 0 ? file_of_fd(fd) : NULL;
         if (file && inode_name(file) == NAME8('b', 'p', 'f', '-', 'm', 'a', 'p')) {
                 map = BPF_CORE_READ(file, private_data);
                 r->map_id = BPF_CORE_READ(map, id);

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* bpfmond: wires the stages together and runs until it is told to stop. */
 
-#include <bpf/btf.h>
 #include <getopt.h>
 #include <signal.h>
 #include <stdio.h>
@@ -169,15 +168,6 @@ static int setup_loop(struct daemon *d) {
         return k < 0 ? k : 0;
 }
 
-/* The kernel's BTF takes megabytes: it is only kept while its enums are read. */
-static int load_names(struct daemon *d) {
-        struct btf *btf = btf__load_vmlinux_btf();
-        int k = names_new(&d->names, btf);
-
-        btf__free(btf);
-        return k;
-}
-
 static int setup_stages(struct daemon *d, const struct probe_options *options) {
         static const struct probe_handlers handlers = {on_record, on_loss, on_idle};
         struct timespec now;
@@ -190,7 +180,7 @@ static int setup_stages(struct daemon *d, const struct probe_options *options) {
         clock_gettime(CLOCK_REALTIME, &now);
         d->since = (uint64_t) now.tv_sec * 1000000 + (uint64_t) now.tv_nsec / 1000;
 
-        k = load_names(d);
+        k = names_new_kernel(&d->names);
         if (k >= 0)
                 k = processes_new(&d->processes);
         if (k >= 0)
