@@ -37,3 +37,6 @@ int verb_subscribe(char **arguments, size_t n, const struct options *options);
 int verb_status(char **arguments, size_t n, const struct options *options);
 int verb_probes(char **arguments, size_t n, const struct options *options);
 int verb_callers(char **arguments, size_t n, const struct options *options);
+
+/* Prints the fields that --fields and MATCH terms may name. Returns the exit status. */
+int list_fields(const struct options *options);

@@ -66,7 +66,8 @@ static const struct option_row {
         {'j', "", NULL, 0, "The same as --json=short"},
         {OPTION_JSON, "json", "MODE", 0, "Print JSON: short (one object a line), pretty or off"},
         {'n', "lines", "COUNT", VERB_LINES, "Stop after COUNT events; show at most COUNT rows"},
-        {OPTION_FIELDS, "fields", "A,B,…", VERB_TABLE, "Show these fields, in this order"},
+        {OPTION_FIELDS, "fields", "A,B,…", VERB_TABLE,
+         "Show these fields, in this order; help lists them"},
         {OPTION_NO_LEGEND, "no-legend", NULL, VERB_TABLE, "Leave out the headings and totals"},
         {'l', "full", NULL, VERB_TABLE, "Cut nothing to fit the terminal"},
         {OPTION_NO_PAGER, "no-pager", NULL, 0, "Do not put a pager in front of the output"},
@@ -78,7 +79,7 @@ enum colour_mode { COLOUR_AUTO, COLOUR_ALWAYS, COLOUR_NEVER };
 struct command_line {
         struct options options;
         enum colour_mode colour;
-        bool help, version;
+        bool help, version, list_fields;
         unsigned used; /* enum verb_options */
 };
 
@@ -111,7 +112,7 @@ static void print_help(FILE *f) {
                 fprintf(f, "  %-9s %-*s %s\n", verbs[i].name, verbs[i].arguments[0] ? 12 : 10,
                         verbs[i].arguments, verbs[i].summary);
         print_options(f, ~0U);
-        fputs("\nThe fields are described in bpfmonctl(1).\n", f);
+        fputs("\nSee bpfmonctl(1) for more.\n", f);
 }
 
 static void print_verb_help(FILE *f, const struct verb *verb) {
@@ -262,7 +263,8 @@ static int take_option(struct command_line *c, int value, const char *argument) 
         case 'n':
                 return parse_lines(argument, &c->options.lines);
         case OPTION_FIELDS:
-                return parse_fields(argument, &c->options);
+                c->list_fields = strcmp(argument, "help") == 0;
+                return c->list_fields ? 0 : parse_fields(argument, &c->options);
         case OPTION_NO_LEGEND:
                 c->options.legend = false;
                 return 0;
@@ -369,6 +371,8 @@ int main(int argc, char **argv) {
                 puts("bpfmonctl " BPFMON_VERSION);
                 return EXIT_SUCCESS;
         }
+        if (c.list_fields)
+                return list_fields(&c.options);
         if (optind == argc) {
                 print_help(c.help ? stdout : stderr);
                 return c.help ? EXIT_SUCCESS : EXIT_USAGE;
