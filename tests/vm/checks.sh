@@ -1,0 +1,102 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+# shellcheck shell=sh
+# Runs in a guest: the daemon, what it watches, and two subscriptions that write down what they get. Nothing is judged
+# here; everything goes to /out.
+
+export DBUS_SYSTEM_BUS_ADDRESS=unix:path=/run/bus
+
+# await TENTHS COMMAND…: repeats a command until it succeeds.
+await() {
+        left=$1
+        shift
+        until "$@"; do
+                left=$((left - 1))
+                [ "$left" -gt 0 ] || return 1
+                sleep 0.1
+        done
+}
+
+# settle FILE KIND ACTION…: until an event that the action makes now has come: so have those before it.
+settle() {
+        file=$1 kind="\"event\":\"$2\""
+        shift 2
+        seen=$(grep -c "$kind" "$file")
+        left=100
+        while [ "$(grep -c "$kind" "$file")" -le "$seen" ]; do
+                left=$((left - 1))
+                [ "$left" -gt 0 ] || {
+                        echo "settle: no $kind in $file"
+                        return 1
+                }
+                trigger "$@" >/dev/null
+                sleep 0.2
+        done
+}
+
+settle_both() {
+        settle "$out/events" map-create map-create
+        settle "$out/use" prog-run prog-run
+}
+
+# What is in the kernel, without what changes from call to call.
+objects() {
+        trigger list-objects | sed 's/.*"progs"/{"progs"/'
+}
+
+same_objects() {
+        [ "$(objects)" = "$(cat "$out/before")" ]
+}
+
+ready() {
+        bpfmonctl status >"$out/wait.log" 2>&1
+}
+
+ready_or_dead() {
+        ready || ! kill -0 "$daemon" 2>/dev/null
+}
+
+# round NAME [OPTION…]: the daemon with these options, from start to end.
+round() {
+        out=/out/$1
+        shift
+        mkdir -p "$out/truth"
+        objects >"$out/before"
+
+        bpfmond --debug "$@" >"$out/daemon.log" 2>&1 &
+        daemon=$!
+        await 300 ready_or_dead
+        ready || return
+        bpfmonctl subscribe --json=short >"$out/events" 2>"$out/events.err" &
+        events=$!
+        bpfmonctl subscribe --json=short class=use class=look >"$out/use" 2>"$out/use.err" &
+        use=$!
+        settle_both
+
+        # shellcheck disable=SC2086
+        while read -r label action; do
+                trigger $action >"$out/truth/$label" 2>"$out/truth/$label.err" </dev/null
+                echo $? >"$out/truth/$label.status"
+        done </actions
+        rm -f /sys/fs/bpf/pinned
+        settle_both
+
+        for verb in probes status callers; do
+                bpfmonctl $verb --json=short >"$out/$verb" 2>"$out/$verb.err"
+        done
+        timeout 20 bpfmond "$@" >"$out/second.log" 2>&1
+        echo $? >"$out/second.status"
+
+        kill -TERM "$events" "$use"
+        wait "$events" "$use"
+        kill -TERM "$daemon"
+        wait "$daemon"
+        echo $? >"$out/daemon.status"
+        await 50 same_objects
+        objects >"$out/after"
+}
+
+mkdir -p /sys/fs/cgroup/test
+dbus-daemon --config-file=/bus.conf --fork --nopidfile
+dmesg >/out/dmesg-before
+round kprobes
+round tracepoints --no-kprobes

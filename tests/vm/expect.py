@@ -1,0 +1,220 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""What a guest is asked to do, and what bpfmon has to say about it: a table of actions, and the comparison of events
+with what the test program says really happened."""
+
+import dataclasses
+
+ABSENT = object()  # a field that must not be there
+
+# Members of the test program's report -> fields of the event.
+CALLER = {"pid": "process.pid", "tid": "process.tid", "uid": "user.id", "comm": "process.name",
+          "executable": "process.executable"}
+OBJECTS = {
+    "map": {"id": "map.id", "name": "map.name", "key_size": "map.key_size", "value_size": "map.value_size",
+            "max_entries": "map.max_entries"},
+    "program": {"id": "prog.id", "name": "prog.name", "tag": "prog.tag", "instructions": "prog.instructions",
+                "jited_size": "prog.jited_size", "gpl": "prog.gpl"},
+    "link": {"id": "link.id", "prog_id": "prog.id"},
+    "btf": {"id": "btf.id", "size": "btf.size"},
+    "none": {},
+}
+
+
+@dataclasses.dataclass
+class Case:
+    """An action of the test program and the event that it makes."""
+
+    label: str
+    action: str
+    event: str
+    object: str = "none"
+    fields: dict = dataclasses.field(default_factory=dict)  # fields that are always so
+    kprobes: dict = dataclasses.field(default_factory=dict)  # fields with kprobes only
+    copied: dict = dataclasses.field(default_factory=dict)  # members of the report -> fields
+    stream: str = "events"
+    # Which copy of the attributes was read with kprobes; None: the kernel never got so far, and none could be read.
+    source: tuple = ("kernel",)
+    blind: str = ""  # the probe without which the call is not seen: missing without kprobes
+    since: tuple = ()  # the kernel that can do it first
+
+
+def map_case(label, action, name, **more):
+    return Case(label, action, "map-create", "map", {"map.name": name, "map.type": "hash", "class": "install"}, **more)
+
+
+def failure(label, event, errno, result="failed", **more):
+    fields = {"errno": errno, "result": result, "map.id": ABSENT, "prog.id": ABSENT, **more.pop("fields", {})}
+    return Case(label, label, event, "none", fields, **more)
+
+
+CASES = [
+    map_case("map-create", "map-create", "trigger_map",
+             copied={"value_size": "bpf.attr.value_size", "name": "bpf.attr.map_name"}),
+    Case("map-freeze", "map-freeze", "map-freeze", "map", {"map.type": "array", "class": "change"}),
+    Case("prog-load", "prog-load", "prog-load", "program",
+         {"prog.type": "socket_filter", "prog.license": "GPL", "class": "install", "bpf.attr.insn_cnt": 2,
+          "bpf.attr.prog_type": "socket_filter"}),
+    Case("prog-run", "prog-run", "prog-run", "program", {"class": "use"}, stream="use"),
+    Case("btf-load", "btf-load", "btf-load", "btf", {"class": "install"}, copied={"size": "bpf.attr.btf_size"}),
+    Case("link-create netns", "link-create", "link-create", "link",
+         {"link.type": "netns", "prog.type": "flow_dissector", "attach.type": "flow_dissector",
+          "attach.via": "link-create"}),
+    Case("link-create cgroup", "link-create /sys/fs/cgroup/test", "link-create", "link",
+         {"link.type": "cgroup", "prog.type": "cgroup_skb", "attach.type": "cgroup_inet_ingress",
+          "attach.via": "link-create"}),
+    Case("raw-tracepoint-open", "raw-tracepoint-open", "attach", "link",
+         {"link.type": "raw_tracepoint", "prog.type": "raw_tracepoint", "attach.target": "cgroup_mkdir",
+          "attach.via": "raw-tracepoint-open"}),
+    Case("prog-attach", "prog-attach /sys/fs/cgroup/test", "attach", "program",
+         {"prog.type": "cgroup_skb", "attach.type": "cgroup_inet_ingress", "attach.via": "prog-attach"}),
+    Case("prog-detach", "prog-detach /sys/fs/cgroup/test", "detach", "program",
+         {"prog.type": "cgroup_skb", "class": "remove"}),
+    Case("obj-pin", "obj-pin /sys/fs/bpf/pinned", "pin", "map", {"map.name": "trigger_pinned"},
+         copied={"path": "pin.path"}),
+    Case("obj-get", "obj-get /sys/fs/bpf/pinned", "object-get", "map",
+         {"map.name": "trigger_pinned", "class": "look"}, copied={"path": "pin.path"}, stream="use"),
+    Case("prog-reject", "prog-reject", "prog-load", "none",
+         {"result": "rejected", "errno": "EACCES", "prog.id": ABSENT, "prog.name": "trigger_reject",
+          "severity": "notice"}),
+    failure("fail-einval", "map-create", "EINVAL"),
+    failure("fail-ebadf", "map-freeze", "EBADF"),
+    # Not in any class that is sent unasked: what an unknown command does is not known.
+    failure("fail-command", "object-query", "EINVAL", fields={"bpf.cmd_number": 9999}, stream="use"),
+    failure("fail-e2big", "map-create", "E2BIG", source=("user",)),
+    failure("fail-efault", "map-create", "EFAULT", source=None),
+    # Refused before or after the kernel has its copy: that changed between kernels.
+    failure("fail-eperm", "prog-load", "EPERM", "denied", source=("kernel", "user"), fields={"user.id": 65534}),
+    map_case("compat", "compat", "trigger_compat", kprobes={"bpf.compat": True}, blind="call-exit-32bit"),
+    map_case("nested", "nested", "trigger_inner", kprobes={"bpf.in_kernel": True}, blind="call-exit-program",
+             since=(5, 14)),
+    map_case("toctou-untouched", "toctou-untouched", "trigger_untouch", copied={"value_size": "bpf.attr.value_size"}),
+    map_case("toctou-swap", "toctou-swap", "trigger_swap", kprobes={"bpf.attr.value_size": 64}),
+    map_case("short-lived", "short-lived", "trigger_short"),
+    map_case("threads", "threads", "trigger_thread"),
+]
+
+# Several events of one action, each line of the report with its case.
+SEQUENCES = {
+    "exec": ("exec", [map_case("before", "", "trigger_before"), map_case("after", "", "trigger_map")]),
+    "demo": ("demo 0", [
+        map_case("map", "", "demo_map"),
+        Case("program", "", "prog-load", "program", {"prog.type": "raw_tracepoint"}),
+        Case("link", "", "attach", "link", {"link.type": "raw_tracepoint"}),
+        Case("pin", "", "pin", copied={"path": "pin.path"}),
+    ]),
+}
+
+# label -> action: every call is an event of its own, and a count of the caller's.
+ELEMENTS = {
+    "map-elements lookup": "map-elements lookup 1000",
+    "map-elements lookup-missing": "map-elements lookup-missing 100",
+    "map-elements update": "map-elements update 100",
+    "map-elements delete": "map-elements delete 100",
+    "map-elements next-key": "map-elements next-key 100",
+}
+
+FLIPS = {"toctou-flip": "toctou-flip 200"}
+UNWATCHED = {"drop": "drop"}
+
+
+def actions():
+    """The lines of the guest's list: a label without blanks and an action."""
+    rows = [(case.label, case.action) for case in CASES]
+    rows += [(label, action) for label, (action, _) in SEQUENCES.items()]
+    rows += [row for table in (ELEMENTS, FLIPS, UNWATCHED) for row in table.items()]
+    return [(label.replace(" ", "."), action) for label, action in rows]
+
+
+def lookup(event, name):
+    """The value of a field; bpf.attr.NAME is a member of the dictionary bpf.attr."""
+    if name.startswith("bpf.attr."):
+        return (event.get("bpf.attr") or {}).get(name[len("bpf.attr."):], ABSENT)
+    return event.get(name, ABSENT)
+
+
+def wanted_fields(case, truth, road):
+    """Everything that the event must say: field -> value."""
+    wanted = {"event": case.event, "errno": truth["errno"] or ABSENT, "bpf.return": truth["ret"],
+              "bpf.compat": ABSENT, "bpf.in_kernel": ABSENT}
+    if not truth["cmd"].isdigit():
+        wanted["bpf.cmd"] = truth["cmd"]
+    if not truth["errno"]:
+        wanted["result"] = "ok"
+    wanted.update({field: truth[key] for key, field in CALLER.items()})
+    wanted.update({field: truth[key] for key, field in OBJECTS[case.object].items() if key in truth})
+    wanted.update({field: truth[key] for key, field in case.copied.items()})
+    wanted.update(case.fields)
+    if road == "kprobes":
+        wanted.update(case.kprobes)
+    return wanted
+
+
+def differences(case, truth, event, road):
+    """What is wrong with an event, a line each."""
+    lines = []
+    for field, value in wanted_fields(case, truth, road).items():
+        got = lookup(event, field)
+        if got is not value and got != value:
+            lines.append(f"{field}: expected {'nothing' if value is ABSENT else repr(value)}, "
+                         f"got {'nothing' if got is ABSENT else repr(got)}")
+    sources = case.source if road == "kprobes" else case.source and ("user",)
+    got = lookup(event, "bpf.attr_source")
+    if got not in (sources or (ABSENT,)):
+        lines.append(f"bpf.attr_source: expected {' or '.join(sources or ['nothing'])}, got {got!r}")
+    if not lookup(event, "duration") is ABSENT and not 0 < event["duration"] < 60e9:
+        lines.append(f"duration: {event['duration']} ns is out of reason")
+    return lines
+
+
+def of_call(events, truth):
+    """The events of the caller and command that the report is about."""
+    command = ("bpf.cmd_number", int(truth["cmd"])) if truth["cmd"].isdigit() else ("bpf.cmd", truth["cmd"])
+    return [e for e in events if e.get("process.pid") == truth["pid"] and e.get(command[0]) == command[1]]
+
+
+def check_case(case, truth, events, road):
+    found = of_call(events, truth)
+    if case.object == "map" and case.event == "map-create":
+        found = [e for e in found if e.get("map.name") == truth["name"]]
+    if case.blind and road == "tracepoints":
+        return [f"seen by a road that was thought blind: {e}" for e in found]
+    if len(found) != 1:
+        return [f"expected one event, got {len(found)}: {found}", f"report: {truth}"]
+    lines = differences(case, truth, found[0], road)
+    return lines + [f"event: {found[0]}", f"report: {truth}"] if lines else []
+
+
+def check_elements(truth, events, callers):
+    """Each call arrived, told right, and counted right."""
+    found, lines = of_call(events, truth), []
+    failed = sum(e["result"] != "ok" for e in found)
+    if (len(found), failed) != (truth["calls"], truth["errors"]):
+        lines.append(f"expected {truth['calls']} events with {truth['errors']} errors, got {len(found)} with {failed}")
+    for field, value in {"event": "map-access", "class": "use", "map.id": truth["id"],
+                         "map.name": truth["name"]}.items():
+        others = {str(e.get(field)) for e in found} - {str(value)}
+        if others:
+            lines.append(f"{field}: expected {value!r}, got {', '.join(others)}")
+    counted = [(row.get("calls"), row.get("errors", 0)) for row in of_call(callers, truth)]
+    if counted != [(truth["calls"], truth["errors"])]:
+        lines.append(f"callers: expected {truth['calls']} calls and {truth['errors']} errors, got {counted}")
+    return lines + [f"report: {truth}"] if lines else []
+
+
+def check_flips(truth, events, road):
+    """Whatever the second thread did: the events say what the kernel used."""
+    found = {e.get("map.id"): e for e in of_call(events, truth)}
+    lines = []
+    if truth["errors"] or len(truth["ids"]) != truth["calls"]:
+        lines.append("the action itself failed")
+    for number, size in zip(truth["ids"], truth["value_sizes"]):
+        event = found.get(number)
+        if not event:
+            lines.append(f"map {number}: no event")
+        elif event.get("map.value_size") != size:
+            lines.append(f"map {number}: map.value_size: expected {size}, got {event.get('map.value_size')}")
+        elif road == "kprobes" and (event["bpf.attr_source"], event["bpf.attr"]["value_size"]) != ("kernel", size):
+            lines.append(f"map {number}: bpf.attr: expected the kernel's {size}, got {event['bpf.attr']}")
+        elif road == "tracepoints" and event["bpf.attr_source"] != "user":
+            lines.append(f"map {number}: attributes of the caller given out as the kernel's")
+    return lines
