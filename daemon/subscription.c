@@ -293,10 +293,11 @@ void subscription_table_offer(struct subscription_table *t, const struct event *
 
 void subscription_table_lost(struct subscription_table *t, const struct event *partial,
                              uint64_t count) {
-        bool everybody = !event_has(partial, FIELD_EVENT);
+        if (!event_has(partial, FIELD_EVENT))
+                return;
 
         for (struct subscription *s = t->first; s; s = s->next)
-                if (everybody || subscription_may_want(s, partial))
+                if (subscription_may_want(s, partial))
                         delivery_lost(&s->delivery, count);
 }
 

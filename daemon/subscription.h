@@ -37,8 +37,8 @@ struct subscription_table *subscription_table_free(struct subscription_table *t)
 void subscription_table_offer(struct subscription_table *t, const struct event *event);
 
 /* Tells every subscription that may have wanted events like `partial` (event, class, bpf.cmd as far
- * as known) that `count` of them were lost; without an event that is all of them. Told with their
- * next signal, at the next flush at the latest. */
+ * as known) that `count` of them were lost: with its next signal, at the next flush at the latest.
+ * Without an event in `partial` nobody is told: what was lost was not one. */
 void subscription_table_lost(struct subscription_table *t, const struct event *partial,
                              uint64_t count);
 
