@@ -2,7 +2,8 @@
 """What the bus tests run in: a private bus, the real daemon on it, programs that call bpf(), and clients.
 
 The daemon observes the test's own process and its descendants, nothing else on the machine. From the environment:
-BPFMON_BUS (dbus-daemon or dbus-broker), and the paths BPFMOND, BPFMONCTL, TRIGGER, BROKER_LAUNCH, BUS_XML."""
+BPFMON_BUS (dbus-daemon or dbus-broker), and the paths BPFMOND,
+BPFMONCTL, TRIGGER, BROKER_LAUNCH, BUS_XML, BUS_POLICY."""
 
 import ctypes
 import json
@@ -32,14 +33,32 @@ BUS_CONFIG = """<busconfig>
   <type>bpfmon-test</type>
   <listen>unix:path={path}</listen>
   <auth>EXTERNAL</auth>
-  <policy context="default">
+  {policy}
+</busconfig>
+"""
+
+ALLOW_ALL = """<policy context="default">
     <allow user="*"/>
     <allow send_destination="*"/>
     <allow receive_sender="*"/>
     <allow own="*"/>
+  </policy>"""
+
+# What the system bus allows before a service's own policy, from dbus-daemon's system.conf; and ours.
+LIKE_SYSTEM = """<policy context="default">
+    <allow user="*"/>
+    <deny own="*"/>
+    <deny send_type="method_call"/>
+    <allow send_type="signal"/>
+    <allow send_requested_reply="true" send_type="method_return"/>
+    <allow send_requested_reply="true" send_type="error"/>
+    <allow receive_type="method_call"/>
+    <allow receive_type="method_return"/>
+    <allow receive_type="error"/>
+    <allow receive_type="signal"/>
+    <allow send_destination="org.freedesktop.DBus" send_interface="org.freedesktop.DBus"/>
   </policy>
-</busconfig>
-"""
+  <include>{file}</include>"""
 
 # dbus-python hears signals from GLib's main loop. Turning it takes one function of it.
 _glib = ctypes.CDLL("libglib-2.0.so.0")
@@ -95,7 +114,7 @@ class Process:
         complete, _, _ = self.output().rpartition("\n")
         return [json.loads(line) for line in complete.splitlines()]
 
-    def signal(self, number):
+    def kill(self, number):
         self.popen.send_signal(number)
 
     def wait(self, timeout=10):
@@ -105,7 +124,7 @@ class Process:
 
     def stop(self, number=signal.SIGTERM, timeout=10):
         if self.running():
-            self.signal(number)
+            self.kill(number)
         return self.wait(timeout)
 
     def memory(self, kind="VmRSS"):
@@ -226,6 +245,10 @@ class Bed:
         self.environment.pop("DBUS_STARTER_ADDRESS", None)
 
     def __enter__(self):
+        if os.geteuid() != 0:
+            raise Skip("needs root")
+        if not shutil.which(os.environ["BPFMON_BUS"]):
+            raise Skip(f"{os.environ['BPFMON_BUS']} is not installed")
         signal.signal(signal.SIGTERM, signal.default_int_handler)
         try:
             self.start_bus()
@@ -239,8 +262,8 @@ class Bed:
             client.close()
         for process in reversed(self.processes):
             if process.running():
-                process.signal(signal.SIGCONT)
-                process.signal(signal.SIGTERM)
+                process.kill(signal.SIGCONT)
+                process.kill(signal.SIGTERM)
                 try:
                     process.popen.wait(5)
                 except subprocess.TimeoutExpired:
@@ -248,18 +271,25 @@ class Bed:
                     process.popen.wait()
         shutil.rmtree(self.directory, ignore_errors=True)
 
-    def start_bus(self):
+    def start_bus(self, policy=ALLOW_ALL):
         if os.environ["BPFMON_BUS"] == "dbus-broker":
             bus = Process(self, "broker", [os.environ["BROKER_LAUNCH"], f"{self.directory}/bus"])
             wait_until(lambda: "ready" in bus.output() or not bus.running(), what="dbus-broker")
         else:
             config = self.directory / "bus.conf"
-            config.write_text(BUS_CONFIG.format(path=f"{self.directory}/bus"))
+            config.write_text(BUS_CONFIG.format(path=f"{self.directory}/bus", policy=policy))
             bus = Process(self, "dbus-daemon", ["dbus-daemon", f"--config-file={config}", "--nofork", "--nopidfile",
                                                 "--nosyslog", "--print-address"])
             wait_until(lambda: "unix:" in bus.output() or not bus.running(), what="dbus-daemon")
         if not bus.running():
             raise AssertionError(f"the bus did not start: {bus.errors()}")
+
+    def use_our_policy(self):
+        """Replaces the bus by one that has the system bus's policy and our own file."""
+        if os.environ["BPFMON_BUS"] == "dbus-broker":
+            raise Skip("dbus-broker itself reads no policy files; systemd's launcher of it does")
+        self.processes[0].stop()
+        self.start_bus(LIKE_SYSTEM.format(file=os.environ["BUS_POLICY"]))
 
     def daemon(self, *options, observe=None, ready=True):
         """Starts bpfmond, by default observing this test and its descendants."""
@@ -274,6 +304,7 @@ class Bed:
         wait_until(lambda: bus.name_has_owner(NAME) or not daemon.running(), timeout, "bpfmond on the bus")
         if not daemon.running():
             raise AssertionError(f"bpfmond ended with {daemon.popen.returncode}: {daemon.errors()}")
+        self.client().call("GetStatus", timeout=timeout)  # it has its name before it has its probes
 
     def client(self):
         client = Client(self.address)
@@ -327,4 +358,4 @@ def in_bed(test):
             test(bed)
         except AssertionError as error:
             logs = [f"--- {p.name}[{p.pid}] said:\n{p.errors()[-2000:]}" for p in bed.processes if p.errors()]
-            raise AssertionError("\n".join([str(error), *logs])) from error
+            raise AssertionError("\n".join([str(error), *logs])).with_traceback(error.__traceback__) from None

@@ -131,7 +131,7 @@ def test_hangs_on_nobody(b):
     """A client that is stopped in the middle of a call does not hold up others"""
     b.daemon()
     caller = Process(b, "busctl", ["busctl", f"--address={b.address}", "monitor", NAME])
-    caller.signal(signal.SIGSTOP)
+    caller.kill(signal.SIGSTOP)
     start = time.monotonic()
     for _ in range(100):
         b.client().call("GetStatus", interface=MANAGER)

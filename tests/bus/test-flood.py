@@ -12,7 +12,6 @@ import bed
 from bed import Process, equal, wait_until
 
 FLOOD = 100000
-ELEMENTS = FLOOD + 1  # and the update that puts the element there
 
 
 def flood(b, *options):
@@ -20,9 +19,9 @@ def flood(b, *options):
     b.daemon(*options)
     subscriber = b.subscriber("event=map-access", keep=False)
     b.trigger("map-elements", "lookup", FLOOD).go().truth()
-    subscriber.wait_total(ELEMENTS, 120)
+    subscriber.wait_total(FLOOD, 120)
     subscriber.settle(1)
-    equal(subscriber.total(), ELEMENTS, f"received {subscriber.received} and lost {subscriber.lost}")
+    equal(subscriber.total(), FLOOD, f"received {subscriber.received} and lost {subscriber.lost}")
     return subscriber
 
 
@@ -60,8 +59,7 @@ def callers(client, pid):
 
 def test_stopped(b):
     """A stopped subscriber costs its window and nothing else, and when it goes on it learns how many it has lost"""
-    rounds, lookups = 60, 500
-    each = lookups + 1
+    rounds, each = 60, 500
     daemon = b.daemon()
     reader = b.subscriber("event=map-access", keep=False)
     stopped = Process(b, "counter", [sys.executable, str(pathlib.Path(__file__).with_name("counter.py")),
@@ -69,13 +67,13 @@ def test_stopped(b):
     wait_until(lambda: stopped.objects() or not stopped.running(), what="the second subscriber")
     equal(reader.property("Subscribers"), 2, f"subscribers ({stopped.errors()})")
 
-    b.trigger("map-elements", "lookup", lookups).go().truth()
+    b.trigger("map-elements", "lookup", each).go().truth()
     reader.wait_total(each)
     wait_until(lambda: sum(stopped.objects()[-1].values()) == each, what="the first round at both")
     before = daemon.memory()
-    stopped.signal(signal.SIGSTOP)
+    stopped.kill(signal.SIGSTOP)
     for i in range(1, rounds):
-        b.trigger("map-elements", "lookup", lookups).go().truth()
+        b.trigger("map-elements", "lookup", each).go().truth()
         reader.wait_total(each * (i + 1))
     grown = daemon.memory() - before
     equal((reader.received, reader.lost), (rounds * each, 0), "the reader's received and lost")
@@ -84,7 +82,7 @@ def test_stopped(b):
     if grown >= window:
         raise AssertionError(f"the daemon grew by {grown} bytes, its window has {window}")
 
-    stopped.signal(signal.SIGCONT)
+    stopped.kill(signal.SIGCONT)
     wait_until(lambda: sum(stopped.objects()[-1].values()) >= rounds * each, 60,
                f"{rounds * each} events; {stopped.objects()[-1]}")
     reader.settle(0.5)
@@ -103,9 +101,9 @@ def test_bpfmonctl(b):
     def total():
         rows = follower.objects()
         return sum(row.get("lost.count", 1) for row in rows)
-    wait_until(lambda: total() >= ELEMENTS, 60, "all lines")
-    equal(total(), ELEMENTS)
-    follower.signal(signal.SIGINT)
+    wait_until(lambda: total() >= FLOOD, 60, "all lines")
+    equal(total(), FLOOD)
+    follower.kill(signal.SIGINT)
     equal(follower.wait(), 0, f"exit status ({follower.errors()})")
 
 

@@ -11,7 +11,6 @@ import dbus
 import bed
 from bed import MANAGER, NAME, PATH, SUBSCRIPTION, contains, equal, wait_until
 
-ACCESS_DENIED = "org.freedesktop.DBus.Error.AccessDenied"
 INVALID_MATCH = "org.bpfmon1.Error.InvalidMatch"
 INVALID_OPTION = "org.bpfmon1.Error.InvalidOption"
 LIMIT_EXCEEDED = "org.bpfmon1.Error.LimitExceeded"
@@ -161,5 +160,25 @@ def test_limit(b):
     other.subscribe()
 
 
+def test_policy(b):
+    """With our bus policy root calls, subscribes and confirms what it reads; others may do nothing"""
+    b.use_our_policy()
+    b.daemon()
+    b.directory.chmod(0o711)
+    for arguments in (("call", NAME, PATH, MANAGER, "GetStatus"),
+                      ("call", NAME, PATH, MANAGER, "Subscribe", "asa{sv}", "0", "0"),
+                      ("get-property", NAME, PATH, MANAGER, "Version"),
+                      ("call", "org.freedesktop.DBus", "/org/freedesktop/DBus", "org.freedesktop.DBus", "RequestName",
+                       "su", f"{NAME}.x", "0")):
+        process = b.run("setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", "busctl",
+                        f"--address={b.address}", *arguments)
+        equal(process.popen.returncode, 1, f"busctl {arguments} of nobody ({process.output()})")
+    subscriber = b.subscriber("event=map-access", keep=False)
+    for i in range(1, 41):  # more than the window holds: it goes on only if its pings get through
+        b.trigger("map-elements", "lookup", 500).go().truth()
+        subscriber.wait_total(500 * i)
+    equal((subscriber.received, subscriber.lost), (20000, 0), "received and lost")
+
+
 bed.main([test_introspection, test_busctl, test_invalid_match, test_oversized_match, test_invalid_option,
-          test_wrong_calls, test_limit])
+          test_wrong_calls, test_limit, test_policy])
