@@ -91,7 +91,8 @@ static const struct layout {
         /*      time event what who user unit result */
         {150, {12, 12, 48, 22, 8, 24, 14}},
         {110, {12, 12, 34, 20, 6, 0, 14}},
-        {0, {8, 12, 26, 16, 0, 0, 0}},
+        {92, {12, 12, 32, 16, 0, 0, 12}},
+        {0, {8, 12, 32, 16, 0, 0, 0}},
 };
 
 /* Cells are cut in this order until the line fits, down to these widths. */
@@ -182,8 +183,8 @@ static const struct layout *layout_for(size_t columns) {
         return layout;
 }
 
-/* "ok, 212 µs", "EACCES, 1.2 ms". */
-static void fill_result(struct line *l, struct json_object *event) {
+/* "ok, 212 µs", "EACCES, 1.2 ms"; without the duration where there is little room. */
+static void fill_result(struct line *l, struct json_object *event, bool duration) {
         struct cell *c = &l->cells[CELL_RESULT];
         const char *result = row_string(event, FIELD_RESULT);
         const char *error = row_string(event, FIELD_ERRNO);
@@ -191,7 +192,7 @@ static void fill_result(struct line *l, struct json_object *event) {
         l->result = find_result(result);
         if (error || result)
                 text_add_escaped(&c->text, error ? error : result);
-        if (row_get(event, FIELD_DURATION)) {
+        if (duration && row_get(event, FIELD_DURATION)) {
                 if (c->text.n > 0)
                         text_add(&c->text, ", ");
                 text_add_duration(&c->text, row_number(event, FIELD_DURATION));
@@ -201,7 +202,6 @@ static void fill_result(struct line *l, struct json_object *event) {
 
 static void fill(struct line *l, struct json_object *event, const struct layout *layout) {
         const char *kind = row_string(event, FIELD_EVENT);
-        const char *result = row_string(event, FIELD_RESULT);
 
         if (row_get(event, FIELD_TIME))
                 text_add_clock(&l->cells[CELL_TIME].text, row_number(event, FIELD_TIME),
@@ -218,8 +218,7 @@ static void fill(struct line *l, struct json_object *event, const struct layout 
         row_add(&l->cells[CELL_USER].text, event, user);
         row_add(&l->cells[CELL_UNIT].text, event, unit);
         l->cells[CELL_UNIT].style = STYLE_DIM;
-        if (result || row_get(event, FIELD_DURATION))
-                fill_result(l, event);
+        fill_result(l, event, layout->widths[CELL_RESULT] > 0);
 }
 
 /* Spaces before a cell. */
@@ -242,9 +241,7 @@ static size_t line_width(const struct line *l) {
         return width;
 }
 
-/* Gives each cell its width: what is too wide for its column moves the others to the right, first
- * into their padding, then what is left over is cut. */
-static void fit(struct line *l, size_t columns, const struct layout *layout) {
+static void measure(struct line *l, const struct layout *layout) {
         for (int i = 0; i < _CELL_MAX; i++) {
                 struct cell *c = &l->cells[i];
                 bool optional = i == CELL_USER || i == CELL_UNIT;
@@ -255,9 +252,11 @@ static void fit(struct line *l, size_t columns, const struct layout *layout) {
                 if (i == CELL_RESULT && c->width == 0)
                         c->shown = false;
         }
-        if (columns == 0)
-                return;
+}
 
+/* What is too wide for its column takes the padding of others first, the last ones before; then
+ * what is left over is cut. */
+static void fit(struct line *l, size_t columns) {
         for (int i = _CELL_MAX - 1; i >= CELL_WHAT; i--) {
                 size_t width = line_width(l);
                 struct cell *c = &l->cells[i];
@@ -299,7 +298,9 @@ void line_add(struct text *t, struct json_object *event, const struct line_forma
         size_t spaces = 0;
 
         fill(&l, event, layout);
-        fit(&l, format->columns, layout);
+        measure(&l, layout);
+        if (format->columns > 0)
+                fit(&l, format->columns);
 
         for (int i = 0; i < _CELL_MAX; i++) {
                 const struct cell *c = &l.cells[i];

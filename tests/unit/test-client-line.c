@@ -42,10 +42,13 @@ static const struct {
         {load, 0,
          "14:03:07.218 prog-load    kprobe \"trace_open\" id 77 tag 3b185187f1855c4c    "
          "bpftrace[812]          root      bpftrace.service          ok, 212 µs\n"},
+        {load, 92,
+         "14:03:07.218 prog-load    kprobe \"trace_open\" id 77 tag 3b185187…  bpftrace[812]  "
+         "ok, 212 µs\n"},
         {load, 80,
-         "14:03:07 prog-load    kprobe \"trace_open\" id 77 tag …  bpftrace[812]  ok, 212 µs\n"},
+         "14:03:07 prog-load    kprobe \"trace_open\" id 77 tag 3b185187…  bpftrace[812]  ok\n"},
         {rejected, 80,
-         "14:03:07 prog-load    xdp \"fw\" REJECTED           loader[991]       EACCES\n"},
+         "14:03:07 prog-load    xdp \"fw\" REJECTED                 loader[991]       EACCES\n"},
         {"{\"event\":\"map-create\",\"map.type\":\"hash\",\"map.id\":3,\"map.key_size\":4,"
          "\"map.value_size\":2048,\"map.max_entries\":9}",
          80, "         map-create   hash id 3, 4 B → 2 KiB × 9\n"},
