@@ -19,8 +19,8 @@ enum {
         /* Header of a signal and the fixed part of its body, about. */
         SIGNAL_BYTES = 256,
         /* Messages in the write queue of the connection. It is empty as long as the bus reads;
-         * beyond this we stop adding to it, so that it takes 8 MiB at most. */
-        QUEUE_MESSAGES = 128,
+         * beyond this we stop adding to it, so that it takes 4 MiB at most. */
+        QUEUE_MESSAGES = 64,
 };
 
 /* Bytes of `pending` that count against what all share. */

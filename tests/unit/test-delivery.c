@@ -283,7 +283,7 @@ START_TEST(test_clogged_bus) {
         }
         ck_assert_uint_gt(held, 0);
         ck_assert_uint_gt(most, 0);
-        ck_assert_uint_le(most, 130);
+        ck_assert_uint_le(most, 66);
 
         bus_pair_process(&pair);
         delivery_flush(&delivery);
