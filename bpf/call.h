@@ -210,3 +210,22 @@ static __always_inline struct frame *innermost(struct caller *c, u64 thread) {
 
         return bpf_map_lookup_elem(&frames, &key);
 }
+
+/* The thread leaves, or becomes another program. Counters that find no room in the ring stay where
+ * they are: of a thread that has left until the daemon looks for them. */
+static __always_inline void caller_leaves(u64 thread, bool exec, enum hook hook) {
+        struct caller *c = bpf_map_lookup_elem(&callers, &thread);
+
+        if (!c)
+                return;
+        hit(hook);
+        if (c->depth)
+                drop_frames(c, thread, 0);
+        if (send_counters(c)) {
+                bpf_map_delete_elem(&callers, &thread);
+        } else if (exec) {
+                c->told = 0;
+        } else {
+                c->left = 1;
+        }
+}

@@ -50,12 +50,36 @@ static __always_inline bool is_shared(const struct caller *c) {
         return !c->start_time;
 }
 
+/* The counters that threads share. */
+static __always_inline struct caller *shared_caller(void) {
+        u64 key = 0;
+
+        bpf_map_update_elem(&callers, &key, &blank_caller, BPF_NOEXIST);
+        return bpf_map_lookup_elem(&callers, &key);
+}
+
+/* The id was that of a thread whose counters are still here: they go to the shared ones. */
+static __always_inline void caller_fold(u64 thread, const struct caller *c) {
+        struct caller *o = shared_caller();
+
+        for (u32 i = 0; o && i < COMMAND_SLOTS; i++) {
+                __sync_fetch_and_add(&o->commands[i].calls, c->commands[i].calls);
+                __sync_fetch_and_add(&o->commands[i].errors, c->commands[i].errors);
+                __sync_fetch_and_add(&o->commands[i].timed, c->commands[i].timed);
+                __sync_fetch_and_add(&o->commands[i].ns, c->commands[i].ns);
+        }
+        bpf_map_delete_elem(&callers, &thread);
+}
+
 /* The counters of a thread that is to be observed, NULL for any other one. */
 static __always_inline struct caller *caller_get(u64 thread) {
         struct caller *c = bpf_map_lookup_elem(&callers, &thread);
         struct task_struct *task;
-        u64 others = 0;
 
+        if (c && c->left) {
+                caller_fold(thread, c);
+                c = NULL;
+        }
         /* A process never leaves its tree of processes, but may be moved to another cgroup. */
         if (c && observe != OBSERVE_CGROUP)
                 return c;
@@ -66,11 +90,8 @@ static __always_inline struct caller *caller_get(u64 thread) {
 
         bpf_map_update_elem(&callers, &thread, &blank_caller, BPF_NOEXIST);
         c = bpf_map_lookup_elem(&callers, &thread);
-        if (!c) {
-                /* Full: counted together, without frames. */
-                bpf_map_update_elem(&callers, &others, &blank_caller, BPF_NOEXIST);
-                return bpf_map_lookup_elem(&callers, &others);
-        }
+        if (!c)
+                return shared_caller(); /* the map is full */
         task = (void *) bpf_get_current_task();
         c->start_time = BPF_CORE_READ(task, group_leader, start_boottime);
         return c;
@@ -98,33 +119,17 @@ static __always_inline void count(struct caller *c, u32 cmd, s64 ret, u64 entere
         }
 }
 
-/* The thread leaves, or becomes another program: its counters go to the daemon. */
-static __always_inline void caller_flush(u64 thread) {
-        struct caller *c = bpf_map_lookup_elem(&callers, &thread), *o;
-        struct record_caller *r;
-        u64 others = 0;
+/* The thread leaves, or becomes another program: its counters go to the daemon. Returns false when
+ * the ring has no room for them. */
+static __always_inline bool send_counters(const struct caller *c) {
+        struct record_caller *r = bpf_ringbuf_reserve(&ring, sizeof(*r), 0);
 
-        if (!c)
-                return;
-        if (c->depth)
-                lost_by_probe(c->cmd);
-        r = bpf_ringbuf_reserve(&ring, sizeof(*r), 0);
-        if (r) {
-                fill_header(&r->header, RECORD_CALLER, sizeof(*r));
-                fill_task(&r->task);
-                r->task.start_time = c->start_time;
-                bpf_probe_read_kernel(r->commands, sizeof(r->commands), c->commands);
-                submit(&r->header);
-        } else {
-                lost_other();
-                bpf_map_update_elem(&callers, &others, &blank_caller, BPF_NOEXIST);
-                o = bpf_map_lookup_elem(&callers, &others);
-                for (u32 i = 0; o && i < COMMAND_SLOTS; i++) {
-                        __sync_fetch_and_add(&o->commands[i].calls, c->commands[i].calls);
-                        __sync_fetch_and_add(&o->commands[i].errors, c->commands[i].errors);
-                        __sync_fetch_and_add(&o->commands[i].timed, c->commands[i].timed);
-                        __sync_fetch_and_add(&o->commands[i].ns, c->commands[i].ns);
-                }
-        }
-        bpf_map_delete_elem(&callers, &thread);
+        if (!r)
+                return false;
+        fill_header(&r->header, RECORD_CALLER, sizeof(*r));
+        fill_task(&r->task);
+        r->task.start_time = c->start_time;
+        bpf_probe_read_kernel(r->commands, sizeof(r->commands), c->commands);
+        submit(&r->header);
+        return true;
 }

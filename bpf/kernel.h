@@ -158,7 +158,7 @@ struct task_struct {
 struct btf {
         u32 data_size;
         u32 id;
-        char name[56];
+        char name[56]; /* since Linux 5.11 */
 };
 
 struct bpf_prog_aux {

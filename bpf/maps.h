@@ -133,8 +133,12 @@ static __always_inline void hit(enum hook hook) {
 static __always_inline u64 slot_of(u32 cmd) {
         u64 slot = cmd & ~COMMON_ATTRS;
 
-        barrier_value(slot);
-        return slot < COMMAND_SLOTS ? slot : COMMAND_SLOTS - 1;
+        /* Compared as written, register with number: verifiers before Linux 6.8 lose the bounds of
+         * a register that is compared once more the other way round. */
+        asm volatile("if %0 < %1 goto +1\n\t%0 = %2"
+                     : "+r"(slot)
+                     : "i"(COMMAND_SLOTS), "i"(COMMAND_SLOTS - 1));
+        return slot;
 }
 
 /* Atomic: a task may be preempted by another one of the same CPU that loses a record too. */

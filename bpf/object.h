@@ -45,7 +45,8 @@ static __always_inline void fill_btf(struct record_object *o, struct btf *btf) {
         o->kind = OBJECT_BTF;
         o->id = BPF_CORE_READ(btf, id);
         o->btf_size = BPF_CORE_READ(btf, data_size);
-        bpf_probe_read_kernel_str(o->name, sizeof(o->name), &btf->name);
+        if (bpf_core_field_exists(btf->name))
+                bpf_probe_read_kernel_str(o->name, sizeof(o->name), &btf->name);
 }
 
 /* The open file of this thread's fd, NULL where there is none. */

@@ -187,7 +187,8 @@ struct caller {
         __u64 entered; /* ns */
         __u32 cmd;
         __u16 depth;      /* open calls; 0: outside of bpf() */
-        __u16 told;       /* its process record has been sent */
+        __u8 told;        /* its process record has been sent */
+        __u8 left;        /* the thread has left; its counters found no room in the ring */
         __u64 start_time; /* as in struct record_task */
         struct command_counter commands[COMMAND_SLOTS];
 };

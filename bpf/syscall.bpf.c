@@ -269,10 +269,7 @@ int process_exit(void *ctx) {
         struct task_struct *task;
         u32 tgid = thread >> 32;
 
-        if (bpf_map_lookup_elem(&callers, &thread)) {
-                hit(HOOK_PROCESS_EXIT);
-                caller_flush(thread);
-        }
+        caller_leaves(thread, false, HOOK_PROCESS_EXIT);
         if (observe != OBSERVE_PID)
                 return 0;
         task = (void *) bpf_get_current_task();
@@ -287,10 +284,7 @@ int process_exec(struct bpf_raw_tracepoint_args *ctx) {
         u64 thread = bpf_get_current_pid_tgid() & 0xffffffff00000000ULL;
 
         thread |= (u32) ctx->args[1];
-        if (bpf_map_lookup_elem(&callers, &thread)) {
-                hit(HOOK_PROCESS_EXEC);
-                caller_flush(thread);
-        }
+        caller_leaves(thread, true, HOOK_PROCESS_EXEC);
         return 0;
 }
 

@@ -117,7 +117,7 @@ __noinline int take_context(void) {
         c->executable_size = c->cgroup_size = 0;
         c->executable_cut = c->cgroup_cut = 0;
         c->pad[0] = c->pad[1] = 0;
-        c->capabilities = BPF_CORE_READ(cred, cap_effective.val);
+        BPF_CORE_READ_INTO(&c->capabilities, cred, cap_effective);
         c->ppid = BPF_CORE_READ(task, real_parent, tgid);
         c->login_uid = (u32) -1;
         if (bpf_core_field_exists(task->loginuid))

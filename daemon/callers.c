@@ -108,22 +108,22 @@ static struct row *row_keep(const struct row *like) {
         return row;
 }
 
-/* A process that executes another program comes here before the record that names that one. */
-void callers_left(struct callers *c, const struct record_caller *record) {
-        struct row now = {
-                .task = {.tgid = record->task.tgid, .start_time = record->task.start_time}};
+/* Keeps counters of a process that has left. */
+static void keep_left(struct callers *c, uint32_t tgid, uint64_t start_time,
+                      const struct command_counter *commands) {
+        struct row now = {.task = {.tgid = tgid, .start_time = start_time}};
         struct row *row, **slot;
 
         row_identify(c, &now);
-        row_add(&now, record->commands);
+        row_add(&now, commands);
         row = find_left(c, &now);
         if (row) {
-                row_add(row, record->commands);
+                row_add(row, commands);
                 return;
         }
         row = row_keep(&now);
         if (!row) {
-                row_add(&c->others, record->commands);
+                row_add(&c->others, commands);
                 return;
         }
         slot = &c->left[(c->first + c->n) % LEFT_MAX];
@@ -135,6 +135,11 @@ void callers_left(struct callers *c, const struct record_caller *record) {
                 c->first = (c->first + 1) % LEFT_MAX;
         }
         *slot = row;
+}
+
+/* A process that executes another program comes here before the record that names that one. */
+void callers_left(struct callers *c, const struct record_caller *record) {
+        keep_left(c, record->task.tgid, record->task.start_time, record->commands);
 }
 
 /* Listing -------------------------------------------------------------------------------------- */
@@ -177,6 +182,11 @@ static int listing_add_live(struct callers *c, struct listing *l) {
             errno != ENOENT) /* the end of the map */
                 return -errno;
         for (uint32_t i = 0; i < n; i++) {
+                if (values[i].left && bpf_map_delete_elem(c->map_fd, &keys[i]) == 0) {
+                        keep_left(c, (uint32_t) (keys[i] >> 32), values[i].start_time,
+                                  values[i].commands);
+                        continue;
+                }
                 struct row row = {.task = {.tgid = (uint32_t) (keys[i] >> 32),
                                            .start_time = values[i].start_time}};
 
