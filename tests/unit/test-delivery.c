@@ -124,7 +124,7 @@ static void offer(unsigned n) {
         for (unsigned i = 0; i < n; i++) {
                 event_reset(event);
                 event_set_u64(event, FIELD_SEQ, ++offered);
-                event_set_bytes(event, FIELD_BPF_ATTR_RAW, (uint8_t[500]){}, 500);
+                event_set_printf(event, FIELD_PROCESS_EXECUTABLE, "%0500d", 1);
                 delivery_event(&delivery, event);
         }
 }
