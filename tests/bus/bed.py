@@ -127,12 +127,9 @@ class Process:
             self.kill(number)
         return self.wait(timeout)
 
-    def memory(self, kind="VmRSS"):
-        """Bytes, from /proc/PID/status."""
-        for line in pathlib.Path(f"/proc/{self.pid}/status").read_text().splitlines():
-            if line.startswith(f"{kind}:"):
-                return int(line.split()[1]) * 1024
-        raise AssertionError(f"{self.name} has no {kind}")
+    def memory(self):
+        """Resident bytes."""
+        return int(pathlib.Path(f"/proc/{self.pid}/statm").read_text().split()[1]) * os.sysconf("SC_PAGESIZE")
 
 
 class Trigger(Process):
@@ -353,9 +350,14 @@ def main(tests):
 
 
 def in_bed(test):
+    """Runs a test; when it fails, what its processes said goes with the error."""
     with Bed() as bed:
         try:
             test(bed)
-        except AssertionError as error:
-            logs = [f"--- {p.name}[{p.pid}] said:\n{p.errors()[-2000:]}" for p in bed.processes if p.errors()]
-            raise AssertionError("\n".join([str(error), *logs])).with_traceback(error.__traceback__) from None
+        except Skip:
+            raise
+        except Exception as error:
+            logs = [f"--- {p.name}[{p.pid}], {'running' if p.running() else p.popen.returncode}, said:\n"
+                    f"{p.errors()[-2000:]}" for p in bed.processes if p.errors()]
+            raise AssertionError("\n".join([f"{type(error).__name__}: {error}", *logs])).with_traceback(
+                error.__traceback__) from None
