@@ -66,9 +66,25 @@ static int compat(const struct arguments *a) {
                 return report_skip("compat", "this kernel takes no 32-bit calls");
         return report_made("compat", "MAP_CREATE", ret, report_map);
 }
+
+/* Fails before the kernel has a copy of the attributes. */
+static int compat_efault(const struct arguments *a) {
+        long ret = bpf_call_32bit(BPF_MAP_CREATE, (void *) 8, sizeof(union bpf_attr));
+
+        if (ret == -ENOSYS)
+                return report_skip("compat-efault", "this kernel takes no 32-bit calls");
+        report_begin("compat-efault");
+        report_call("MAP_CREATE", ret);
+        report_end();
+        return ret < 0 ? 0 : -EBADE;
+}
 #else
 static int compat(const struct arguments *a) {
         return report_skip("compat", "a 64-bit process cannot make 32-bit calls here");
+}
+
+static int compat_efault(const struct arguments *a) {
+        return report_skip("compat-efault", "a 64-bit process cannot make 32-bit calls here");
 }
 #endif
 
@@ -275,6 +291,7 @@ static int toctou_flip(const struct arguments *a) {
 
 const struct action odd_actions[] = {
         {"compat", "", compat, "a 32-bit call"},
+        {"compat-efault", "", compat_efault, "a 32-bit call, attributes at a bad address"},
         {"nested", "", nested, "a program that calls bpf() itself"},
         {"toctou-untouched", "", toctou_untouched, "attributes on a page not in memory yet"},
         {"toctou-swap", "", toctou_swap, "attributes changed after entry, every time"},

@@ -85,6 +85,8 @@ CASES = [
     # Refused before or after the kernel has its copy: that changed between kernels.
     failure("fail-eperm", "prog-load", "EPERM", "denied", source=("kernel", "user"), fields={"user.id": 65534}),
     map_case("compat", "compat", "trigger_compat", kprobes={"bpf.compat": True}, blind="call-exit-32bit"),
+    failure("compat-efault", "map-create", "EFAULT", source=None, kprobes={"bpf.compat": True},
+            blind="call-exit-32bit"),
     map_case("nested", "nested", "trigger_inner", kprobes={"bpf.in_kernel": True}, blind="call-exit-program",
              since=(5, 14)),
     map_case("toctou-untouched", "toctou-untouched", "trigger_untouch", copied={"value_size": "bpf.attr.value_size"}),
