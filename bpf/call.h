@@ -64,13 +64,19 @@ static __always_inline void send_call(const struct ending *end, const struct fra
         if (frame && frame->link && end->ret >= 0)
                 fill_link(&r->object, (void *) frame->link);
         at = fd_offset(end->cmd);
-        if (!r->object.kind && end->ret >= 0 && returns_fd(end->cmd)) {
-                fill_from_fd(&r->object, end->ret);
-                r->flags |= CALL_OBJECT_FROM_FD;
-        } else if (!r->object.kind && at >= 0 && r->attr_size > 0) {
-                __builtin_memcpy(&fd, r->attr + (at == 0 ? 0 : at == 4 ? 4 : 8), sizeof(fd));
-                fill_from_fd(&r->object, fd);
-                r->flags |= CALL_OBJECT_FROM_FD;
+        if (!r->object.kind) {
+                if (end->ret >= 0 && returns_fd(end->cmd)) {
+                        fill_from_fd(&r->object, end->ret);
+                } else if (at >= 0 && r->attr_size > 0) {
+                        __builtin_memcpy(&fd,
+                                         r->attr + (at == 0   ? 0
+                                                    : at == 4 ? 4
+                                                              : 8),
+                                         sizeof(fd));
+                        fill_from_fd(&r->object, fd);
+                }
+                if (r->object.kind)
+                        r->flags |= CALL_OBJECT_FROM_FD;
         }
 
         at = string_offset(end->cmd);
@@ -144,12 +150,25 @@ static __always_inline void send_element(const struct ending *end, const struct 
         submit(&r->header);
 }
 
+/* Anybody may make calls that are refused, as fast as a processor goes. They don't get the half of
+ * the ring that other people's calls need. */
+static __always_inline bool is_noise(const struct ending *end) {
+        return end->ret == -EPERM && (u32) bpf_get_current_uid_gid() != 0 &&
+               bpf_ringbuf_query(&ring, BPF_RB_AVAIL_DATA) >
+                       bpf_ringbuf_query(&ring, BPF_RB_RING_SIZE) / 2;
+}
+
 /* Tells who calls, where that is not known yet, and what was called, where somebody wants it. The
  * context is taken at one place: the verifier walks it for every way that leads there. */
 static __always_inline void send(struct caller *c, const struct ending *end,
                                  const struct frame *frame) {
         bool wants = is_wanted(end->cmd), element = is_element(end->cmd);
         struct record_context *context;
+
+        if (wants && is_noise(end)) {
+                lost_in_ring(end->cmd);
+                return;
+        }
 
         if (wants && element && c->told) {
                 send_element(end, frame);
@@ -168,21 +187,25 @@ static __always_inline void send(struct caller *c, const struct ending *end,
                 send_call(end, frame, context);
 }
 
-/* Frames that a missed return left open. */
+/* Closes what is open above a depth: calls whose end was not seen are lost. */
 static __always_inline void drop_frames(struct caller *c, u64 thread, u32 above) {
         struct frame_key key = {.thread = thread};
         struct frame *frame;
+        u32 cmd;
 
         for (u32 depth = FRAME_DEPTH_MAX; depth > 0; depth--) {
-                if (depth <= above || depth > c->depth)
+                if (depth <= above)
                         continue;
                 key.depth = depth;
-                frame = bpf_map_lookup_elem(&frames, &key);
-                lost_by_probe(frame ? frame->cmd : c->cmd);
+                frame = c->framed & 1 << depth ? bpf_map_lookup_elem(&frames, &key) : NULL;
+                cmd = frame ? frame->cmd : depth == 1 ? c->cmd : (u32) -1;
                 if (frame)
                         bpf_map_delete_elem(&frames, &key);
+                if (depth <= c->depth)
+                        lost_by_probe(cmd);
         }
         c->depth = above;
+        c->framed &= (2 << above) - 1;
 }
 
 /* A call from user space begins. Threads that share their counters have no state: their calls are
@@ -190,23 +213,39 @@ static __always_inline void drop_frames(struct caller *c, u64 thread, u32 above)
 static __always_inline void enter(struct caller *c, u64 thread, u32 cmd) {
         if (is_shared(c))
                 return;
-        if (c->depth)
+        if (c->depth | c->framed)
                 drop_frames(c, thread, 0);
         c->cmd = cmd;
         c->entered = bpf_ktime_get_ns();
         c->depth = 1;
 }
 
-/* Opens a frame for the innermost call. */
-static __always_inline struct frame *open_frame(struct caller *c, u64 thread) {
-        struct frame_key key = {.thread = thread, .depth = c->depth};
+/* Where the frame of the innermost call is; a thread without state has one at most. */
+static __always_inline u32 frame_depth(const struct caller *c) {
+        return is_shared(c) ? 1 : c->depth;
+}
+
+/* Opens a frame for the innermost call. NULL where there are too many already. */
+static __always_inline struct frame *open_frame(struct caller *c, u64 thread, u32 cmd, u32 size,
+                                                u32 flags) {
+        struct frame_key key = {.thread = thread, .depth = frame_depth(c)};
+        struct frame *frame;
 
         bpf_map_update_elem(&frames, &key, &blank_frame, BPF_ANY);
-        return bpf_map_lookup_elem(&frames, &key);
+        frame = bpf_map_lookup_elem(&frames, &key);
+        if (!frame)
+                return NULL;
+        frame->entered = key.depth > 1 || is_shared(c) ? bpf_ktime_get_ns() : c->entered;
+        frame->cmd = cmd;
+        frame->size = size;
+        frame->flags = flags | CALL_TIMED;
+        if (!is_shared(c))
+                c->framed |= 1 << (key.depth & FRAME_DEPTH_MAX);
+        return frame;
 }
 
 static __always_inline struct frame *innermost(struct caller *c, u64 thread) {
-        struct frame_key key = {.thread = thread, .depth = c->depth};
+        struct frame_key key = {.thread = thread, .depth = frame_depth(c)};
 
         return bpf_map_lookup_elem(&frames, &key);
 }
@@ -219,7 +258,7 @@ static __always_inline void caller_leaves(u64 thread, bool exec, enum hook hook)
         if (!c)
                 return;
         hit(hook);
-        if (c->depth)
+        if (c->depth | c->framed)
                 drop_frames(c, thread, 0);
         if (send_counters(c)) {
                 bpf_map_delete_elem(&callers, &thread);
@@ -227,5 +266,6 @@ static __always_inline void caller_leaves(u64 thread, bool exec, enum hook hook)
                 c->told = 0;
         } else {
                 c->left = 1;
+                count_left();
         }
 }

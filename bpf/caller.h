@@ -13,8 +13,8 @@ static __always_inline void fill_header(struct record_header *h, u32 kind, u32 s
 static __always_inline void submit(struct record_header *h) {
         u64 now = h->time, flags = BPF_RB_NO_WAKEUP;
 
-        if (now - last_record > WAKE_SILENCE_NS ||
-            (now - last_wake > WAKE_SILENCE_NS &&
+        if ((s64) (now - last_record) > WAKE_SILENCE_NS ||
+            ((s64) (now - last_wake) > WAKE_SILENCE_NS &&
              bpf_ringbuf_query(&ring, BPF_RB_AVAIL_DATA) >= WAKE_PENDING_BYTES)) {
                 last_wake = now;
                 flags = BPF_RB_FORCE_WAKEUP;

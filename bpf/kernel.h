@@ -72,7 +72,12 @@ struct qstr {
         const unsigned char *name;
 };
 
+struct super_block {
+        unsigned long s_magic;
+};
+
 struct dentry {
+        struct super_block *d_sb;
         struct dentry *d_parent;
         struct qstr d_name;
 };

@@ -20,6 +20,9 @@ enum {
         PATH_COMPONENTS_MAX = 20,
         PATH_COMPONENT_SIZE = 256, /* NAME_MAX with NUL */
 
+        ANON_INODE_FS_MAGIC = 0x09041934, /* include/uapi/linux/magic.h */
+
+        EPERM = 1,              /* include/uapi/asm-generic/errno-base.h */
         COMMON_ATTRS = 1 << 16, /* BPF_COMMON_ATTRS: rides inside cmd since Linux 7.0 */
 
         /* arch/x86/include/asm/thread_info.h, arch/arm64/include/asm/thread_info.h */
@@ -34,14 +37,14 @@ enum {
         WAKE_PENDING_BYTES = 64 * 1024,
 };
 
-enum { OBSERVE_ALL, OBSERVE_CGROUP, OBSERVE_PID };
-
 /* Settings, fixed at load. */
 const volatile __u32 observe;
 
 /* Set by the daemon at any time. */
 __u64 wanted;   /* commands that send records, by slot */
 __u32 own_tgid; /* the daemon, as the initial pid namespace has it: see whoami() */
+
+__u32 sees_verifier; /* bpf_check() is hooked */
 
 /* For the wake-ups: when the last record was sent, when the daemon was last woken. */
 __u64 last_record;
@@ -167,6 +170,13 @@ static __always_inline void lost_other(void) {
                 return;
         __sync_fetch_and_add(&s->lost_other, 1);
         __sync_fetch_and_add(&s->lost, 1);
+}
+
+static __always_inline void count_left(void) {
+        struct cpu_stats *s = cpu_stats();
+
+        if (s)
+                __sync_fetch_and_add(&s->left, 1);
 }
 
 static __always_inline bool is_wanted(u32 cmd) {

@@ -61,12 +61,15 @@ static __always_inline struct file *file_of_fd(u32 fd) {
         return file;
 }
 
-/* The anonymous inodes of BPF objects have names; the first eight bytes tell them apart. */
+/* The anonymous inodes of BPF objects have names; the first seven bytes tell them apart. Anybody
+ * may give a file of another file system such a name: 0 for those. */
 static __always_inline u64 inode_name(struct file *file) {
+        struct dentry *dentry = BPF_CORE_READ(file, f_path.dentry);
         char name[8] = {};
 
-        bpf_probe_read_kernel_str(name, sizeof(name),
-                                  BPF_CORE_READ(file, f_path.dentry, d_name.name));
+        if (BPF_CORE_READ(dentry, d_sb, s_magic) != ANON_INODE_FS_MAGIC)
+                return 0;
+        bpf_probe_read_kernel_str(name, sizeof(name), BPF_CORE_READ(dentry, d_name.name));
         return *(u64 *) name;
 }
 

@@ -24,6 +24,9 @@ enum {
                                 bpf() */
 };
 
+/* What is observed. */
+enum observe { OBSERVE_ALL, OBSERVE_CGROUP, OBSERVE_PID };
+
 enum record_kind {
         RECORD_PROCESS = 1, /* struct record_process: a thread's first bpf() call */
         RECORD_CALL,        /* struct record_call: a bpf() call that is not an element operation */
@@ -104,6 +107,7 @@ enum call_flags {
         CALL_TIMED = 1 << 4,       /* duration is known */
         CALL_VERIFIED = 1 << 5,    /* bpf_check() was entered */
         CALL_PROG_SEEN = 1 << 6,   /* security_bpf_prog() was entered: the verifier had said yes */
+        CALL_SEES_VERIFIER = 1 << 8,  /* bpf_check() is hooked: CALL_VERIFIED tells all */
         CALL_OBJECT_FROM_FD = 1 << 7, /* the object was looked up by its fd on return; a second
                                          thread may have swapped it */
 };
@@ -186,7 +190,8 @@ struct record_caller {
 struct caller {
         __u64 entered; /* ns */
         __u32 cmd;
-        __u16 depth;      /* open calls; 0: outside of bpf() */
+        __u8 depth;       /* open calls; 0: outside of bpf() */
+        __u8 framed;      /* depths that have a frame, a bit each */
         __u8 told;        /* its process record has been sent */
         __u8 left;        /* the thread has left; its counters found no room in the ring */
         __u64 start_time; /* as in struct record_task */
@@ -199,5 +204,6 @@ struct cpu_stats {
         __u64 lost_ring[COMMAND_SLOTS];  /* calls that found no room in the ring */
         __u64 lost_probe[COMMAND_SLOTS]; /* calls whose end was not seen */
         __u64 lost_other;                /* process and caller records that found no room */
+        __u64 left; /* threads whose counters found no room in the ring and wait in their map */
         __u64 hits[_HOOK_MAX];
 };

@@ -41,20 +41,23 @@ int BPF_KPROBE(sys_bpf, u32 cmd, u64 attr, u64 is_kernel, u32 size) {
         if (!in_kernel && !compat)
                 return 0;
 
-        if (is_shared(c) || (in_kernel && c->depth >= FRAME_DEPTH_MAX)) {
+        if (is_shared(c)) {
                 lost_by_probe(cmd);
                 return 0;
         }
         if (in_kernel)
                 c->depth++;
-        frame = open_frame(c, thread);
-        if (!frame)
+        if (c->depth > FRAME_DEPTH_MAX) {
+                lost_by_probe(cmd);
                 return 0;
-        frame->entered = bpf_ktime_get_ns();
+        }
+        frame = open_frame(c, thread, cmd, size, in_kernel ? CALL_IN_KERNEL : CALL_COMPAT);
+        if (!frame) {
+                c->depth--;
+                lost_by_probe(cmd);
+                return 0;
+        }
         frame->user_attr = attr;
-        frame->cmd = cmd;
-        frame->size = size;
-        frame->flags = CALL_TIMED | (in_kernel ? CALL_IN_KERNEL : CALL_COMPAT);
         return 0;
 }
 
@@ -72,18 +75,13 @@ int BPF_KPROBE(do_sys_bpf, u32 cmd, u64 attr, u32 size) {
         enter(c, thread, cmd);
         if (!is_compat())
                 return 0;
-        if (is_shared(c)) {
+        frame = is_shared(c) ? NULL : open_frame(c, thread, cmd, size, CALL_COMPAT);
+        if (!frame) {
+                c->depth = 0;
                 lost_by_probe(cmd);
                 return 0;
         }
-        frame = open_frame(c, thread);
-        if (!frame)
-                return 0;
-        frame->entered = c->entered;
         frame->user_attr = attr;
-        frame->cmd = cmd;
-        frame->size = size;
-        frame->flags = CALL_TIMED | CALL_COMPAT;
         return 0;
 }
 
@@ -92,27 +90,25 @@ int BPF_KPROBE(security_bpf, u32 cmd, void *attr, u32 size) {
         u64 thread = bpf_get_current_pid_tgid(), n = size;
         struct caller *c = caller_get(thread);
         struct frame *frame;
+        u32 flags = 0;
 
         if (!c)
                 return 0;
         hit(HOOK_SECURITY_BPF);
-        if (is_shared(c))
-                return 0;
-        if (!c->depth)
+        if (!c->depth) {
+                /* Its beginning was not seen: a 32-bit call, where __do_sys_bpf has no kprobe. */
                 enter(c, thread, cmd);
-        frame = innermost(c, thread);
-        if (!frame && !is_wanted(cmd))
-                return 0;
-        if (!frame)
-                frame = open_frame(c, thread);
-        if (!frame)
-                return 0;
-        if (!frame->entered) {
-                frame->entered = c->entered;
-                frame->cmd = c->cmd;
-                frame->size = size;
-                frame->flags = CALL_TIMED;
+                flags = is_compat() ? CALL_COMPAT : 0;
+                if (flags && is_shared(c))
+                        return 0;
         }
+        frame = c->framed & 1 << (c->depth & FRAME_DEPTH_MAX) ? innermost(c, thread) : NULL;
+        if (!frame && !flags && !is_wanted(cmd))
+                return 0;
+        if (!frame)
+                frame = open_frame(c, thread, cmd, size, flags);
+        if (!frame)
+                return 0;
         if (n > RECORD_ATTR_MAX)
                 n = RECORD_ATTR_MAX;
         barrier_value(n);
@@ -126,10 +122,12 @@ int BPF_KPROBE(security_bpf, u32 cmd, void *attr, u32 size) {
 }
 
 static __always_inline struct frame *frame_of_current(enum hook hook) {
-        u64 thread = bpf_get_current_pid_tgid();
+        u64 thread = bpf_get_current_pid_tgid(), shared = 0;
         struct caller *c = bpf_map_lookup_elem(&callers, &thread);
 
-        if (!c || !c->depth)
+        if (!c)
+                c = bpf_map_lookup_elem(&callers, &shared);
+        if (!c || (!c->depth && !is_shared(c)))
                 return NULL;
         hit(hook);
         return innermost(c, thread);
@@ -182,6 +180,7 @@ int sys_exit_bpf(struct syscall_exit_context *ctx) {
         struct frame_key key = {.thread = thread, .depth = 1};
         struct ending end = {};
         struct frame *frame;
+        bool framed;
 
         if (!c)
                 return 0;
@@ -193,20 +192,28 @@ int sys_exit_bpf(struct syscall_exit_context *ctx) {
         if (c->depth) {
                 end.cmd = c->cmd;
                 end.entered = c->entered;
-                end.flags = CALL_TIMED;
+                end.flags = CALL_TIMED | sees_verifier;
         } else {
                 end.cmd = syscall_argument(0);
+                end.flags = sees_verifier;
         }
         c->depth = 0;
         count(c, end.cmd, end.ret, end.entered, end.flags & CALL_TIMED);
 
-        if (c->told && !is_wanted(end.cmd))
+        framed = c->framed || is_shared(c);
+        c->framed = 0;
+        if (c->told && !is_wanted(end.cmd)) {
+                if (framed)
+                        bpf_map_delete_elem(&frames, &key);
                 return 0;
+        }
         end.user_attr = syscall_argument(1);
         end.size = syscall_argument(2);
-        frame = bpf_map_lookup_elem(&frames, &key);
-        if (frame)
-                end.flags = frame->flags;
+        frame = framed ? bpf_map_lookup_elem(&frames, &key) : NULL;
+        if (frame) {
+                end.flags = frame->flags | sees_verifier;
+                end.entered = frame->entered;
+        }
         send(c, &end, frame);
         if (frame)
                 bpf_map_delete_elem(&frames, &key);
@@ -223,18 +230,23 @@ static __always_inline int leave(s64 ret, u32 kind, enum hook hook) {
 
         if (!c || !c->depth)
                 return 0;
+        if (c->depth > FRAME_DEPTH_MAX) {
+                c->depth--; /* counted as lost when it began */
+                return 0;
+        }
         key.depth = c->depth;
         frame = bpf_map_lookup_elem(&frames, &key);
         if (!frame || !(frame->flags & kind))
                 return 0;
         hit(hook);
+        c->framed &= ~(1 << (c->depth & FRAME_DEPTH_MAX));
         c->depth--;
         end.entered = frame->entered;
         end.user_attr = frame->user_attr;
         end.ret = ret;
         end.cmd = frame->cmd;
         end.size = frame->size;
-        end.flags = frame->flags;
+        end.flags = frame->flags | sees_verifier;
         end.source = hook;
         count(c, end.cmd, end.ret, end.entered, true);
         send(c, &end, frame);

@@ -163,13 +163,14 @@ static int listing_add(struct listing *l, const struct row *row) {
         return 0;
 }
 
-/* The threads that live, in one batch: walking from key to key starts over when a thread leaves. */
-static int listing_add_live(struct callers *c, struct listing *l) {
+/* What the kernel side has counted, in one batch: walking from key to key starts over when a thread
+ * leaves. */
+static int read_map(struct callers *c, uint64_t **ret_keys, struct caller **ret_values,
+                    uint32_t *ret_n) {
         _cleanup_free_ struct caller *values = NULL;
         _cleanup_free_ uint64_t *keys = NULL;
         struct bpf_map_info info = {};
         uint32_t size = sizeof(info), n, batch;
-        int k;
 
         if (bpf_obj_get_info_by_fd(c->map_fd, &info, &size) < 0)
                 return -errno;
@@ -181,22 +182,48 @@ static int listing_add_live(struct callers *c, struct listing *l) {
         if (bpf_map_lookup_batch(c->map_fd, NULL, &batch, keys, values, &n, NULL) < 0 &&
             errno != ENOENT) /* the end of the map */
                 return -errno;
-        for (uint32_t i = 0; i < n; i++) {
-                if (values[i].left && bpf_map_delete_elem(c->map_fd, &keys[i]) == 0) {
-                        keep_left(c, (uint32_t) (keys[i] >> 32), values[i].start_time,
-                                  values[i].commands);
-                        continue;
-                }
+        *ret_keys = TAKE_PTR(keys);
+        *ret_values = TAKE_PTR(values);
+        *ret_n = n;
+        return 0;
+}
+
+/* Takes out a thread that has left. The kernel gives no id to another one so soon. */
+static bool sweep_one(struct callers *c, uint64_t key, const struct caller *caller) {
+        if (!caller->left || bpf_map_delete_elem(c->map_fd, &key) < 0)
+                return false;
+        keep_left(c, (uint32_t) (key >> 32), caller->start_time, caller->commands);
+        return true;
+}
+
+void callers_sweep(struct callers *c) {
+        _cleanup_free_ struct caller *values = NULL;
+        _cleanup_free_ uint64_t *keys = NULL;
+        uint32_t n;
+
+        if (read_map(c, &keys, &values, &n) < 0)
+                return; /* they stay until the next time */
+        for (uint32_t i = 0; i < n; i++)
+                (void) sweep_one(c, keys[i], &values[i]);
+}
+
+static int listing_add_live(struct callers *c, struct listing *l) {
+        _cleanup_free_ struct caller *values = NULL;
+        _cleanup_free_ uint64_t *keys = NULL;
+        uint32_t n;
+        int k = read_map(c, &keys, &values, &n);
+
+        for (uint32_t i = 0; k >= 0 && i < n; i++) {
                 struct row row = {.task = {.tgid = (uint32_t) (keys[i] >> 32),
                                            .start_time = values[i].start_time}};
 
+                if (sweep_one(c, keys[i], &values[i]))
+                        continue;
                 row_identify(c, &row);
                 row_add(&row, values[i].commands);
                 k = listing_add(l, &row);
-                if (k < 0)
-                        return k;
         }
-        return 0;
+        return k;
 }
 
 /* One row a process: threads, and those that have left, are added up. */
@@ -241,31 +268,73 @@ static void describe(struct callers *c, struct event *e, const struct row *row, 
                 event_set_u64(e, FIELD_DURATION, counter->ns);
 }
 
-static int listing_emit(struct callers *c, const struct listing *l, const struct match *match,
-                        int (*row)(const struct event *e, void *userdata), void *userdata) {
-        _cleanup_free_ struct event *e = malloc(sizeof(*e));
+static uint64_t row_calls(const struct row *row) {
+        uint64_t sum = 0;
+
+        for (size_t i = 0; i < COMMAND_SLOTS; i++)
+                sum += row->commands[i].calls;
+        return sum;
+}
+
+/* Those without a process last, so that what is left out can be added to them. */
+static int row_compare_calls(const void *a, const void *b) {
+        const struct row *x = a, *y = b;
+        uint64_t m = row_calls(x), n = row_calls(y);
+
+        if (!x->task.tgid != !y->task.tgid)
+                return x->task.tgid ? -1 : 1;
+        return m > n ? -1 : m < n;
+}
+
+struct emission {
+        struct callers *callers;
+        const struct match *match;
+        int (*row)(const struct event *e, void *userdata);
+        void *userdata;
+        struct event *event;
+        size_t n;
+};
+
+static int emit_row(struct emission *m, const struct row *row) {
         int k;
 
-        if (!e)
-                return -ENOMEM;
-        for (size_t i = 0; i < l->n; i++)
-                for (uint32_t slot = 0; slot < COMMAND_SLOTS; slot++) {
-                        if (l->rows[i].commands[slot].calls == 0)
-                                continue;
-                        describe(c, e, &l->rows[i], slot);
-                        if (!match_test(match, e))
-                                continue;
-                        k = row(e, userdata);
-                        if (k < 0)
-                                return k;
-                }
+        for (uint32_t slot = 0; slot < COMMAND_SLOTS; slot++) {
+                if (row->commands[slot].calls == 0)
+                        continue;
+                describe(m->callers, m->event, row, slot);
+                if (!match_test(m->match, m->event))
+                        continue;
+                k = m->row(m->event, m->userdata);
+                if (k < 0)
+                        return k;
+                m->n++;
+        }
         return 0;
+}
+
+static int listing_emit(struct emission *m, struct listing *l) {
+        struct row rest = {};
+        int k;
+
+        qsort(l->rows, l->n, sizeof(*l->rows), row_compare_calls);
+        for (size_t i = 0; i < l->n; i++) {
+                if (!l->rows[i].task.tgid || m->n >= CALLERS_ROWS_MAX) {
+                        row_add(&rest, l->rows[i].commands);
+                        continue;
+                }
+                k = emit_row(m, &l->rows[i]);
+                if (k < 0)
+                        return k;
+        }
+        return emit_row(m, &rest);
 }
 
 int callers_list(struct callers *c, const struct match *match,
                  int (*row)(const struct event *e, void *userdata), void *userdata) {
+        _cleanup_free_ struct event *event = malloc(sizeof(*event));
+        struct emission m = {c, match, row, userdata, event, 0};
         struct listing l = {};
-        int k = listing_add_live(c, &l);
+        int k = event ? listing_add_live(c, &l) : -ENOMEM;
 
         for (size_t i = 0; k >= 0 && i < c->n; i++)
                 k = listing_add(&l, c->left[(c->first + i) % LEFT_MAX]);
@@ -273,7 +342,7 @@ int callers_list(struct callers *c, const struct match *match,
                 k = listing_add(&l, &c->others);
         if (k >= 0) {
                 listing_merge(&l);
-                k = listing_emit(c, &l, match, row, userdata);
+                k = listing_emit(&m, &l);
         }
         free(l.rows);
         return k;

@@ -7,6 +7,10 @@
 
 #include "record.h"
 
+enum {
+        CALLERS_ROWS_MAX = 4096, /* rows of one list, beside those without a process */
+};
+
 struct callers;
 struct event;
 struct match;
@@ -22,7 +26,12 @@ struct callers *callers_free(struct callers *c);
  * folded into one row without a process. */
 void callers_left(struct callers *c, const struct record_caller *record);
 
-/* Calls `row` with one event per process and command that passes `match` (NULL: all). Returns the
- * first negative result of `row`. */
+/* Takes the counters of threads that have left out of the map, where they found no room in the
+ * ring. */
+void callers_sweep(struct callers *c);
+
+/* Calls `row` with one event per process and command that passes `match` (NULL: all), the busiest
+ * processes first. After CALLERS_ROWS_MAX of them what the others did is added up without a
+ * process. Returns the first negative result of `row`. */
 int callers_list(struct callers *c, const struct match *match,
                  int (*row)(const struct event *e, void *userdata), void *userdata);

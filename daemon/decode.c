@@ -120,12 +120,15 @@ static void set_errno(struct event *e, int64_t ret) {
 /* Whether it was the verifier that said no. Where its hooks are missing, EACCES is its usual word.
  */
 static bool is_rejected(uint32_t cmd, int64_t ret, uint32_t flags) {
-        static const int not_verdicts[] = {ENOMEM, EINTR, EAGAIN, EMFILE, ENFILE};
+        /* ENOSPC: the log buffer was too small; EFAULT: it could not be written. */
+        static const int not_verdicts[] = {ENOMEM, EINTR, EAGAIN, EMFILE, ENFILE, ENOSPC, EFAULT};
 
         if (cmd != PROG_LOAD || flags & CALL_PROG_SEEN)
                 return false;
+        if (!(flags & CALL_SEES_VERIFIER))
+                return ret == -EACCES;
         if (!(flags & CALL_VERIFIED))
-                return ret == -EACCES && !(flags & CALL_KERNEL_ATTR);
+                return false;
 
         for (size_t i = 0; i < ELEMENTSOF(not_verdicts); i++)
                 if (ret == -not_verdicts[i])

@@ -144,9 +144,10 @@ static int on_pong(sd_bus_message *reply, void *userdata, _unused_ sd_bus_error 
         d->ping = sd_bus_slot_unref(d->ping);
         if (!replied(d, reply)) {
                 /* Where the reader has left, this subscription ends in a moment. Otherwise its
-                 * queue is full, and another ping follows the next event. */
+                 * queue is full, and another ping follows later. */
                 window_refused(&d->window);
                 d->refused = true;
+                d->context->refused(d->context->userdata);
                 return 1;
         }
 

@@ -21,6 +21,8 @@ struct delivery_context {
         uint64_t dropped;  /* events for which there was no room, all deliveries */
         /* Something waits for the connection's write queue: flush again when it has drained. */
         void (*held)(void *userdata);
+        /* The bus turned a ping back: flush again after a while. */
+        void (*refused)(void *userdata);
         void *userdata;
 };
 

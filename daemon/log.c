@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/stat.h>
 
 #include "log.h"
 
@@ -10,13 +12,24 @@ void log_set_level(int level) {
         max_level = level;
 }
 
+/* systemd.exec(5): the variable names the device and inode of the journal's stream; whoever is
+ * started with another stderr may have inherited it. */
+static bool is_journal(void) {
+        const char *stream = getenv("JOURNAL_STREAM");
+        unsigned long long device, inode;
+        struct stat st;
+
+        return stream && sscanf(stream, "%llu:%llu", &device, &inode) == 2 &&
+               fstat(STDERR_FILENO, &st) == 0 && st.st_dev == device && st.st_ino == inode;
+}
+
 void log_linev(int level, const char *format, va_list args) {
         static int journal = -1;
 
         if (level > max_level)
                 return;
         if (journal < 0)
-                journal = getenv("JOURNAL_STREAM") != NULL; /* systemd.exec(5) */
+                journal = is_journal();
 
         flockfile(stderr);
         if (journal)

@@ -2,6 +2,7 @@
 /* bpfmond: wires the stages together and runs until it is told to stop. */
 
 #include <getopt.h>
+#include <inttypes.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -28,6 +29,8 @@
 enum {
         EXIT_USAGE = 2,
         EXIT_NOT_AUTHORIZED = 77,
+        /* The bus answers within microseconds, or is not to be waited for. */
+        BUS_TIMEOUT_USEC = 2000000,
 };
 
 struct daemon {
@@ -45,6 +48,7 @@ struct daemon {
         uint64_t events_seen;
         uint64_t events_lost;
         uint64_t bad_records;
+        uint64_t records_lost; /* that are no events */
 };
 
 static void tell_status(const struct daemon *d) {
@@ -79,10 +83,25 @@ static void on_record(const void *data, size_t size, void *userdata) {
 static void on_loss(const struct probe_loss *loss, void *userdata) {
         struct daemon *d = userdata;
 
+        if (loss->slot < 0) {
+                if (d->records_lost == 0)
+                        log_warning("%" PRIu64
+                                    " records about processes were lost; events may lack "
+                                    "an executable, further losses are only counted",
+                                    loss->count);
+                d->records_lost += loss->count;
+                return;
+        }
         d->events_lost += loss->count;
         decoder_partial(d->decoder, d->event, loss->slot);
         event_set_static(d->event, FIELD_LOST_WHERE, loss->where);
         subscription_table_lost(d->subscriptions, d->event, loss->count);
+}
+
+static void on_left(void *userdata) {
+        struct daemon *d = userdata;
+
+        callers_sweep(d->callers);
 }
 
 static void on_idle(void *userdata) {
@@ -126,6 +145,7 @@ static int connect_bus(struct daemon *d) {
                           strerror(-k));
                 return k;
         }
+        (void) sd_bus_set_method_call_timeout(d->bus, BUS_TIMEOUT_USEC);
         k = sd_bus_request_name(d->bus, BPFMON_BUS_NAME, 0);
         if (k == -EEXIST)
                 log_error("Another bpfmond runs on this bus (it owns %s); stop it first",
@@ -169,7 +189,7 @@ static int setup_loop(struct daemon *d) {
 }
 
 static int setup_stages(struct daemon *d, const struct probe_options *options) {
-        static const struct probe_handlers handlers = {on_record, on_loss, on_idle};
+        static const struct probe_handlers handlers = {on_record, on_loss, on_left, on_idle};
         struct timespec now;
         int k;
 
@@ -185,16 +205,20 @@ static int setup_stages(struct daemon *d, const struct probe_options *options) {
                 k = processes_new(&d->processes);
         if (k >= 0)
                 k = decoder_new(&d->decoder, d->names, d->processes);
-        if (k < 0)
+        if (k < 0) {
+                log_error("Cannot start: %s", strerror(-k));
                 return k;
+        }
         k = probe_set_new(&d->probes, d->loop, options, &handlers, d);
         if (k < 0)
                 return k;
         k = callers_new(&d->callers, probe_set_callers_fd(d->probes), d->processes, d->names);
+        if (k >= 0)
+                k = subscription_table_new(&d->subscriptions, d->bus, &subscription_limits_default,
+                                           on_subscriptions_changed, d);
         if (k < 0)
-                return k;
-        return subscription_table_new(&d->subscriptions, d->bus, &subscription_limits_default,
-                                      on_subscriptions_changed, d);
+                log_error("Cannot start: %s", strerror(-k));
+        return k;
 }
 
 static int setup_bus(struct daemon *d) {
@@ -228,7 +252,7 @@ static void daemon_done(struct daemon *d) {
         names_free(d->names);
         if (d->bus)
                 sd_bus_detach_event(d->bus);
-        sd_bus_flush_close_unref(d->bus);
+        sd_bus_close_unref(d->bus); /* no flush: a bus that does not read must not hold us up */
         sd_event_unref(d->loop);
         free(d->event);
 }
@@ -355,6 +379,7 @@ int main(int argc, char *argv[]) {
 
         if (k != 0)
                 return k < 0 ? EXIT_USAGE : EXIT_SUCCESS;
+        probe_quiet();
         k = run(&d, &options);
         daemon_done(&d);
         if (k == -EPERM || k == -EACCES)

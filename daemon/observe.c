@@ -52,7 +52,9 @@ int observe_cgroup(int map_fd, const char *path) {
         }
         if (bpf_map_update_elem(map_fd, &zero, &fd, BPF_ANY) < 0) {
                 k = -errno;
-                log_error("%s is not a cgroup v2 directory: %s", path, strerror(-k));
+                log_error(k == -EBADF ? "%s is not a cgroup v2 directory"
+                                      : "Cannot observe the cgroup %s",
+                          path);
                 return k;
         }
         return 0;
@@ -94,8 +96,13 @@ static int add_children(int map_fd) {
                 parent = (uint32_t) ppid;
                 if (ppid <= 0 || bpf_map_lookup_elem(map_fd, &parent, &yes) < 0)
                         continue;
-                if (bpf_map_update_elem(map_fd, &tgid, &yes, BPF_ANY) == 0)
+                if (bpf_map_update_elem(map_fd, &tgid, &yes, BPF_ANY) < 0)
+                        continue;
+                /* One that has left meanwhile would pass its id on to a stranger. */
+                if (parent_of(d->d_name) == ppid)
                         added++;
+                else
+                        (void) bpf_map_delete_elem(map_fd, &tgid);
         }
         closedir(proc);
         return added;
@@ -114,8 +121,11 @@ int observe_process_tree(int map_fd, pid_t pid, uint32_t own_tgid) {
                 log_error("There is no process %d to observe", pid);
                 return -ESRCH;
         }
-        if (bpf_map_update_elem(map_fd, &tgid, &yes, BPF_ANY) < 0)
-                return -errno;
+        if (bpf_map_update_elem(map_fd, &tgid, &yes, BPF_ANY) < 0) {
+                k = -errno;
+                log_error("Cannot observe process %d: %s", pid, strerror(-k));
+                return k;
+        }
         for (int i = 0; i < PASSES_MAX; i++) {
                 k = add_children(map_fd);
                 if (k <= 0)

@@ -171,7 +171,7 @@ struct probe_set {
         const volatile uint8_t *stats;
         size_t stats_size, stats_stride;
         unsigned cpus;
-        uint64_t lost_ring[COMMAND_SLOTS], lost_probe[COMMAND_SLOTS], lost_other, lost;
+        uint64_t lost_ring[COMMAND_SLOTS], lost_probe[COMMAND_SLOTS], lost_other, lost, left;
 };
 
 static bool uses_kprobe(const struct alternative *a) {
@@ -227,10 +227,20 @@ static void on_record(const void *data, size_t size, void *userdata) {
         p->handlers.record(data, size, p->userdata);
 }
 
+static void report_left(struct probe_set *p) {
+        uint64_t left = stats_sum(p, offsetof(struct cpu_stats, left));
+
+        if (left == p->left)
+                return;
+        p->left = left;
+        p->handlers.left(p->userdata);
+}
+
 static void on_drained(void *userdata) {
         struct probe_set *p = userdata;
 
         report_loss(p);
+        report_left(p);
         p->handlers.idle(p->userdata);
 }
 
@@ -297,19 +307,31 @@ static void probe_attach(struct probe_set *p, size_t i) {
                 probe->state = STATE_ABSENT;
 }
 
+static bool have_tracefs(void) {
+        return access("/sys/kernel/tracing/events", F_OK) == 0 ||
+               access("/sys/kernel/debug/tracing/events", F_OK) == 0;
+}
+
+static const char *attach_advice(int error) {
+        if (!have_tracefs())
+                return "mount tracefs: mount -t tracefs nodev /sys/kernel/tracing";
+        if (error == EPERM || error == EACCES)
+                return "run it as root, or with CAP_BPF, CAP_PERFMON and CAP_DAC_OVERRIDE";
+        return "the kernel needs CONFIG_FTRACE_SYSCALLS and CONFIG_BPF_EVENTS";
+}
+
 static int attach_all(struct probe_set *p) {
         int n;
 
         for (size_t i = 0; i < ELEMENTSOF(probe_table); i++) {
                 probe_attach(p, i);
+                if (p->probes[i].state == STATE_ATTACHED && chosen(p, i)->hook == HOOK_BPF_CHECK)
+                        p->skel->bss->sees_verifier = CALL_SEES_VERIFIER;
                 if (!probe_table[i].required || p->probes[i].state == STATE_ATTACHED)
                         continue;
                 n = p->probes[i].errors[0];
-                log_error("Cannot attach %s: %s. %s", probe_table[i].alternatives[0].name,
-                          strerror(n),
-                          n == ENOENT ? "Mount tracefs: mount -t tracefs nodev /sys/kernel/tracing"
-                                      : "The kernel needs CONFIG_FTRACE_SYSCALLS and "
-                                        "CONFIG_BPF_EVENTS");
+                log_error("Cannot attach %s: %s; %s", probe_table[i].alternatives[0].name,
+                          strerror(n), attach_advice(n));
                 return -n;
         }
         return 0;
@@ -335,16 +357,26 @@ static int libbpf_line(enum libbpf_print_level level, const char *format, va_lis
         return 0;
 }
 
-static int explain_load(int error) {
-        const char *what = error == EPERM || error == EACCES
-                                   ? "run it as root, or with CAP_BPF, CAP_PERFMON and "
-                                     "CAP_SYS_RESOURCE"
-                           : access("/sys/kernel/btf/vmlinux", R_OK) < 0
-                                   ? "the kernel needs CONFIG_DEBUG_INFO_BTF "
-                                     "(/sys/kernel/btf/vmlinux is not there)"
-                                   : "run it with --debug for the verifier's reason";
+void probe_quiet(void) {
+        libbpf_set_print(libbpf_line);
+}
 
-        log_error("Cannot load the BPF programs: %s; %s", strerror(error), what);
+static int explain_load(int error) {
+        bool refused = error == EPERM || error == EACCES;
+
+        if (refused && geteuid() != 0)
+                log_error("Not allowed to load BPF programs; run it as root");
+        else if (refused)
+                log_error("Not allowed to load BPF programs: root lacks CAP_BPF, CAP_PERFMON or "
+                          "CAP_SYS_ADMIN here, or the kernel is locked down "
+                          "(/sys/kernel/security/lockdown)");
+        else if (access("/sys/kernel/btf/vmlinux", R_OK) < 0)
+                log_error("The kernel does not describe itself (/sys/kernel/btf/vmlinux is not "
+                          "there); use one with CONFIG_DEBUG_INFO_BTF");
+        else
+                log_error("Cannot load the BPF programs: %s; run it with --debug for the "
+                          "verifier's reason",
+                          strerror(error));
         return -error;
 }
 
@@ -444,15 +476,16 @@ int probe_set_new(struct probe_set **ret, struct sd_event *loop,
         p->options = *options;
         p->kprobes = !options->no_kprobes && have_kprobes();
 
-        libbpf_set_print(libbpf_line);
         /* Before 5.11 the memory of maps counts as locked. */
         (void) setrlimit(RLIMIT_MEMLOCK, &(struct rlimit){RLIM_INFINITY, RLIM_INFINITY});
         k = load(p);
         if (k < 0)
                 return explain_load(-k);
         k = ring_new(&p->ring, bpf_map__fd(p->skel->maps.ring), loop, &ring_handlers, p);
-        if (k < 0)
+        if (k < 0) {
+                log_error("Cannot read the ring buffer: %s", strerror(-k));
                 return k;
+        }
         /* Forks are followed before the first process is named, so that no child is missed. */
         k = attach_all(p);
         if (k < 0)
@@ -547,6 +580,17 @@ static void describe_failures(struct event *e, const struct probe_info *info,
                 event_set_strings(e, FIELD_PROBE_FAILED, items, count);
 }
 
+/* How often the kernel could not run a program, as it was in another one on that CPU. 0 before
+ * Linux 5.12, and for kprobes and tracepoints before 6.7: not counted there. */
+static uint64_t misses(const struct bpf_program *program) {
+        struct bpf_prog_info info = {};
+        uint32_t size = sizeof(info);
+
+        if (bpf_obj_get_info_by_fd(bpf_program__fd(program), &info, &size) < 0)
+                return 0;
+        return info.recursion_misses;
+}
+
 static void describe(struct probe_set *p, size_t i, struct event *e) {
         const struct probe_info *info = &probe_table[i];
         const struct probe *probe = &p->probes[i];
@@ -564,6 +608,7 @@ static void describe(struct probe_set *p, size_t i, struct event *e) {
                 event_set_static(e, FIELD_PROBE_HOOK, a->name);
                 event_set_u64(e, FIELD_PROBE_HITS,
                               stats_sum(p, offsetof(struct cpu_stats, hits[a->hook])));
+                event_set_u64(e, FIELD_PROBE_LOST, misses(program_of(p, a)));
         }
         if (probe->state == STATE_ABSENT)
                 event_set_static(e, FIELD_PROBE_BLIND, info->absent);

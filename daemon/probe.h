@@ -14,8 +14,6 @@ struct event;
 struct sd_event;
 struct probe_set;
 
-enum observe { OBSERVE_ALL, OBSERVE_CGROUP, OBSERVE_PID };
-
 struct probe_options {
         enum observe observe;
         const char *cgroup; /* OBSERVE_CGROUP: path of a cgroup v2 directory; descendants are
@@ -38,9 +36,14 @@ struct probe_handlers {
         /* One record, `size` bytes at `data`, unchecked. */
         void (*record)(const void *data, size_t size, void *userdata);
         void (*loss)(const struct probe_loss *loss, void *userdata);
+        /* Threads have left whose counters are still in the map of callers. */
+        void (*left)(void *userdata);
         /* The ring is empty for now: flush what is being batched. */
         void (*idle)(void *userdata);
 };
+
+/* Leaves what libbpf says to the debug log. Call it first. */
+void probe_quiet(void);
 
 /* Loads and attaches. Returns 0 when calls can be seen at all (what could not be attached is in the
  * list below); negative errno otherwise, after logging one line that says what to do. The event

@@ -120,9 +120,7 @@ int ring_new(struct ring **ret, int map_fd, struct sd_event *loop,
 }
 
 void ring_drain(struct ring *r) {
-        r->left = TURN_RECORDS;
-        (void) ring_buffer__consume(r->buffer);
-        r->handlers.drained(r->userdata);
+        (void) ring_turn(r);
 }
 
 struct ring *ring_free(struct ring *r) {

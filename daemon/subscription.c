@@ -31,6 +31,10 @@ const struct subscription_limits subscription_limits_default = {
         .shared_bytes = 60 * 1024 * 1024,
 };
 
+enum {
+        RETRY_USEC = 1000000, /* from a ping that was turned back to the next */
+};
+
 struct subscription {
         struct subscription_table *table;
         struct subscription *next;
@@ -53,7 +57,8 @@ struct subscription_table {
         uint64_t last_id;
         struct delivery_context context;
         sd_bus_slot *objects, *nodes;
-        sd_event_source *post; /* runs while something is held back */
+        sd_event_source *post;  /* runs while something is held back */
+        sd_event_source *retry; /* runs once after a ping was turned back */
         bool held;
 };
 
@@ -69,14 +74,14 @@ static bool asks_by_name(const struct match *match) {
 }
 
 /* Whether events like this one go only to those who ask for them by name. */
-static bool is_loud(const struct event *event) {
+static bool needs_asking(const struct event *event) {
         const char *class = event_string(event, FIELD_CLASS);
 
         return class && (strcmp(class, "use") == 0 || strcmp(class, "look") == 0);
 }
 
 static bool subscription_may_want(const struct subscription *s, const struct event *partial) {
-        return (s->by_name || !is_loud(partial)) && match_may(s->match, partial);
+        return (s->by_name || !needs_asking(partial)) && match_may(s->match, partial);
 }
 
 static struct subscription *subscription_free(struct subscription *s) {
@@ -225,6 +230,27 @@ static void on_held(void *userdata) {
         t->held = r >= 0;
 }
 
+static int on_retry(_unused_ sd_event_source *source, _unused_ uint64_t usec, void *userdata) {
+        subscription_table_flush(userdata);
+        return 0;
+}
+
+static void on_refused(void *userdata) {
+        struct subscription_table *t = userdata;
+        sd_event *loop = sd_bus_get_event(t->bus);
+        int r = 0;
+
+        if (!loop)
+                return;
+        if (!t->retry)
+                r = sd_event_add_time_relative(loop, &t->retry, CLOCK_MONOTONIC, RETRY_USEC, 0,
+                                               on_retry, t);
+        else if (sd_event_source_set_time_relative(t->retry, RETRY_USEC) >= 0)
+                r = sd_event_source_set_enabled(t->retry, SD_EVENT_ONESHOT);
+        if (r < 0)
+                log_warning("Cannot wait for a reader: %s", strerror(-r));
+}
+
 DEFINE_CLEANUP(struct subscription_table *, subscription_table_free);
 
 int subscription_table_new(struct subscription_table **ret, sd_bus *bus,
@@ -244,6 +270,7 @@ int subscription_table_new(struct subscription_table **ret, sd_bus *bus,
                 .bus = bus,
                 .limits = &t->limits,
                 .held = on_held,
+                .refused = on_refused,
                 .userdata = t,
         };
 
@@ -274,20 +301,21 @@ struct subscription_table *subscription_table_free(struct subscription_table *t)
         sd_bus_slot_unref(t->objects);
         sd_bus_slot_unref(t->nodes);
         sd_event_source_disable_unref(t->post);
+        sd_event_source_disable_unref(t->retry);
         sd_bus_unref(t->bus);
         free(t);
         return NULL;
 }
 
 void subscription_table_offer(struct subscription_table *t, const struct event *event) {
-        bool loud;
+        bool quiet;
 
         if (!t->first)
                 return;
 
-        loud = is_loud(event);
+        quiet = needs_asking(event);
         for (struct subscription *s = t->first; s; s = s->next)
-                if ((s->by_name || !loud) && match_test(s->match, event))
+                if ((s->by_name || !quiet) && match_test(s->match, event))
                         delivery_event(&s->delivery, event);
 }
 
@@ -365,6 +393,9 @@ int subscription_new(struct subscription_table *t, const char *owner, uid_t uid,
         s = calloc(1, sizeof(*s));
         if (!s)
                 return -ENOMEM;
+
+        if (!owner)
+                return -ENXIO; /* not on a bus */
 
         s->table = t;
         s->uid = uid;

@@ -86,6 +86,8 @@ START_TEST(times_keep_their_distance) {
 }
 END_TEST
 
+#define WITH_KPROBES (CALL_KERNEL_ATTR | CALL_SEES_VERIFIER)
+
 START_TEST(failed_loads) {
         static const struct {
                 int64_t ret;
@@ -93,26 +95,29 @@ START_TEST(failed_loads) {
                 const char *result, *error, *severity;
         } rows[] = {
                 /* With kprobes: whether the verifier was there is known. */
-                {-EACCES, CALL_KERNEL_ATTR | CALL_VERIFIED, "rejected", "EACCES", "notice"},
-                {-EINVAL, CALL_KERNEL_ATTR | CALL_VERIFIED, "rejected", "EINVAL", "notice"},
-                {-EPERM, CALL_KERNEL_ATTR | CALL_VERIFIED, "rejected", "EPERM", "notice"},
-                {-524, CALL_KERNEL_ATTR | CALL_VERIFIED, "rejected", "ENOTSUPP", "notice"},
-                {-ENOMEM, CALL_KERNEL_ATTR | CALL_VERIFIED, "failed", "ENOMEM", "info"},
-                {-EINTR, CALL_KERNEL_ATTR | CALL_VERIFIED, "failed", "EINTR", "info"},
-                {-EAGAIN, CALL_KERNEL_ATTR | CALL_VERIFIED, "failed", "EAGAIN", "info"},
-                {-EMFILE, CALL_KERNEL_ATTR | CALL_VERIFIED, "failed", "EMFILE", "info"},
-                {-EINVAL, CALL_KERNEL_ATTR | CALL_VERIFIED | CALL_PROG_SEEN, "failed", "EINVAL",
+                {-EACCES, WITH_KPROBES | CALL_VERIFIED, "rejected", "EACCES", "notice"},
+                {-EINVAL, WITH_KPROBES | CALL_VERIFIED, "rejected", "EINVAL", "notice"},
+                {-EPERM, WITH_KPROBES | CALL_VERIFIED, "rejected", "EPERM", "notice"},
+                {-524, WITH_KPROBES | CALL_VERIFIED, "rejected", "ENOTSUPP", "notice"},
+                {-ENOMEM, WITH_KPROBES | CALL_VERIFIED, "failed", "ENOMEM", "info"},
+                {-EINTR, WITH_KPROBES | CALL_VERIFIED, "failed", "EINTR", "info"},
+                {-EAGAIN, WITH_KPROBES | CALL_VERIFIED, "failed", "EAGAIN", "info"},
+                {-ENOSPC, WITH_KPROBES | CALL_VERIFIED, "failed", "ENOSPC", "info"},
+                {-EFAULT, WITH_KPROBES | CALL_VERIFIED, "failed", "EFAULT", "info"},
+                {-EMFILE, WITH_KPROBES | CALL_VERIFIED, "failed", "EMFILE", "info"},
+                {-EINVAL, WITH_KPROBES | CALL_VERIFIED | CALL_PROG_SEEN, "failed", "EINVAL",
                  "info"},
-                {-EACCES, CALL_KERNEL_ATTR | CALL_VERIFIED | CALL_PROG_SEEN, "denied", "EACCES",
+                {-EACCES, WITH_KPROBES | CALL_VERIFIED | CALL_PROG_SEEN, "denied", "EACCES",
                  "notice"},
-                {-EPERM, CALL_KERNEL_ATTR, "denied", "EPERM", "notice"},
-                {-EACCES, CALL_KERNEL_ATTR, "denied", "EACCES", "notice"},
-                {-E2BIG, CALL_KERNEL_ATTR, "failed", "E2BIG", "info"},
+                {-EPERM, WITH_KPROBES, "denied", "EPERM", "notice"},
+                {-EACCES, WITH_KPROBES, "denied", "EACCES", "notice"},
+                {-E2BIG, WITH_KPROBES, "failed", "E2BIG", "info"},
                 /* Without. */
                 {-EACCES, CALL_USER_ATTR, "rejected", "EACCES", "notice"},
                 {-EPERM, CALL_USER_ATTR, "denied", "EPERM", "notice"},
                 {-EINVAL, CALL_USER_ATTR, "failed", "EINVAL", "info"},
                 {-EACCES, 0, "rejected", "EACCES", "notice"},
+                {-EACCES, CALL_KERNEL_ATTR, "rejected", "EACCES", "notice"},
                 /* No error that exists. */
                 {-4000, CALL_KERNEL_ATTR, "failed", "4000", "info"},
                 {INT64_MIN, CALL_KERNEL_ATTR, "failed", "9223372036854775808", "info"},

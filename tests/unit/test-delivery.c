@@ -21,7 +21,7 @@ static struct delivery_context context;
 static struct delivery delivery;
 static struct event *event;
 static uint64_t offered;
-static unsigned held;
+static unsigned held, refusals;
 
 static struct {
         enum pings pings;
@@ -90,20 +90,25 @@ static int on_message(sd_bus_message *m, _unused_ void *userdata, _unused_ sd_bu
         return 1;
 }
 
+static void on_refused(_unused_ void *userdata) {
+        refusals++;
+}
+
 static void on_held(_unused_ void *userdata) {
         held++;
 }
 
 static void setup(void) {
         memset(&reader, 0, sizeof(reader));
-        offered = held = 0;
+        offered = held = refusals = 0;
         bus_pair_open(&pair);
         ck_assert_int_ge(sd_bus_add_filter(pair.other, NULL, on_message, NULL), 0);
         event = malloc(sizeof(*event));
         ck_assert_ptr_nonnull(event);
 
         limits = subscription_limits_default;
-        context = (struct delivery_context){.bus = pair.ours, .limits = &limits, .held = on_held};
+        context = (struct delivery_context){
+                .bus = pair.ours, .limits = &limits, .held = on_held, .refused = on_refused};
         delivery_init(&delivery, &context, reader_name, "/org/bpfmon1/subscription/1");
 }
 
@@ -266,6 +271,7 @@ START_TEST(test_refused_ping) {
         bus_pair_process(&pair);
         ck_assert_uint_eq(reader.lost, 3);
         ck_assert_uint_eq(reader.received, 4);
+        ck_assert_uint_gt(refusals, 0); /* another one follows without an event */
 }
 END_TEST
 
