@@ -93,13 +93,13 @@ install_missing() {
 }
 
 # compile [MESON OPTION…]: configures the build directory (the options count for an older one, too)
-# and compiles. Says little while it goes well.
+# and compiles. Says little while it goes well. The prefix is where D-Bus looks for policies.
 compile() {
         local log
 
         log=$(mktemp)
         if [[ ! -e $build/build.ninja ]]; then
-                meson setup "$build" "$root" "$@"
+                meson setup --prefix=/usr "$build" "$root" "$@"
         elif (($#)); then
                 meson configure "$build" "$@"
         fi >"$log" 2>&1 </dev/null || {
