@@ -37,7 +37,7 @@ missing_packages() {
         shift
         while read -r use need apt dnf pacman; do
                 [[ " $* " == *" $use "* ]] || continue
-                present "$need" || printf '%s\n' "${!column}"
+                [[ ${!column} == - ]] || present "$need" || printf '%s\n' "${!column}"
         done < <(sed 's/#.*//; /^ *$/d' "$root/scripts/packages")
 }
 
