@@ -32,7 +32,7 @@ BUS_CONFIG = """<busconfig>
 </busconfig>
 """
 
-Calls = collections.namedtuple("Calls", "number median mean")
+Calls = collections.namedtuple("Calls", "number ns turns")
 Counts = collections.namedtuple("Counts", "events lost signals")
 
 
@@ -102,8 +102,8 @@ class Caller(Process):
         self.tell(f"{action} {seconds} {rate}")
 
     def result(self):
-        number, median, mean = self.hear().split()
-        return Calls(int(number), float(median), float(mean))
+        number, ns, turns = self.hear().split()
+        return Calls(int(number), float(ns), float(turns))
 
     def run(self, action, seconds, rate=0):
         self.start(action, seconds, rate)
@@ -119,7 +119,7 @@ class Subscriber(Process):
     def counts(self):
         return Counts(*map(int, self.ask().split()))
 
-    def settle(self, quiet=0.1, timeout=20):
+    def settle(self, quiet=0.05, timeout=20):
         """Waits until nothing has come for a while."""
         end = time.monotonic() + timeout
         before, now = None, self.counts()
@@ -231,44 +231,87 @@ def table(title, head, rows):
     sys.stdout.flush()
 
 
-def compare_modes(bed, modes, works, rounds):
-    """Measures each of `works` (what it is called → the caller's order) in each of `modes` (what it is called → the
-    matches of a subscription; None: no subscription), in `rounds` rounds with one daemon each, and before and after
-    each without a daemon, because the machine drifts: a ratio is that of one round. Prints one table for each."""
-    before, after, inside = ({work: [] for work in works} for _ in range(3))
-    inside = {work: {mode: [] for mode in modes} for work in works}
-    lost = {work: {mode: [0, 0] for mode in modes} for work in works}
-    for _ in range(rounds):
-        for work, order in works.items():
-            before[work].append(bed.caller.run(*order).median)
-        daemon = bed.daemon()
-        for mode, matches in modes.items():
-            subscriber = bed.subscriber(*matches) if matches else None
-            for work, order in works.items():
-                start = subscriber.settle() if subscriber else None
-                inside[work][mode].append(bed.caller.run(*order).median)
-                if subscriber:
-                    end = subscriber.settle()
-                    lost[work][mode][0] += end.lost - start.lost
-                    lost[work][mode][1] += end.lost - start.lost + end.events - start.events
-            if subscriber:
-                subscriber.close()
+def other_daemons():
+    """Whether a bpfmond runs that is not ours: every bpf() call passes its probes too, if only to be left out."""
+    for comm in pathlib.Path("/proc").glob("[0-9]*/comm"):
+        try:
+            if comm.read_text() == "bpfmond\n":
+                return True
+        except OSError:  # it has ended
+            pass
+    return False
+
+
+class Comparison:
+    """What `works` (what it is called → the caller's order) cost in each of `modes` (what it is called → the matches of
+    a subscription; None: no subscription).
+
+    The machine drifts within seconds. So there are many short rounds, each with a daemon of its own, and each begins
+    and ends without one: a ratio is to the mean of these two, and of times taken in turns of the caller's loop."""
+
+    BEFORE, AFTER = "without bpfmon", "without bpfmon, again"
+
+    def __init__(self, bed, modes, works):
+        self.bed, self.modes, self.works = bed, modes, works
+        self.rounds, self.disturbed = [], 0
+
+    def _without(self):
+        return {work: (self.bed.caller.run(*order), (0, 0)) for work, order in self.works.items()}
+
+    def _with(self, matches):
+        subscriber = self.bed.subscriber(*matches) if matches else None
+        results = {}
+        for work, order in self.works.items():
+            start = subscriber.settle() if subscriber else Counts(0, 0, 0)
+            calls = self.bed.caller.run(*order)
+            end = subscriber.settle() if subscriber else start
+            lost = end.lost - start.lost
+            results[work] = calls, (lost, lost + end.events - start.events)
+        if subscriber:
+            subscriber.close()
+        return results
+
+    def _round(self):
+        results = {self.BEFORE: self._without()}
+        daemon = self.bed.daemon()
+        results.update((mode, self._with(matches)) for mode, matches in self.modes.items())
         daemon.stop()
-        for work, order in works.items():
-            after[work].append(bed.caller.run(*order).median)
+        results[self.AFTER] = self._without()
+        return results
 
-    for work in works:
-        base = [(x + y) / 2 for x, y in zip(before[work], after[work])]
+    def measure(self, rounds, seconds=60):
+        """Takes so many rounds, as long as there is time. Rounds with a foreign bpfmond do not count."""
+        end = time.monotonic() + seconds
+        while len(self.rounds) < rounds and time.monotonic() < end:
+            if other_daemons():
+                time.sleep(0.1)
+                continue
+            results = self._round()
+            if other_daemons():
+                self.disturbed += 1
+            else:
+                self.rounds.append(results)
+        if len(self.rounds) < 2:
+            sys.exit("Another bpfmond is running; stop it first")
 
-        def row(mode, values, events=(0, 0)):
-            ratios = [value / without for value, without in zip(values, base)]
-            share = f"{100 * events[0] / events[1]:.1f} %" if events[1] else "–"
-            return [mode, spread(values, ".0f"), spread(ratios), share]
+    def _row(self, work, mode):
+        results = [results[mode][work] for results in self.rounds]
+        without = [statistics.mean(results[mode][work][0].turns for mode in (self.BEFORE, self.AFTER))
+                   for results in self.rounds]
+        ratios = [calls.turns / base for (calls, _), base in zip(results, without)]
+        low, middle, high = statistics.quantiles(ratios, n=4)
+        lost, sent = map(sum, zip(*(events for _, events in results)))
+        return [mode, f"{statistics.median(calls.ns for calls, _ in results):,.0f}", f"{middle:.2f}",
+                f"{low:.2f}–{high:.2f}", f"{min(ratios):.2f}–{max(ratios):.2f}",
+                f"{100 * lost / sent:.1f} %" if sent else "–"]
 
-        table(f"{work}: ns a call (median of the rounds, least–most), {rounds} rounds",
-              ["mode", "ns a call", "ratio to without bpfmon", "lost"],
-              [row("without bpfmon", before[work]), row("without bpfmon, again", after[work]),
-               *(row(mode, values, lost[work][mode]) for mode, values in inside[work].items())])
+    def print(self):
+        for work in self.works:
+            table(f"{work}, {len(self.rounds)} rounds",
+                  ["mode", "ns a call", "ratio", "half of them", "all of them", "lost"],
+                  [self._row(work, mode) for mode in [self.BEFORE, self.AFTER, *self.modes]])
+        if self.disturbed:
+            print(f"\n{self.disturbed} rounds were thrown away: another bpfmond ran")
 
 
 def main(benchmark):

@@ -2,10 +2,11 @@
 /* Calls bpf() in a loop and measures it, for the benchmarks.
  *
  * Each line on stdin is an order, ACTION SECONDS RATE, with one line in answer: how many calls were
- * made, and the median and the mean of what one took in ns. With a RATE of 0 calls follow each
- * other; else so many a second are made, in a burst every millisecond, and the time between bursts
- * is slept. The order "processes N" forks N children one after the other, each of which makes one
- * call. */
+ * made, the median of what one took in ns, and the median of that in turns of a loop of ours, which
+ * is run after each sample: a machine that is slower for a while makes both longer. With a RATE of
+ * 0 calls follow each other; else so many a second are made, in a burst every millisecond, and the
+ * time between bursts is slept. The order "processes N" forks N children one after the other, each
+ * of which makes one call. */
 
 #include <err.h>
 #include <linux/bpf.h>
@@ -19,7 +20,7 @@
 
 enum {
         SAMPLES_MAX = 1 << 17, /* an order ends when so many are taken */
-        NS_PER_MS = 1000000,
+        YARDSTICK_TURNS = 1000,
         BURSTS_PER_SECOND = 1000,
 };
 
@@ -56,6 +57,11 @@ static void lookup_array(void) {
 
 static void lookup_hash(void) {
         lookup(hash_fd);
+}
+
+/* The least system call that is not bpf(). */
+static void call_getppid(void) {
+        syscall(SYS_getppid);
 }
 
 /* A socket filter of two instructions: r0 = 0; exit. */
@@ -96,6 +102,7 @@ static const struct action {
         void (*call)(void);
         unsigned calls_per_sample;
 } actions[] = {
+        {"getppid", call_getppid, 500},
         {"array", lookup_array, 200},
         {"hash", lookup_hash, 200},
         {"load", load_program, 4},
@@ -116,37 +123,54 @@ static void sleep_until(uint64_t time) {
                 ;
 }
 
+/* Work that no probe can touch: computing and memory of the nearest cache. */
+static void yardstick(void) {
+        static volatile uint32_t table[4096];
+        uint64_t h = 1;
+
+        for (unsigned i = 0; i < YARDSTICK_TURNS; i++) {
+                h = h * UINT64_C(6364136223846793005) + 1; /* Knuth's MMIX */
+                h ^= table[(h >> 33) % ELEMENTSOF(table)];
+        }
+        __asm__ volatile("" : : "r"(h)); /* so that it is not left out */
+}
+
 static int compare(const void *a, const void *b) {
         double x = *(const double *) a, y = *(const double *) b;
 
         return (x > y) - (x < y);
 }
 
+static double median(double *samples, size_t n) {
+        qsort(samples, n, sizeof(*samples), compare);
+        return samples[n / 2];
+}
+
 static void measure(const struct action *action, double seconds, unsigned rate) {
-        static double samples[SAMPLES_MAX];
+        static double ns[SAMPLES_MAX], turns[SAMPLES_MAX];
         unsigned per_sample = rate ? MAX(rate / BURSTS_PER_SECOND, 1u) : action->calls_per_sample;
         uint64_t period = rate ? NS_PER_SECOND * per_sample / rate : 0;
-        uint64_t begin = now(), end = begin + (uint64_t) (seconds * NS_PER_SECOND), total = 0;
+        uint64_t begin = now(), end = begin + (uint64_t) (seconds * NS_PER_SECOND);
         size_t n = 0;
 
         while (n < SAMPLES_MAX) {
-                uint64_t start = now(), took;
+                uint64_t start = now(), called;
 
                 if (start >= end)
                         break;
                 for (unsigned i = 0; i < per_sample; i++)
                         action->call();
-                took = now() - start;
-                total += took;
-                samples[n++] = (double) took / per_sample;
+                called = now();
+                yardstick();
+                ns[n] = (double) (called - start) / per_sample;
+                turns[n] = ns[n] * YARDSTICK_TURNS / (double) (now() - called);
+                n++;
                 if (period)
                         sleep_until(begin + n * period);
         }
         if (n == 0)
                 errx(EXIT_FAILURE, "No time to measure anything in");
-        qsort(samples, n, sizeof(*samples), compare);
-        printf("%zu %.1f %.1f\n", n * per_sample, samples[n / 2],
-               (double) total / (double) (n * per_sample));
+        printf("%zu %.1f %.3f\n", n * per_sample, median(ns, n), median(turns, n));
 }
 
 static void fork_processes(unsigned n) {

@@ -4,8 +4,8 @@ sent to the daemon."""
 
 import bench
 
-ROUNDS = 7
-SECONDS = 0.3
+ROUNDS = 20
+SECONDS = 0.1
 
 MODES = {
     "no subscriber": None,
@@ -19,7 +19,9 @@ WORKS = {
 
 
 def load_cost(bed):
-    bench.compare_modes(bed, MODES, WORKS, ROUNDS)
+    comparison = bench.Comparison(bed, MODES, WORKS)
+    comparison.measure(ROUNDS)
+    comparison.print()
     print("\nFor comparison: a minimal reader that prints one line a load takes 1.02, auditd 1.2, bpftrace 2.6, "
           "strace 6.3")
 
