@@ -74,7 +74,8 @@ install_missing() {
         case $manager in
         apt)
                 export DEBIAN_FRONTEND=noninteractive
-                apt-get update -q || say "The package lists could not be updated; using those at hand."
+                apt-get update -q ||
+                        say "The package lists could not be updated; using those at hand."
                 for name in "${packages[@]}"; do
                         names+=("$(first_of "$name")")
                 done
