@@ -204,7 +204,7 @@ struct bpf_link {
 #if defined(__TARGET_ARCH_x86)
 struct pt_regs {
         unsigned long dx, si, di;
-        unsigned long cx;
+        unsigned long bx, cx;
         unsigned long ax;
 };
 #elif defined(__TARGET_ARCH_arm64)

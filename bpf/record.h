@@ -41,8 +41,9 @@ enum record_kind {
 enum hook {
         HOOK_SYS_ENTER_BPF,
         HOOK_SYS_EXIT_BPF,
-        HOOK_SYS_BPF,          /* kprobe:__sys_bpf, before Linux 5.14 kprobe:__do_sys_bpf */
-        HOOK_COMPAT_RETURN,    /* kretprobe:__ia32_sys_bpf, on arm64 __arm64_sys_bpf */
+        HOOK_SYS_BPF,          /* kprobe:__sys_bpf */
+        HOOK_COMPAT_ENTRY,     /* kprobe:__ia32_sys_bpf, on arm64 __arm64_sys_bpf */
+        HOOK_COMPAT_RETURN,    /* kretprobe of the same */
         HOOK_IN_KERNEL_RETURN, /* kretprobe:bpf_sys_bpf */
         HOOK_KERN_SYS_RETURN,  /* kretprobe:kern_sys_bpf */
         HOOK_SECURITY_BPF,

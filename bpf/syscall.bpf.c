@@ -10,6 +10,15 @@
 
 #include "call.h"
 
+/* Where 32-bit calls come in, and where their arguments are. */
+#if defined(__TARGET_ARCH_x86)
+#define COMPAT_FUNCTION               "__ia32_sys_bpf"
+#define COMPAT_ARGUMENT(regs, x86, n) BPF_CORE_READ(regs, x86)
+#else
+#define COMPAT_FUNCTION               "__arm64_sys_bpf"
+#define COMPAT_ARGUMENT(regs, x86, n) BPF_CORE_READ(regs, regs[n])
+#endif
+
 char LICENSE[] SEC("license") = "Dual BSD/GPL";
 
 SEC("tp/syscalls/sys_enter_bpf")
@@ -25,33 +34,33 @@ int sys_enter_bpf(struct syscall_enter_context *ctx) {
 }
 
 /* __sys_bpf(int cmd, bpfptr_t attr, unsigned size): bpfptr_t takes two registers, a pointer and
- * whether it points into the kernel. Every road to bpf() passes here. */
+ * whether it points into the kernel. Every road to bpf() passes here; of 32-bit calls
+ * compat_entry() keeps the frame. */
 SEC("kprobe/__sys_bpf")
 int BPF_KPROBE(sys_bpf, u32 cmd, u64 attr, u64 is_kernel, u32 size) {
         u64 thread = bpf_get_current_pid_tgid();
         struct caller *c = caller_get(thread);
         struct frame *frame;
-        bool in_kernel = is_kernel & 1, compat = !in_kernel && is_compat();
 
         if (!c)
                 return 0;
         hit(HOOK_SYS_BPF);
-        if (!in_kernel)
-                enter(c, thread, cmd);
-        if (!in_kernel && !compat)
+        if (!(is_kernel & 1)) {
+                if (!is_compat())
+                        enter(c, thread, cmd);
                 return 0;
+        }
 
         if (is_shared(c)) {
                 lost_by_probe(cmd);
                 return 0;
         }
-        if (in_kernel)
-                c->depth++;
+        c->depth++;
         if (c->depth > FRAME_DEPTH_MAX) {
                 lost_by_probe(cmd);
                 return 0;
         }
-        frame = open_frame(c, thread, cmd, size, in_kernel ? CALL_IN_KERNEL : CALL_COMPAT);
+        frame = open_frame(c, thread, cmd, size, CALL_IN_KERNEL);
         if (!frame) {
                 c->depth--;
                 lost_by_probe(cmd);
@@ -61,27 +70,29 @@ int BPF_KPROBE(sys_bpf, u32 cmd, u64 attr, u64 is_kernel, u32 size) {
         return 0;
 }
 
-/* Before Linux 5.14: __do_sys_bpf(int cmd, union bpf_attr *attr, unsigned size), never from inside
- * the kernel. */
-SEC("kprobe/__do_sys_bpf")
-int BPF_KPROBE(do_sys_bpf, u32 cmd, u64 attr, u32 size) {
+/* A 32-bit call, with the registers as the caller set them. Not at __sys_bpf: before Linux 5.14
+ * there is none, and __do_sys_bpf cannot be hooked. */
+SEC("kprobe/" COMPAT_FUNCTION)
+int BPF_KPROBE(compat_entry, struct pt_regs *regs) {
         u64 thread = bpf_get_current_pid_tgid();
         struct caller *c = caller_get(thread);
         struct frame *frame;
+        u32 cmd;
 
-        if (!c)
+        if (!c || !is_compat())
                 return 0;
-        hit(HOOK_SYS_BPF);
+        hit(HOOK_COMPAT_ENTRY);
+        cmd = COMPAT_ARGUMENT(regs, bx, 0);
         enter(c, thread, cmd);
-        if (!is_compat())
-                return 0;
-        frame = is_shared(c) ? NULL : open_frame(c, thread, cmd, size, CALL_COMPAT);
+        frame = is_shared(c)
+                        ? NULL
+                        : open_frame(c, thread, cmd, COMPAT_ARGUMENT(regs, dx, 2), CALL_COMPAT);
         if (!frame) {
                 c->depth = 0;
                 lost_by_probe(cmd);
                 return 0;
         }
-        frame->user_attr = attr;
+        frame->user_attr = (u32) COMPAT_ARGUMENT(regs, cx, 1);
         return 0;
 }
 
@@ -96,7 +107,7 @@ int BPF_KPROBE(security_bpf, u32 cmd, void *attr, u32 size) {
                 return 0;
         hit(HOOK_SECURITY_BPF);
         if (!c->depth) {
-                /* Its beginning was not seen: a 32-bit call, where __do_sys_bpf has no kprobe. */
+                /* Its beginning was not seen: no hook there works. */
                 enter(c, thread, cmd);
                 flags = is_compat() ? CALL_COMPAT : 0;
                 if (flags && is_shared(c))
@@ -254,11 +265,7 @@ static __always_inline int leave(s64 ret, u32 kind, enum hook hook) {
         return 0;
 }
 
-#if defined(__TARGET_ARCH_x86)
-SEC("kretprobe/__ia32_sys_bpf")
-#else
-SEC("kretprobe/__arm64_sys_bpf")
-#endif
+SEC("kretprobe/" COMPAT_FUNCTION)
 int BPF_KRETPROBE(compat_return, s64 ret) {
         return leave(ret, CALL_COMPAT, HOOK_COMPAT_RETURN);
 }

@@ -50,6 +50,7 @@ static const char *const hooks[_HOOK_MAX] = {
         [HOOK_SYS_ENTER_BPF] = "tracepoint:syscalls:sys_enter_bpf",
         [HOOK_SYS_EXIT_BPF] = "tracepoint:syscalls:sys_exit_bpf",
         [HOOK_SYS_BPF] = "kprobe:__sys_bpf",
+        [HOOK_COMPAT_ENTRY] = "kprobe:" COMPAT_FUNCTION,
         [HOOK_COMPAT_RETURN] = "kretprobe:" COMPAT_FUNCTION,
         [HOOK_IN_KERNEL_RETURN] = "kretprobe:bpf_sys_bpf",
         [HOOK_KERN_SYS_RETURN] = "kretprobe:kern_sys_bpf",

@@ -45,6 +45,7 @@ struct alternative {
         size_t program;   /* offset of the program in the skeleton */
         const char *name; /* as people write it */
         enum attach_when when;
+        bool as_good; /* where the kernel lacks the functions of those before */
 };
 
 struct probe_info {
@@ -73,13 +74,18 @@ static const struct probe_info probe_table[] = {
          {{HOOK_SYS_EXIT_BPF, PROGRAM(sys_exit_bpf), "tracepoint:syscalls:sys_exit_bpf", ALWAYS}}},
         {"call-entry",
          "the beginning of a bpf() call: how long it takes",
-         "32-bit calls, and calls that BPF programs make inside the kernel",
+         "calls that BPF programs make inside the kernel",
          NULL,
          false,
          {{HOOK_SYS_BPF, PROGRAM(sys_bpf), "kprobe:__sys_bpf", ALWAYS},
-          {HOOK_SYS_BPF, PROGRAM(do_sys_bpf), "kprobe:__do_sys_bpf", ALWAYS},
           {HOOK_SYS_ENTER_BPF, PROGRAM(sys_enter_bpf), "tracepoint:syscalls:sys_enter_bpf",
-           WHILE_TIMED}}},
+           WHILE_TIMED, .as_good = true}}},
+        {"call-entry-32bit",
+         "the beginning of a 32-bit call",
+         "32-bit calls",
+         "this kernel takes no 32-bit calls",
+         false,
+         {{HOOK_COMPAT_ENTRY, PROGRAM(compat_entry), "kprobe:" COMPAT_FUNCTION, ALWAYS}}},
         {"call-attributes",
          "the kernel's own copy of the attributes",
          "the attributes that the kernel acted on: they are read from the caller's memory, which "
@@ -153,7 +159,8 @@ static const struct probe_info probe_table[] = {
 
 struct probe {
         enum probe_state state;
-        int chosen; /* index of the alternative in use or to be used, -1: none */
+        int chosen;   /* index of the alternative in use or to be used, -1: none */
+        bool as_good; /* nothing better can be had from this kernel */
         int errors[ALTERNATIVES_MAX];
         struct bpf_link *link;
 };
@@ -176,6 +183,10 @@ struct probe_set {
 
 static bool uses_kprobe(const struct alternative *a) {
         return strncmp(a->name, "kprobe:", 7) == 0 || strncmp(a->name, "kretprobe:", 10) == 0;
+}
+
+static const char *function_of(const struct alternative *a) {
+        return strchr(a->name, ':') + 1;
 }
 
 static const struct alternative *chosen(const struct probe_set *p, size_t i) {
@@ -294,6 +305,8 @@ static void probe_attach(struct probe_set *p, size_t i) {
                         continue;
                 }
                 probe->chosen = n;
+                probe->as_good = n == 0 || (a->as_good && p->kprobes &&
+                                            !kernel_has(function_of(&info->alternatives[0])));
                 probe->state = STATE_ATTACHED;
                 if (a->when == WHILE_TIMED) {
                         /* It works; now it waits until somebody listens. */
@@ -303,7 +316,7 @@ static void probe_attach(struct probe_set *p, size_t i) {
                 }
                 return;
         }
-        if (info->absent && p->kprobes && !kernel_has(strchr(info->alternatives[0].name, ':') + 1))
+        if (info->absent && p->kprobes && !kernel_has(function_of(&info->alternatives[0])))
                 probe->state = STATE_ABSENT;
 }
 
@@ -346,14 +359,14 @@ static bool have_kprobes(void) {
 /* Loading -------------------------------------------------------------------------------------- */
 
 static int libbpf_line(enum libbpf_print_level level, const char *format, va_list args) {
-        char line[1024];
+        _cleanup_free_ char *text = NULL;
 
-        if (level == LIBBPF_DEBUG)
-                return 0;
         /* A hook that cannot be attached is no news: `bpfmonctl probes` has it. */
-        vsnprintf(line, sizeof(line), format, args);
-        line[strcspn(line, "\n")] = 0;
-        log_debug("%s", line);
+        if (level == LIBBPF_DEBUG || vasprintf(&text, format, args) < 0)
+                return 0;
+        for (size_t n = strlen(text); n > 0 && text[n - 1] == '\n'; n--)
+                text[n - 1] = 0;
+        log_debug("%s", text);
         return 0;
 }
 
@@ -543,19 +556,12 @@ void probe_set_drain(struct probe_set *p) {
 /* Reporting ------------------------------------------------------------------------------------ */
 
 static bool is_degraded(const struct probe *probe) {
-        return probe->state == STATE_FAILED || probe->chosen > 0;
-}
-
-/* __do_sys_bpf is as good as __sys_bpf, on the kernels that have it. */
-static bool sees_all(const struct probe_set *p, size_t i) {
-        const struct alternative *a = chosen(p, i);
-
-        return !is_degraded(&p->probes[i]) || (a && a->hook == probe_table[i].alternatives[0].hook);
+        return probe->state == STATE_FAILED || (probe->chosen > 0 && !probe->as_good);
 }
 
 bool probe_set_degraded(const struct probe_set *p) {
         for (size_t i = 0; i < ELEMENTSOF(probe_table); i++)
-                if (!sees_all(p, i))
+                if (is_degraded(&p->probes[i]))
                         return true;
         return false;
 }
@@ -599,7 +605,7 @@ static void describe(struct probe_set *p, size_t i, struct event *e) {
         event_reset(e);
         event_set_static(e, FIELD_PROBE_NAME, info->name);
         event_set_static(e, FIELD_PROBE_STATE,
-                         probe->state != STATE_ATTACHED || sees_all(p, i)
+                         probe->state != STATE_ATTACHED || !is_degraded(probe)
                                  ? state_names[probe->state]
                                  : "degraded");
         event_set_static(e, FIELD_PROBE_PURPOSE, info->purpose);
@@ -612,7 +618,7 @@ static void describe(struct probe_set *p, size_t i, struct event *e) {
         }
         if (probe->state == STATE_ABSENT)
                 event_set_static(e, FIELD_PROBE_BLIND, info->absent);
-        else if (!sees_all(p, i))
+        else if (is_degraded(probe))
                 event_set_static(e, FIELD_PROBE_BLIND, info->blind);
 }
 
