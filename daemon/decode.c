@@ -9,6 +9,7 @@
 #include "clock.h"
 #include "decode.h"
 #include "event.h"
+#include "hooks.h"
 #include "message.h"
 #include "names.h"
 #include "process.h"
@@ -39,34 +40,6 @@ struct decoder {
         struct clock_offset boottime;
         uint64_t now; /* of the record at hand: CLOCK_MONOTONIC, ns */
 };
-
-#if defined(__aarch64__)
-#define COMPAT_FUNCTION "__arm64_sys_bpf"
-#else
-#define COMPAT_FUNCTION "__ia32_sys_bpf"
-#endif
-
-static const char *const hooks[_HOOK_MAX] = {
-        [HOOK_SYS_ENTER_BPF] = "tracepoint:syscalls:sys_enter_bpf",
-        [HOOK_SYS_EXIT_BPF] = "tracepoint:syscalls:sys_exit_bpf",
-        [HOOK_SYS_BPF] = "kprobe:__sys_bpf",
-        [HOOK_COMPAT_ENTRY] = "kprobe:" COMPAT_FUNCTION,
-        [HOOK_COMPAT_RETURN] = "kretprobe:" COMPAT_FUNCTION,
-        [HOOK_IN_KERNEL_RETURN] = "kretprobe:bpf_sys_bpf",
-        [HOOK_KERN_SYS_RETURN] = "kretprobe:kern_sys_bpf",
-        [HOOK_SECURITY_BPF] = "kprobe:security_bpf",
-        [HOOK_BPF_CHECK] = "kprobe:bpf_check",
-        [HOOK_SECURITY_BPF_PROG] = "kprobe:security_bpf_prog",
-        [HOOK_SECURITY_BPF_MAP] = "kprobe:security_bpf_map",
-        [HOOK_BPF_LINK_PRIME] = "kprobe:bpf_link_prime",
-        [HOOK_PROCESS_EXIT] = "raw_tracepoint:sched_process_exit",
-        [HOOK_PROCESS_EXEC] = "raw_tracepoint:sched_process_exec",
-        [HOOK_PROCESS_FORK] = "raw_tracepoint:sched_process_fork",
-};
-
-const char *hook_name(enum hook hook) {
-        return (unsigned) hook < _HOOK_MAX ? hooks[hook] : NULL;
-}
 
 int decoder_new(struct decoder **ret, const struct names *names, struct processes *processes) {
         struct decoder *d = calloc(1, sizeof(*d));

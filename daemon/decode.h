@@ -24,6 +24,3 @@ int decoder_record(struct decoder *d, struct event *e, const void *data, size_t 
 /* Fills `e` with event, class, bpf.cmd and bpf.cmd_number as a call of this slot has them (slot -1:
  * nothing but class self). */
 void decoder_partial(struct decoder *d, struct event *e, int slot);
-
-/* The name of a hook, such as "kprobe:security_bpf" (static); NULL for a number that is none. */
-const char *hook_name(enum hook hook);

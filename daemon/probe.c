@@ -13,6 +13,7 @@
 #include <systemd/sd-event.h>
 
 #include "event.h"
+#include "hooks.h"
 #include "log.h"
 #include "observe.h"
 #include "probe.h"
@@ -22,14 +23,7 @@
 #include "syscall.skel.h"
 
 enum {
-        ALTERNATIVES_MAX = 3,
         RING_SIZE_DEFAULT = 2 * 1024 * 1024, /* mapped twice: counts twice in RSS */
-};
-
-enum attach_when {
-        ALWAYS,
-        WHILE_TIMED,        /* only worth its cost while somebody listens */
-        WHEN_OBSERVING_PID, /* follows forks */
 };
 
 enum probe_state { STATE_FAILED, STATE_ATTACHED, STATE_WAITING, STATE_OFF, STATE_ABSENT };
@@ -37,124 +31,6 @@ enum probe_state { STATE_FAILED, STATE_ATTACHED, STATE_WAITING, STATE_OFF, STATE
 static const char *const state_names[] = {
         [STATE_FAILED] = "failed", [STATE_ATTACHED] = "attached", [STATE_WAITING] = "waiting",
         [STATE_OFF] = "off",       [STATE_ABSENT] = "absent",
-};
-
-/* One way to attach a probe. */
-struct alternative {
-        enum hook hook;
-        size_t program;   /* offset of the program in the skeleton */
-        const char *name; /* as people write it */
-        enum attach_when when;
-        bool as_good; /* where the kernel lacks the functions of those before */
-};
-
-struct probe_info {
-        const char *name;
-        const char *purpose;
-        const char *blind;  /* what is not seen where only a later alternative, or none, works */
-        const char *absent; /* why the kernel may lack the function altogether; NULL: it must not */
-        bool required;
-        struct alternative alternatives[ALTERNATIVES_MAX]; /* best first */
-};
-
-#define PROGRAM(member) offsetof(struct syscall_bpf, progs.member)
-
-#if defined(__x86_64__)
-#define COMPAT_FUNCTION "__ia32_sys_bpf"
-#else
-#define COMPAT_FUNCTION "__arm64_sys_bpf"
-#endif
-
-static const struct probe_info probe_table[] = {
-        {"call-exit",
-         "the end of a bpf() call: what it returned",
-         "any bpf() call",
-         NULL,
-         true,
-         {{HOOK_SYS_EXIT_BPF, PROGRAM(sys_exit_bpf), "tracepoint:syscalls:sys_exit_bpf", ALWAYS}}},
-        {"call-entry",
-         "the beginning of a bpf() call: how long it takes",
-         "calls that BPF programs make inside the kernel",
-         NULL,
-         false,
-         {{HOOK_SYS_BPF, PROGRAM(sys_bpf), "kprobe:__sys_bpf", ALWAYS},
-          {HOOK_SYS_ENTER_BPF, PROGRAM(sys_enter_bpf), "tracepoint:syscalls:sys_enter_bpf",
-           WHILE_TIMED, .as_good = true}}},
-        {"call-entry-32bit",
-         "the beginning of a 32-bit call",
-         "32-bit calls",
-         "this kernel takes no 32-bit calls",
-         false,
-         {{HOOK_COMPAT_ENTRY, PROGRAM(compat_entry), "kprobe:" COMPAT_FUNCTION, ALWAYS}}},
-        {"call-attributes",
-         "the kernel's own copy of the attributes",
-         "the attributes that the kernel acted on: they are read from the caller's memory, which "
-         "the caller may have changed",
-         NULL,
-         false,
-         {{HOOK_SECURITY_BPF, PROGRAM(security_bpf), "kprobe:security_bpf", ALWAYS}}},
-        {"call-exit-32bit",
-         "the end of a 32-bit call",
-         "32-bit calls",
-         "this kernel takes no 32-bit calls",
-         false,
-         {{HOOK_COMPAT_RETURN, PROGRAM(compat_return), "kretprobe:" COMPAT_FUNCTION, ALWAYS}}},
-        {"call-exit-program",
-         "the end of a call that a BPF program makes",
-         "calls that BPF programs make inside the kernel",
-         "BPF programs cannot call bpf() on this kernel",
-         false,
-         {{HOOK_IN_KERNEL_RETURN, PROGRAM(in_kernel_return), "kretprobe:bpf_sys_bpf", ALWAYS}}},
-        {"call-exit-kernel",
-         "the end of a call that the kernel itself makes",
-         "calls that the kernel makes itself, as for light skeletons in modules",
-         "this kernel makes no such calls",
-         false,
-         {{HOOK_KERN_SYS_RETURN, PROGRAM(kern_sys_return), "kretprobe:kern_sys_bpf", ALWAYS}}},
-        {"verifier",
-         "whether a program reached the verifier",
-         "whether a failed load was the verifier's refusal: only EACCES counts as one",
-         NULL,
-         false,
-         {{HOOK_BPF_CHECK, PROGRAM(bpf_check), "kprobe:bpf_check", ALWAYS}}},
-        {"program-object",
-         "the program that a call makes or opens",
-         "which program a call made, where a second thread swaps the fd at once",
-         NULL,
-         false,
-         {{HOOK_SECURITY_BPF_PROG, PROGRAM(security_bpf_prog), "kprobe:security_bpf_prog",
-           ALWAYS}}},
-        {"map-object",
-         "the map that a call makes or opens",
-         "which map a call made, where a second thread swaps the fd at once",
-         NULL,
-         false,
-         {{HOOK_SECURITY_BPF_MAP, PROGRAM(security_bpf_map), "kprobe:security_bpf_map", ALWAYS}}},
-        {"link-object",
-         "the link that a call makes",
-         "which link a call made, where a second thread swaps the fd at once",
-         NULL,
-         false,
-         {{HOOK_BPF_LINK_PRIME, PROGRAM(bpf_link_prime), "kprobe:bpf_link_prime", ALWAYS}}},
-        {"process-exit",
-         "keeps the counters of threads that leave",
-         "the calls of threads that have left",
-         NULL,
-         true,
-         {{HOOK_PROCESS_EXIT, PROGRAM(process_exit), "raw_tracepoint:sched_process_exit", ALWAYS}}},
-        {"process-exec",
-         "keeps the counters of a thread apart from those of the program it executes",
-         "which of its programs a process ran when it called",
-         NULL,
-         false,
-         {{HOOK_PROCESS_EXEC, PROGRAM(process_exec), "raw_tracepoint:sched_process_exec", ALWAYS}}},
-        {"process-fork",
-         "follows the process that is observed to its children",
-         "children of the observed process",
-         NULL,
-         false,
-         {{HOOK_PROCESS_FORK, PROGRAM(process_fork), "raw_tracepoint:sched_process_fork",
-           WHEN_OBSERVING_PID}}},
 };
 
 struct probe {
@@ -167,7 +43,7 @@ struct probe {
 
 struct probe_set {
         struct syscall_bpf *skel;
-        struct probe probes[ELEMENTSOF(probe_table)];
+        struct probe probes[PROBES];
         struct ring *ring;
         struct probe_handlers handlers;
         void *userdata;
@@ -181,20 +57,12 @@ struct probe_set {
         uint64_t lost_ring[COMMAND_SLOTS], lost_probe[COMMAND_SLOTS], lost_other, lost, left;
 };
 
-static bool uses_kprobe(const struct alternative *a) {
-        return strncmp(a->name, "kprobe:", 7) == 0 || strncmp(a->name, "kretprobe:", 10) == 0;
-}
-
-static const char *function_of(const struct alternative *a) {
-        return strchr(a->name, ':') + 1;
-}
-
 static const struct alternative *chosen(const struct probe_set *p, size_t i) {
         return p->probes[i].chosen < 0 ? NULL : &probe_table[i].alternatives[p->probes[i].chosen];
 }
 
-static struct bpf_program *program_of(const struct probe_set *p, const struct alternative *a) {
-        return *(struct bpf_program **) ((uint8_t *) p->skel + a->program);
+static struct bpf_program *program_of(const struct probe_set *p, enum hook hook) {
+        return bpf_object__find_program_by_name(p->skel->obj, hook_program(hook));
 }
 
 /* Loss and hits -------------------------------------------------------------------------------- */
@@ -272,7 +140,7 @@ static bool kernel_has(const char *function) {
 }
 
 static int attach(struct probe_set *p, struct probe *probe, const struct alternative *a) {
-        struct bpf_link *link = bpf_program__attach(program_of(p, a));
+        struct bpf_link *link = bpf_program__attach(program_of(p, a->hook));
 
         if (!link)
                 return -errno;
@@ -289,13 +157,13 @@ static void probe_attach(struct probe_set *p, size_t i) {
 
         probe->chosen = -1;
         probe->state = STATE_FAILED;
-        for (int n = 0; n < ALTERNATIVES_MAX && info->alternatives[n].name; n++) {
+        for (unsigned n = 0; n < info->n_alternatives; n++) {
                 a = &info->alternatives[n];
                 if (a->when == WHEN_OBSERVING_PID && p->options.observe != OBSERVE_PID) {
                         probe->state = STATE_OFF;
                         return;
                 }
-                if (uses_kprobe(a) && !p->kprobes) {
+                if (hook_is_kprobe(a->hook) && !p->kprobes) {
                         probe->errors[n] = EOPNOTSUPP;
                         continue;
                 }
@@ -304,9 +172,9 @@ static void probe_attach(struct probe_set *p, size_t i) {
                         probe->errors[n] = -k;
                         continue;
                 }
-                probe->chosen = n;
+                probe->chosen = (int) n;
                 probe->as_good = n == 0 || (a->as_good && p->kprobes &&
-                                            !kernel_has(function_of(&info->alternatives[0])));
+                                            !kernel_has(hook_function(info->alternatives[0].hook)));
                 probe->state = STATE_ATTACHED;
                 if (a->when == WHILE_TIMED) {
                         /* It works; now it waits until somebody listens. */
@@ -316,7 +184,7 @@ static void probe_attach(struct probe_set *p, size_t i) {
                 }
                 return;
         }
-        if (info->absent && p->kprobes && !kernel_has(function_of(&info->alternatives[0])))
+        if (info->absent && p->kprobes && !kernel_has(hook_function(info->alternatives[0].hook)))
                 probe->state = STATE_ABSENT;
 }
 
@@ -336,15 +204,16 @@ static const char *attach_advice(int error) {
 static int attach_all(struct probe_set *p) {
         int n;
 
-        for (size_t i = 0; i < ELEMENTSOF(probe_table); i++) {
+        for (size_t i = 0; i < PROBES; i++) {
                 probe_attach(p, i);
                 if (p->probes[i].state == STATE_ATTACHED && chosen(p, i)->hook == HOOK_BPF_CHECK)
                         p->skel->bss->sees_verifier = CALL_SEES_VERIFIER;
                 if (!probe_table[i].required || p->probes[i].state == STATE_ATTACHED)
                         continue;
                 n = p->probes[i].errors[0];
-                log_error("Cannot attach %s: %s; %s", probe_table[i].alternatives[0].name,
-                          strerror(n), attach_advice(n));
+                log_error("Cannot attach %s: %s; %s",
+                          hook_name(probe_table[i].alternatives[0].hook), strerror(n),
+                          attach_advice(n));
                 return -n;
         }
         return 0;
@@ -409,11 +278,11 @@ static int configure(struct probe_set *p) {
         if (k < 0)
                 return k;
 
-        for (size_t i = 0; i < ELEMENTSOF(probe_table); i++)
-                for (int n = 0; n < ALTERNATIVES_MAX && probe_table[i].alternatives[n].name; n++) {
+        for (size_t i = 0; i < PROBES; i++)
+                for (unsigned n = 0; n < probe_table[i].n_alternatives; n++) {
                         a = &probe_table[i].alternatives[n];
-                        if (uses_kprobe(a) && !p->kprobes)
-                                bpf_program__set_autoload(program_of(p, a), false);
+                        if (hook_is_kprobe(a->hook) && !p->kprobes)
+                                bpf_program__set_autoload(program_of(p, a->hook), false);
                 }
         return 0;
 }
@@ -514,7 +383,7 @@ int probe_set_new(struct probe_set **ret, struct sd_event *loop,
 struct probe_set *probe_set_free(struct probe_set *p) {
         if (!p)
                 return NULL;
-        for (size_t i = 0; i < ELEMENTSOF(probe_table); i++)
+        for (size_t i = 0; i < PROBES; i++)
                 bpf_link__destroy(p->probes[i].link);
         ring_free(p->ring);
         if (p->stats)
@@ -530,7 +399,7 @@ int probe_set_want(struct probe_set *p, uint64_t commands, bool timed) {
         int k;
 
         p->skel->bss->wanted = commands;
-        for (size_t i = 0; i < ELEMENTSOF(probe_table); i++) {
+        for (size_t i = 0; i < PROBES; i++) {
                 a = chosen(p, i);
                 probe = &p->probes[i];
                 if (!a || a->when != WHILE_TIMED || timed == !!probe->link)
@@ -560,7 +429,7 @@ static bool is_degraded(const struct probe *probe) {
 }
 
 bool probe_set_degraded(const struct probe_set *p) {
-        for (size_t i = 0; i < ELEMENTSOF(probe_table); i++)
+        for (size_t i = 0; i < PROBES; i++)
                 if (is_degraded(&p->probes[i]))
                         return true;
         return false;
@@ -577,8 +446,8 @@ static void describe_failures(struct event *e, const struct probe_info *info,
                 if (!probe->errors[n])
                         continue;
                 name = strerrorname_np(probe->errors[n]);
-                snprintf(texts[count], sizeof(texts[count]), "%s: %s", info->alternatives[n].name,
-                         name ?: "unknown error");
+                snprintf(texts[count], sizeof(texts[count]), "%s: %s",
+                         hook_name(info->alternatives[n].hook), name ?: "unknown error");
                 items[count] = texts[count];
                 count++;
         }
@@ -611,10 +480,10 @@ static void describe(struct probe_set *p, size_t i, struct event *e) {
         event_set_static(e, FIELD_PROBE_PURPOSE, info->purpose);
         describe_failures(e, info, probe);
         if (a) {
-                event_set_static(e, FIELD_PROBE_HOOK, a->name);
+                event_set_static(e, FIELD_PROBE_HOOK, hook_name(a->hook));
                 event_set_u64(e, FIELD_PROBE_HITS,
                               stats_sum(p, offsetof(struct cpu_stats, hits[a->hook])));
-                event_set_u64(e, FIELD_PROBE_LOST, misses(program_of(p, a)));
+                event_set_u64(e, FIELD_PROBE_LOST, misses(program_of(p, a->hook)));
         }
         if (probe->state == STATE_ABSENT)
                 event_set_static(e, FIELD_PROBE_BLIND, info->absent);
@@ -629,7 +498,7 @@ int probe_set_list(struct probe_set *p, int (*row)(const struct event *e, void *
 
         if (!e)
                 return -ENOMEM;
-        for (size_t i = 0; i < ELEMENTSOF(probe_table); i++) {
+        for (size_t i = 0; i < PROBES; i++) {
                 describe(p, i, e);
                 k = row(e, userdata);
                 if (k < 0)

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "attr.h"
 #include "decode-bed.h"
+#include "hooks.h"
 
 /* Calls ---------------------------------------------------------------------------------------- */
 
