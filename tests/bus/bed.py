@@ -66,7 +66,7 @@ _glib.g_main_context_iteration.argtypes = [ctypes.c_void_p, ctypes.c_int]
 _loop = dbus.mainloop.glib.DBusGMainLoop()
 
 
-def wait_until(condition, timeout=10, what="it"):
+def wait_until(condition, timeout=30, what="it"):
     """Handles bus messages until `condition()` holds; returns its value."""
     end = time.monotonic() + timeout
     while not (value := condition()):
@@ -103,6 +103,12 @@ class Process:
     def running(self):
         return self.popen.poll() is None
 
+    def state(self):
+        """What it is doing, for people."""
+        if not self.running():
+            return f"ended with {self.popen.returncode}"
+        return f"waiting in {pathlib.Path(f'/proc/{self.pid}/wchan').read_text()}"
+
     def output(self):
         return self.out.read_text(errors="replace")
 
@@ -117,12 +123,12 @@ class Process:
     def kill(self, number):
         self.popen.send_signal(number)
 
-    def wait(self, timeout=10):
+    def wait(self, timeout=30):
         """The exit status, once it has ended."""
         return wait_until(lambda: None if self.running() else (self.popen.returncode,), timeout,
                           f"the end of {self.name}: {self.errors()}")[0]
 
-    def stop(self, number=signal.SIGTERM, timeout=10):
+    def stop(self, number=signal.SIGTERM, timeout=30):
         if self.running():
             self.kill(number)
         return self.wait(timeout)
@@ -162,7 +168,7 @@ class Client:
         self.bus = dbus.bus.BusConnection(address, mainloop=_loop)
         self.bus.set_exit_on_disconnect(False)
 
-    def call(self, method, *args, path=PATH, interface=MANAGER, name=NAME, timeout=10):
+    def call(self, method, *args, path=PATH, interface=MANAGER, name=NAME, timeout=30):
         return self.bus.get_object(name, path, introspect=False).get_dbus_method(method, interface)(
             *args, timeout=timeout)
 
@@ -296,7 +302,7 @@ class Bed:
             self.wait_ready(daemon)
         return daemon
 
-    def wait_ready(self, daemon, timeout=10):
+    def wait_ready(self, daemon, timeout=30):
         bus = self.client().bus
         wait_until(lambda: bus.name_has_owner(NAME) or not daemon.running(), timeout, "bpfmond on the bus")
         if not daemon.running():
@@ -316,13 +322,13 @@ class Bed:
     def trigger(self, *actions, **options):
         return Trigger(self, *actions, **options)
 
-    def run(self, *command, timeout=20):
+    def run(self, *command, timeout=30):
         """Runs a program to its end."""
         process = Process(self, pathlib.Path(command[0]).name, list(map(str, command)))
         process.wait(timeout)
         return process
 
-    def ctl(self, *arguments, timeout=20):
+    def ctl(self, *arguments, timeout=30):
         """Runs bpfmonctl to its end."""
         return self.run(os.environ["BPFMONCTL"], *arguments, timeout=timeout)
 
@@ -357,7 +363,7 @@ def in_bed(test):
         except Skip:
             raise
         except Exception as error:
-            logs = [f"--- {p.name}[{p.pid}], {'running' if p.running() else p.popen.returncode}, said:\n"
-                    f"{p.errors()[-2000:]}" for p in bed.processes if p.errors()]
+            logs = [f"--- {p.name}[{p.pid}], {p.state()}, said:\n{p.errors()[-2000:]}" for p in bed.processes
+                    if p.errors()]
             raise AssertionError("\n".join([f"{type(error).__name__}: {error}", *logs])).with_traceback(
                 error.__traceback__) from None
