@@ -16,19 +16,6 @@ static inline void json_putp(struct json_object **o) {
 }
 #define _cleanup_json_ _cleanup_(json_putp)
 
-/* The fields that somebody needs. A zeroed set is empty. */
-struct field_set {
-        uint64_t bits[(_FIELD_MAX + 63) / 64];
-};
-
-static inline void field_set_add(struct field_set *s, enum field f) {
-        s->bits[f / 64] |= UINT64_C(1) << (f % 64);
-}
-
-static inline bool field_set_has(const struct field_set *s, enum field f) {
-        return s->bits[f / 64] & (UINT64_C(1) << (f % 64));
-}
-
 /* Reads the next complete value of `m`, of any type. `ret` is NULL for what JSON has no value for
  * (it prints as null). Returns 1; 0 at the end of an array or of the message; -EBADMSG, -ENOMEM. */
 int bus_json_read(sd_bus_message *m, struct json_object **ret);

@@ -4,6 +4,7 @@
 #include "bus.h"
 #include "client.h"
 #include "errors.h"
+#include "event.h"
 
 #define BUS_NAME      "org.freedesktop.DBus"
 #define BUS_PATH      "/org/freedesktop/DBus"
@@ -152,7 +153,29 @@ int bus_find_daemon(sd_bus *bus, char **ret) {
         return EXIT_SUCCESS;
 }
 
-int bus_append_matches(sd_bus_message *m, char **matches, size_t n) {
+/* The option fields, where not all are wanted. */
+static int append_options(sd_bus_message *m, const struct field_set *only) {
+        if (!only)
+                return sd_bus_message_append(m, "a{sv}", 0);
+
+        int r = sd_bus_message_open_container(m, 'a', "{sv}");
+        if (r >= 0)
+                r = sd_bus_message_open_container(m, 'e', "sv");
+        if (r >= 0)
+                r = sd_bus_message_append(m, "s", "fields");
+        if (r >= 0)
+                r = sd_bus_message_open_container(m, 'v', "as");
+        if (r >= 0)
+                r = sd_bus_message_open_container(m, 'a', "s");
+        for (int f = 0; f < _FIELD_MAX && r >= 0; f++)
+                if (field_set_has(only, (enum field) f))
+                        r = sd_bus_message_append(m, "s", field_info((enum field) f)->name);
+        for (int i = 0; i < 4 && r >= 0; i++)
+                r = sd_bus_message_close_container(m);
+        return r;
+}
+
+int bus_append_matches(sd_bus_message *m, char **matches, size_t n, const struct field_set *only) {
         int r = sd_bus_message_open_container(m, 'a', "s");
 
         for (size_t i = 0; i < n && r >= 0; i++)
@@ -160,7 +183,7 @@ int bus_append_matches(sd_bus_message *m, char **matches, size_t n) {
         if (r >= 0)
                 r = sd_bus_message_close_container(m);
         if (r >= 0)
-                r = sd_bus_message_append(m, "a{sv}", 0);
+                r = append_options(m, only);
 
         return r < 0 ? r : 0;
 }
@@ -192,7 +215,7 @@ int bus_call_matches(sd_bus *bus, const char *method, char **matches, size_t n,
 
         int r = new_call(bus, method, &m);
         if (r >= 0)
-                r = bus_append_matches(m, matches, n);
+                r = bus_append_matches(m, matches, n, NULL);
         return finish_call(bus, m, r, ret);
 }
 

@@ -8,6 +8,8 @@
 #include "match.h"
 #include "util.h"
 
+struct field_set;
+
 DEFINE_CLEANUP(struct match *, match_free);
 
 /* Connects to the system bus and waits until it has given us a name. Returns EXIT_SUCCESS, or
@@ -25,8 +27,9 @@ int bus_call(sd_bus *bus, const char *method, sd_bus_message **ret);
 int bus_call_matches(sd_bus *bus, const char *method, char **matches, size_t n,
                      sd_bus_message **ret);
 
-/* Appends `as` (the matches) and an empty a{sv} (the options). Returns 0 or a negative errno. */
-int bus_append_matches(sd_bus_message *m, char **matches, size_t n);
+/* Appends `as` (the matches) and a{sv} (the options): the fields in `only`, where it is not NULL.
+ * Returns 0 or a negative errno. */
+int bus_append_matches(sd_bus_message *m, char **matches, size_t n, const struct field_set *only);
 
 /* Complains about a failed call: `error` (may be unset), or the negative errno `r`. Returns the
  * exit status for it. */

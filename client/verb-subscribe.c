@@ -194,7 +194,8 @@ static int subscribe(struct subscribe *s) {
         int r = sd_bus_message_new_method_call(s->bus, &m, s->owner, BPFMON_OBJECT_PATH,
                                                BPFMON_MANAGER_INTERFACE, "Subscribe");
         if (r >= 0)
-                r = bus_append_matches(m, s->matches, s->n_matches);
+                r = bus_append_matches(m, s->matches, s->n_matches,
+                                       s->all_fields ? NULL : &s->wanted);
         if (r >= 0)
                 r = sd_bus_call_async(s->bus, &s->call, m, on_subscribed, s, 0);
 

@@ -53,6 +53,19 @@ size_t field_suggest(const char *name, const char **ret, size_t max);
 /* The first of these, or NULL when nothing is near. Static. */
 const char *field_nearest(const char *name);
 
+/* The fields that somebody asks for. A zeroed set is empty. */
+struct field_set {
+        uint64_t bits[(_FIELD_MAX + 63) / 64];
+};
+
+static inline void field_set_add(struct field_set *s, enum field f) {
+        s->bits[f / 64] |= UINT64_C(1) << (f % 64);
+}
+
+static inline bool field_set_has(const struct field_set *s, enum field f) {
+        return s->bits[f / 64] & (UINT64_C(1) << (f % 64));
+}
+
 struct dict_entry;
 
 /* The value of a field. Everything pointed to belongs to the event's arena or is static. */

@@ -45,8 +45,8 @@ static void account(struct delivery *d, uint64_t before) {
 }
 
 void delivery_init(struct delivery *d, struct delivery_context *context, const char *owner,
-                   const char *path) {
-        *d = (struct delivery){.context = context, .owner = owner, .path = path};
+                   const char *path, const struct field_set *only) {
+        *d = (struct delivery){.context = context, .owner = owner, .path = path, .only = only};
         window_init(&d->window, context->limits->window_bytes);
 }
 
@@ -246,7 +246,7 @@ void delivery_event(struct delivery *d, const struct event *event) {
                 return;
         }
 
-        r = event_append(event, d->batch);
+        r = event_append(event, d->only, d->batch);
         if (r < 0) {
                 /* The message can't be mended. */
                 complain_once("Cannot put an event into a signal", r);

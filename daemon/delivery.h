@@ -11,6 +11,7 @@
 #include "window.h"
 
 struct event;
+struct field_set;
 struct subscription_limits;
 
 /* What the deliveries of one bus connection share. */
@@ -28,8 +29,9 @@ struct delivery_context {
 
 struct delivery {
         struct delivery_context *context;
-        const char *owner; /* unique name of the reader */
-        const char *path;  /* object that the signals come from */
+        const char *owner;            /* unique name of the reader */
+        const char *path;             /* object that the signals come from */
+        const struct field_set *only; /* what the reader asked for; NULL: all fields */
         struct window window;
         sd_bus_message *batch; /* being filled, or NULL */
         size_t batch_events;
@@ -42,9 +44,10 @@ struct delivery {
         sd_bus_slot *ping;
 };
 
-/* `context`, `owner` and `path` are borrowed and must outlive the delivery. */
+/* `context`, `owner`, `path` and `only` (NULL: all fields) are borrowed and must outlive the
+ * delivery. */
 void delivery_init(struct delivery *d, struct delivery_context *context, const char *owner,
-                   const char *path);
+                   const char *path, const struct field_set *only);
 
 /* Drops what is batched; sends nothing more. A delivery of zeroes is fine. */
 void delivery_done(struct delivery *d);

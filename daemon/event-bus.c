@@ -136,7 +136,7 @@ static int append_dict(sd_bus_message *m, const struct value *v, size_t *at) {
         return sd_bus_message_close_container(m);
 }
 
-int event_append(const struct event *e, sd_bus_message *m) {
+int event_append(const struct event *e, const struct field_set *only, sd_bus_message *m) {
         /* Where the array begins is unknown: 3 bytes of padding, its length, 4 bytes more before
          * the first entry; 16 keeps the offset aligned. */
         size_t at = 16;
@@ -147,6 +147,8 @@ int event_append(const struct event *e, sd_bus_message *m) {
                 return r;
 
         for (int f = -1; (f = event_next(e, f)) >= 0;) {
+                if (only && !field_set_has(only, (enum field) f))
+                        continue;
                 r = append_entry(m, field_info(f)->name, &e->values[f], &at);
                 if (r < 0)
                         return r;

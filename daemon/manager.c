@@ -27,9 +27,99 @@ struct manager {
 
 DEFINE_CLEANUP(struct match *, match_free);
 
+static int refuse_option(const char *option, const char *method, const char *valid,
+                         sd_bus_error *error) {
+        char shown[3 * SHOWN_OPTION_BYTES + 1];
+
+        utf8_sanitize(option, SHOWN_OPTION_BYTES, shown, sizeof(shown));
+        return sd_bus_error_setf(error, BPFMON_ERROR_INVALID_OPTION,
+                                 "Unknown option \"%s\"; valid options of %s: %s", shown, method,
+                                 valid);
+}
+
+/* Adds a field by its name. */
+static int add_field(struct field_set *set, const char *name, sd_bus_error *error) {
+        char shown[3 * SHOWN_OPTION_BYTES + 1];
+        const char *nearest;
+        int f = field_from_name(name);
+
+        if (f >= 0) {
+                field_set_add(set, (enum field) f);
+                return 0;
+        }
+        utf8_sanitize(name, SHOWN_OPTION_BYTES, shown, sizeof(shown));
+        nearest = field_nearest(name);
+        return sd_bus_error_setf(error, BPFMON_ERROR_INVALID_OPTION,
+                                 "Unknown field \"%s\" in the option fields%s%s%s", shown,
+                                 nearest ? "; did you mean \"" : "", nearest ?: "",
+                                 nearest ? "\"?" : "");
+}
+
+/* Reads the value of the option fields, a variant with an `as`. */
+static int read_fields(sd_bus_message *m, struct field_set *set, sd_bus_error *error) {
+        const char *contents, *name;
+        size_t n = 0;
+        int r;
+
+        r = sd_bus_message_peek_type(m, NULL, &contents);
+        if (r < 0)
+                return r;
+        if (strcmp(contents, "as") != 0)
+                return sd_bus_error_setf(error, BPFMON_ERROR_INVALID_OPTION,
+                                         "The option fields is an array of strings (as), not %.16s",
+                                         contents);
+
+        r = sd_bus_message_enter_container(m, 'v', "as");
+        if (r >= 0)
+                r = sd_bus_message_enter_container(m, 'a', "s");
+        if (r < 0)
+                return r;
+        while ((r = sd_bus_message_read_basic(m, 's', &name)) > 0) {
+                if (++n > _FIELD_MAX)
+                        return sd_bus_error_set(error, BPFMON_ERROR_INVALID_OPTION,
+                                                "The option fields has more names than there are "
+                                                "fields");
+                r = add_field(set, name, error);
+                if (r < 0)
+                        return r;
+        }
+        if (r >= 0)
+                r = sd_bus_message_exit_container(m);
+        if (r >= 0)
+                r = sd_bus_message_exit_container(m);
+        return r;
+}
+
+/* Reads the options of Subscribe: `ret_some` says whether `ret_only` counts. */
+static int read_subscribe_options(sd_bus_message *m, struct field_set *ret_only, bool *ret_some,
+                                  sd_bus_error *error) {
+        const char *option;
+        int r;
+
+        r = sd_bus_message_enter_container(m, 'a', "{sv}");
+        if (r < 0)
+                return r;
+        while ((r = sd_bus_message_enter_container(m, 'e', "sv")) > 0) {
+                r = sd_bus_message_read_basic(m, 's', &option);
+                if (r < 0)
+                        return r;
+                if (strcmp(option, "fields") != 0)
+                        return refuse_option(option, "Subscribe", "fields", error);
+                r = read_fields(m, ret_only, error);
+                if (r < 0)
+                        return r;
+                *ret_some = true;
+                r = sd_bus_message_exit_container(m);
+                if (r < 0)
+                        return r;
+        }
+        if (r < 0)
+                return r;
+        return sd_bus_message_exit_container(m);
+}
+
 /* Reads the options of a call that has none yet. */
 static int read_no_options(sd_bus_message *m, const char *method, sd_bus_error *error) {
-        char shown[3 * SHOWN_OPTION_BYTES + 1];
         const char *option;
         int r;
 
@@ -47,9 +137,7 @@ static int read_no_options(sd_bus_message *m, const char *method, sd_bus_error *
         if (r < 0)
                 return r;
 
-        utf8_sanitize(option, SHOWN_OPTION_BYTES, shown, sizeof(shown));
-        return sd_bus_error_setf(error, BPFMON_ERROR_INVALID_OPTION,
-                                 "Unknown option \"%s\"; valid options of %s: none", shown, method);
+        return refuse_option(option, method, "none", error);
 }
 
 /* Who sent the message: the bus says so, not the sender. */
@@ -69,6 +157,8 @@ static int method_subscribe(sd_bus_message *m, void *userdata, sd_bus_error *err
         struct subscription_table *table = manager->context.subscriptions;
         const struct subscription_limits *limits = subscription_table_limits(table);
         _cleanup_(match_freep) struct match *match = NULL;
+        struct field_set only = {};
+        bool some = false;
         const char *path;
         uid_t uid;
         int r;
@@ -77,7 +167,7 @@ static int method_subscribe(sd_bus_message *m, void *userdata, sd_bus_error *err
         if (r < 0)
                 return r;
 
-        r = read_no_options(m, "Subscribe", error);
+        r = read_subscribe_options(m, &only, &some, error);
         if (r < 0)
                 return r;
 
@@ -85,7 +175,8 @@ static int method_subscribe(sd_bus_message *m, void *userdata, sd_bus_error *err
         if (r < 0)
                 return r;
 
-        r = subscription_new(table, sd_bus_message_get_sender(m), uid, match, &path);
+        r = subscription_new(table, sd_bus_message_get_sender(m), uid, match, some ? &only : NULL,
+                             &path);
         if (r == -EDQUOT)
                 return sd_bus_error_setf(error, BPFMON_ERROR_LIMIT_EXCEEDED,
                                          "User %u has %zu subscriptions already, the most that one "
@@ -131,7 +222,7 @@ static int reply_rows(sd_bus_message *m,
 }
 
 static int append_row(const struct event *row, void *userdata) {
-        return event_append(row, userdata);
+        return event_append(row, NULL, userdata);
 }
 
 static int list_probes(const struct manager *manager, _unused_ const struct match *match,

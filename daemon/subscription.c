@@ -42,6 +42,8 @@ struct subscription {
         uid_t uid;
         char path[sizeof(BPFMON_SUBSCRIPTION_PREFIX) + 24];
         struct match *match;
+        struct field_set only; /* the fields that it gets, if `some`; else all */
+        bool some;
         bool by_name; /* asked for its events by name: gets use and look as well */
         struct delivery delivery;
         sd_bus_track *track;
@@ -381,7 +383,7 @@ static int watch_owner(struct subscription *s) {
 }
 
 int subscription_new(struct subscription_table *t, const char *owner, uid_t uid,
-                     struct match *match, const char **ret_path) {
+                     struct match *match, const struct field_set *only, const char **ret_path) {
         _cleanup_(subscription_freep) struct subscription *s = NULL;
         int r;
 
@@ -408,7 +410,11 @@ int subscription_new(struct subscription_table *t, const char *owner, uid_t uid,
                 return r;
 
         snprintf(s->path, sizeof(s->path), BPFMON_SUBSCRIPTION_PREFIX "/%" PRIu64, ++t->last_id);
-        delivery_init(&s->delivery, &t->context, s->owner, s->path);
+        if (only) {
+                s->only = *only;
+                s->some = true;
+        }
+        delivery_init(&s->delivery, &t->context, s->owner, s->path, s->some ? &s->only : NULL);
         s->match = match;
         s->by_name = asks_by_name(match);
         s->next = t->first;

@@ -8,6 +8,7 @@
 #include <sys/types.h>
 
 struct event;
+struct field_set;
 struct match;
 struct sd_bus;
 struct subscription;
@@ -55,8 +56,9 @@ const struct subscription_limits *subscription_table_limits(const struct subscri
 uint64_t subscription_table_window_lost(const struct subscription_table *t);
 
 /* Creates a subscription for the bus peer `owner` (a unique name, copied) of user `uid`, that
- * receives events passing `match` (ownership moves here on success; NULL: all). It ends when its
+ * receives events passing `match` (ownership moves here on success; NULL: all), with the fields in
+ * `only` (copied; NULL: all). It ends when its
  * owner closes it or leaves the bus. Returns -EDQUOT if the user has reached its limit, -ENOSPC if
  * all have, -ENXIO if the owner has left already, -ENOMEM. `ret_path` is borrowed. */
 int subscription_new(struct subscription_table *t, const char *owner, uid_t uid,
-                     struct match *match, const char **ret_path);
+                     struct match *match, const struct field_set *only, const char **ret_path);

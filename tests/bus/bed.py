@@ -193,14 +193,14 @@ class Client:
 class Subscriber(Client):
     """A subscription and what came of it. `keep=False` counts only."""
 
-    def __init__(self, address, matches=(), keep=True):
+    def __init__(self, address, matches=(), keep=True, options=None):
         super().__init__(address)
         self.keep = keep
         self.events, self.received, self.lost, self.signals = [], 0, 0, 0
         self.path = None
         self.early = []
         self.bus.add_message_filter(self._filter)
-        self.path = self.subscribe(matches)
+        self.path = self.subscribe(matches, options)
         for message in self.early:
             self._take(message)
 
@@ -314,8 +314,8 @@ class Bed:
         self.clients.append(client)
         return client
 
-    def subscriber(self, *matches, keep=True):
-        subscriber = Subscriber(self.address, matches, keep)
+    def subscriber(self, *matches, keep=True, options=None):
+        subscriber = Subscriber(self.address, matches, keep, options)
         self.clients.append(subscriber)
         return subscriber
 

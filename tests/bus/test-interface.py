@@ -118,6 +118,18 @@ def test_invalid_option(b):
         contains(message, "colour", f"message of {method}")
 
 
+def test_option_fields(b):
+    """The option fields takes names of fields; anything else is refused by InvalidOption, which says what is meant"""
+    b.daemon()
+    client = b.client()
+    for value, told in ((dbus.Array(["event", "prog.nmae"], "s"), 'did you mean "prog.name"?'), ("event", "array"),
+                        (dbus.Array(["event"] * 5000, "s"), "fields")):
+        name, message = client.error("Subscribe", dbus.Array([], "s"), dbus.Dictionary({"fields": value}, "sv"))
+        equal(name, INVALID_OPTION, f"error of {value!r}"[:100])
+        contains(message, told, "message")
+    equal(client.property("Subscribers"), 0, "subscribers after refusals")
+
+
 def test_wrong_calls(b):
     """Calls with wrong types, unknown methods and unknown objects are errors, and the daemon goes on"""
     daemon = b.daemon()
@@ -181,4 +193,4 @@ def test_policy(b):
 
 
 bed.main([test_introspection, test_busctl, test_invalid_match, test_oversized_match, test_invalid_option,
-          test_wrong_calls, test_limit, test_policy])
+          test_option_fields, test_wrong_calls, test_limit, test_policy])

@@ -44,6 +44,17 @@ def test_match(b):
     equal(kinds(nothing), [])
 
 
+def test_fields(b):
+    """A subscriber gets the fields that it asked for, and no others"""
+    b.daemon()
+    few = b.subscriber("event=map-create", options={"fields": dbus.Array(["event", "map.type", "prog.id"], "s")})
+    witness = b.subscriber()
+    make_events(b, witness)
+    few.settle()
+    equal([{str(k): str(v) for k, v in event.items()} for event in few.events],
+          [{"event": "map-create", "map.type": "hash"}])
+
+
 def test_unicast(b):
     """Signals go to the subscription's owner alone"""
     b.daemon()
@@ -145,5 +156,5 @@ def test_stranger(b):
     equal(kinds(subscriber), ["map-create"], "the owner goes on as before")
 
 
-bed.main([test_match, test_unicast, test_sequence, test_update, test_update_to_elements, test_close, test_peer_leaves,
-          test_stranger])
+bed.main([test_match, test_fields, test_unicast, test_sequence, test_update, test_update_to_elements, test_close,
+          test_peer_leaves, test_stranger])

@@ -109,13 +109,13 @@ static void setup(void) {
         limits = subscription_limits_default;
         context = (struct delivery_context){
                 .bus = pair.ours, .limits = &limits, .held = on_held, .refused = on_refused};
-        delivery_init(&delivery, &context, reader_name, "/org/bpfmon1/subscription/1");
+        delivery_init(&delivery, &context, reader_name, "/org/bpfmon1/subscription/1", NULL);
 }
 
 /* A window of this size, and as much to share. */
 static void set_window(uint64_t bytes) {
         limits.window_bytes = limits.shared_bytes = bytes;
-        delivery_init(&delivery, &context, reader_name, "/org/bpfmon1/subscription/1");
+        delivery_init(&delivery, &context, reader_name, "/org/bpfmon1/subscription/1", NULL);
 }
 
 static void teardown(void) {
@@ -310,7 +310,7 @@ START_TEST(test_own_part) {
         uint64_t before = context.dropped;
         sd_bus_message *first = TAKE_PTR(reader.ping);
 
-        delivery_init(&other, &context, reader_name, "/org/bpfmon1/subscription/2");
+        delivery_init(&other, &context, reader_name, "/org/bpfmon1/subscription/2", NULL);
         while (context.dropped == before) {
                 event_reset(event);
                 event_set_string(event, FIELD_EVENT, "prog-load");

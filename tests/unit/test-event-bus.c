@@ -195,16 +195,33 @@ START_TEST(test_every_type_reads_back) {
         _cleanup_(sd_bus_message_unrefp) sd_bus_message *m = new_message();
 
         fill(event);
-        ck_assert_int_gt(event_append(event, m), 0);
+        ck_assert_int_gt(event_append(event, NULL, m), 0);
         finish(m);
         expect_filled(m);
+}
+END_TEST
+
+START_TEST(test_some_fields) {
+        _cleanup_(sd_bus_message_unrefp) sd_bus_message *m = new_message();
+        struct field_set only = {};
+
+        fill(event);
+        field_set_add(&only, FIELD_EVENT);
+        field_set_add(&only, FIELD_PROCESS_PID);
+        field_set_add(&only, FIELD_PROG_TAG); /* not in the event */
+        ck_assert_int_gt(event_append(event, &only, m), 0);
+        finish(m);
+        ck_assert_int_gt(sd_bus_message_enter_container(m, 'a', "{sv}"), 0);
+        expect_string(m, "event", "prog-load");
+        expect_u32(m, "process.pid", 812);
+        ck_assert_int_eq(sd_bus_message_at_end(m, 0), 1);
 }
 END_TEST
 
 START_TEST(test_empty_event) {
         _cleanup_(sd_bus_message_unrefp) sd_bus_message *m = new_message();
 
-        ck_assert_int_gt(event_append(event, m), 0);
+        ck_assert_int_gt(event_append(event, NULL, m), 0);
         finish(m);
         ck_assert_int_gt(sd_bus_message_enter_container(m, 'a', "{sv}"), 0);
         ck_assert_int_eq(sd_bus_message_at_end(m, 0), 1);
@@ -218,7 +235,7 @@ START_TEST(test_many_in_a_signal) {
         ck_assert_int_ge(sd_bus_message_append(m, "tt", UINT64_C(1), UINT64_C(0)), 0);
         ck_assert_int_ge(sd_bus_message_open_container(m, 'a', "a{sv}"), 0);
         for (int i = 0; i < 3; i++)
-                ck_assert_int_gt(event_append(event, m), 0);
+                ck_assert_int_gt(event_append(event, NULL, m), 0);
         ck_assert_int_ge(sd_bus_message_close_container(m), 0);
         finish(m);
 
@@ -250,7 +267,7 @@ static void check_size(size_t before) {
 
         for (size_t i = 0; i < before; i++)
                 ck_assert_int_ge(sd_bus_message_append(m, "y", 1), 0);
-        size = event_append(event, m);
+        size = event_append(event, NULL, m);
         ck_assert_int_gt(size, 0);
         real = sent_size(m) - before;
         ck_assert_uint_ge(size, real);
@@ -286,6 +303,7 @@ static Suite *suite(void) {
 
         tcase_add_checked_fixture(t, setup, teardown);
         tcase_add_test(t, test_every_type_reads_back);
+        tcase_add_test(t, test_some_fields);
         tcase_add_test(t, test_empty_event);
         tcase_add_test(t, test_many_in_a_signal);
         tcase_add_test(t, test_size);
