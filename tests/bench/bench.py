@@ -17,6 +17,7 @@ import sys
 import tempfile
 import time
 
+STEADY = 1.1  # how much faster one end of a round may be than the other
 SKIPPED = 77  # meson's exit status for a test that could not run
 
 BUS_CONFIG = """<busconfig>
@@ -261,12 +262,13 @@ class Comparison:
     def _with(self, matches):
         subscriber = self.bed.subscriber(*matches) if matches else None
         results = {}
+        before = Counts(0, 0, 0)
         for work, order in self.works.items():
-            start = subscriber.settle() if subscriber else Counts(0, 0, 0)
             calls = self.bed.caller.run(*order)
-            end = subscriber.settle() if subscriber else start
-            lost = end.lost - start.lost
-            results[work] = calls, (lost, lost + end.events - start.events)
+            after = subscriber.settle() if subscriber else before
+            lost = after.lost - before.lost
+            results[work] = calls, (lost, lost + after.events - before.events)
+            before = after
         if subscriber:
             subscriber.close()
         return results
@@ -291,13 +293,22 @@ class Comparison:
                 self.disturbed += 1
             else:
                 self.rounds.append(results)
-        if len(self.rounds) < 2:
+        if len(self.rounds) < 4:
             sys.exit("Another bpfmond is running; stop it first")
 
-    def _row(self, work, mode):
-        results = [results[mode][work] for results in self.rounds]
+    def _steady(self, work):
+        """The rounds in which the machine was as fast at the end as at the beginning; at least the better half."""
+        def change(results):
+            before, after = (results[mode][work][0].turns for mode in (self.BEFORE, self.AFTER))
+            return max(before, after) / min(before, after)
+
+        rounds = sorted(self.rounds, key=change)
+        return [results for i, results in enumerate(rounds) if change(results) <= STEADY or i <= len(rounds) // 2]
+
+    def _row(self, rounds, work, mode):
+        results = [results[mode][work] for results in rounds]
         without = [statistics.mean(results[mode][work][0].turns for mode in (self.BEFORE, self.AFTER))
-                   for results in self.rounds]
+                   for results in rounds]
         ratios = [calls.turns / base for (calls, _), base in zip(results, without)]
         low, middle, high = statistics.quantiles(ratios, n=4)
         lost, sent = map(sum, zip(*(events for _, events in results)))
@@ -307,11 +318,12 @@ class Comparison:
 
     def print(self):
         for work in self.works:
-            table(f"{work}, {len(self.rounds)} rounds",
+            rounds = self._steady(work)
+            table(f"{work}: the {len(rounds)} steadiest of {len(self.rounds)} rounds",
                   ["mode", "ns a call", "ratio", "half of them", "all of them", "lost"],
-                  [self._row(work, mode) for mode in [self.BEFORE, self.AFTER, *self.modes]])
+                  [self._row(rounds, work, mode) for mode in [self.BEFORE, self.AFTER, *self.modes]])
         if self.disturbed:
-            print(f"\n{self.disturbed} rounds were thrown away: another bpfmond ran")
+            print(f"\n{self.disturbed} more were thrown away: another bpfmond ran")
 
 
 def main(benchmark):

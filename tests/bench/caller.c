@@ -123,16 +123,25 @@ static void sleep_until(uint64_t time) {
                 ;
 }
 
-/* Work that no probe can touch: computing and memory of the nearest cache. */
+/* Work that no probe can touch: half of it waits for its own results, half of it keeps the CPU as
+ * full as can be. A neighbour on the same core slows the first little, the second by half, and
+ * system calls by something between the two. */
 static void yardstick(void) {
         static volatile uint32_t table[4096];
-        uint64_t h = 1;
+        uint64_t h = 1, a = 1, b = 2, c = 3, d = 4, e = 5;
 
         for (unsigned i = 0; i < YARDSTICK_TURNS; i++) {
                 h = h * UINT64_C(6364136223846793005) + 1; /* Knuth's MMIX */
                 h ^= table[(h >> 33) % ELEMENTSOF(table)];
         }
-        __asm__ volatile("" : : "r"(h)); /* so that it is not left out */
+        for (unsigned i = 0; i < 4 * YARDSTICK_TURNS; i++) {
+                a += b ^ i;
+                b = (b << 7) | (b >> 57);
+                c ^= a + i;
+                d += c >> 3;
+                e ^= d << 1;
+                __asm__ volatile("" : "+r"(a), "+r"(b), "+r"(c), "+r"(d), "+r"(e), "+r"(h));
+        }
 }
 
 static int compare(const void *a, const void *b) {

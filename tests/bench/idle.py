@@ -52,7 +52,7 @@ def idle(bed):
 
     bench.table("From exec to READY=1: ms", ["", "median (least–most)", "target"],
                 [[f"{STARTS} starts", bench.spread(starts, ".0f"), "< 300"]])
-    bench.table("Memory: MiB (the ring counts twice: it is mapped twice in a row)", ["", *MEMORY, "target"],
+    bench.table("Memory: MiB; RssFile has the ring, which is mapped twice, twice", ["", *MEMORY, "target"],
                 [[when, *(f"{kinds[kind]:.1f}" for kind in MEMORY), "VmRSS < 12"] for when, kinds in memory.items()])
     bench.table(f"Wake-ups a second over {IDLE} s", ["", "wake-ups/s", "target"],
                 [[when, f"{rate:.1f}", "0"] for when, rate in rates.items()])

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* The least that a subscriber can be, for the benchmarks: subscribes to the matches given as
- * arguments, and counts what comes.
+ * arguments, for all fields or those named after an argument --fields, and counts what comes.
  *
  * Prints "ready" once it has subscribed; for each line on stdin, and at its end, how many events
  * came, how many were said to be lost, and in how many signals. */
@@ -49,16 +49,46 @@ static int on_message(sd_bus_message *m, void *userdata, sd_bus_error *error) {
         return 1;
 }
 
+static int append_options(sd_bus_message *m, char **fields) {
+        int k = sd_bus_message_open_container(m, 'a', "{sv}");
+
+        if (k >= 0 && fields) {
+                k = sd_bus_message_open_container(m, 'e', "sv");
+                if (k >= 0)
+                        k = sd_bus_message_append(m, "s", "fields");
+                if (k >= 0)
+                        k = sd_bus_message_open_container(m, 'v', "as");
+                if (k >= 0)
+                        k = sd_bus_message_append_strv(m, fields);
+                if (k >= 0)
+                        k = sd_bus_message_close_container(m);
+                if (k >= 0)
+                        k = sd_bus_message_close_container(m);
+        }
+        return k < 0 ? k : sd_bus_message_close_container(m);
+}
+
+/* Ends the matches where the names of fields begin; returns these, or NULL. */
+static char **split_fields(char **arguments) {
+        for (; *arguments; arguments++)
+                if (strcmp(*arguments, "--fields") == 0) {
+                        *arguments = NULL;
+                        return arguments + 1;
+                }
+        return NULL;
+}
+
 static int subscribe(struct subscriber *s, char **matches, sd_bus_message **ret) {
         _cleanup_(sd_bus_error_free) sd_bus_error error = SD_BUS_ERROR_NULL;
         _cleanup_(sd_bus_message_unrefp) sd_bus_message *m = NULL;
+        char **fields = split_fields(matches);
         int k = sd_bus_message_new_method_call(s->bus, &m, BPFMON_BUS_NAME, BPFMON_OBJECT_PATH,
                                                BPFMON_MANAGER_INTERFACE, "Subscribe");
 
         if (k >= 0)
                 k = sd_bus_message_append_strv(m, matches);
         if (k >= 0)
-                k = sd_bus_message_append(m, "a{sv}", 0);
+                k = append_options(m, fields);
         if (k >= 0)
                 k = sd_bus_call(s->bus, m, 0, &error, ret);
         if (k < 0 && error.message)
