@@ -16,11 +16,31 @@ struct ending {
         u32 source;
 };
 
+/* The kernel's copy of the attributes, where the frame has one, else the caller's. `max` is a
+ * constant. Returns how many bytes count, and adds to the flags whose copy was not the kernel's. */
+static __always_inline u32 fill_attr(u8 *attr, const u32 max, const struct ending *end,
+                                     const struct frame *frame, u32 *flags) {
+        u64 size = end->size;
+
+        __builtin_memset(attr, 0, max);
+        if (frame && frame->flags & CALL_KERNEL_ATTR) {
+                __builtin_memcpy(attr, frame->attr, max);
+                return frame->attr_size < max ? frame->attr_size : max;
+        }
+        if (size > max)
+                size = max;
+        barrier_value(size);
+        if (size > max || bpf_probe_read_user(attr, size, (void *) end->user_attr))
+                return 0;
+        *flags |= CALL_USER_ATTR;
+        return size;
+}
+
 /* The frame may be NULL: then nothing but the ending is known. */
 static __always_inline void send_call(const struct ending *end, const struct frame *frame,
                                       const struct record_context *context) {
         struct record_call *r = bpf_ringbuf_reserve(&ring, sizeof(*r), 0);
-        u64 size = end->size, string = 0;
+        u64 string = 0;
         s64 n = 0;
         u32 fd = 0;
         int at;
@@ -40,22 +60,7 @@ static __always_inline void send_call(const struct ending *end, const struct fra
         r->string_size = 0;
         r->string[0] = 0;
 
-        if (size > RECORD_ATTR_MAX)
-                size = RECORD_ATTR_MAX;
-        __builtin_memset(r->attr, 0, sizeof(r->attr));
-        if (frame && frame->flags & CALL_KERNEL_ATTR) {
-                __builtin_memcpy(r->attr, frame->attr, sizeof(r->attr));
-                r->attr_size = frame->attr_size;
-        } else {
-                barrier_value(size);
-                if (size <= RECORD_ATTR_MAX &&
-                    !bpf_probe_read_user(r->attr, size, (void *) end->user_attr)) {
-                        r->flags |= CALL_USER_ATTR;
-                        r->attr_size = size;
-                } else {
-                        r->attr_size = 0;
-                }
-        }
+        r->attr_size = fill_attr(r->attr, RECORD_ATTR_MAX, end, frame, &r->flags);
 
         if (frame)
                 __builtin_memcpy(&r->object, &frame->object, sizeof(r->object));
@@ -96,7 +101,6 @@ static __always_inline void send_call(const struct ending *end, const struct fra
 /* An element operation: no frame is kept for it on its way, and the record is small. */
 static __always_inline void send_element(const struct ending *end, const struct frame *frame) {
         struct record_element *r;
-        u64 size = end->size;
         struct file *file;
         struct bpf_map *map;
         u32 fd;
@@ -117,23 +121,7 @@ static __always_inline void send_element(const struct ending *end, const struct 
         r->map_id = r->map_type = 0;
         r->pad = 0;
         __builtin_memset(r->map_name, 0, sizeof(r->map_name));
-        __builtin_memset(r->attr, 0, sizeof(r->attr));
-        if (frame && frame->flags & CALL_KERNEL_ATTR) {
-                __builtin_memcpy(r->attr, frame->attr, sizeof(r->attr));
-                r->attr_size = frame->attr_size < RECORD_ELEMENT_ATTR_MAX ? frame->attr_size
-                                                                          : RECORD_ELEMENT_ATTR_MAX;
-        } else {
-                if (size > RECORD_ELEMENT_ATTR_MAX)
-                        size = RECORD_ELEMENT_ATTR_MAX;
-                barrier_value(size);
-                if (size <= RECORD_ELEMENT_ATTR_MAX &&
-                    !bpf_probe_read_user(r->attr, size, (void *) end->user_attr)) {
-                        r->flags |= CALL_USER_ATTR;
-                        r->attr_size = size;
-                } else {
-                        r->attr_size = 0;
-                }
-        }
+        r->attr_size = fill_attr(r->attr, RECORD_ELEMENT_ATTR_MAX, end, frame, &r->flags);
 
         /* map_fd stands first, in the batch commands at 36. */
         if (slot_of(end->cmd) >= BPF_MAP_LOOKUP_BATCH)
