@@ -330,7 +330,7 @@ def main(benchmark):
     """Runs `benchmark(bed)`, and prints what it ran on."""
     missing = [name for name in ("BPFMOND", "BPFMONCTL", "CALLER", "SUBSCRIBER") if name not in os.environ]
     if missing:
-        sys.exit(f"Run it with meson benchmark: {', '.join(missing)} not set")
+        sys.exit(f"Run it with meson test --benchmark: {', '.join(missing)} not set")
     if os.geteuid() != 0:
         print("Skipped: only root can load the probes")
         sys.exit(SKIPPED)

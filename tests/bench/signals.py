@@ -35,11 +35,11 @@ class Ctl(bench.Process):
     def counts(self):
         return None
 
-    def settle(self):
+    def settle(self, quiet):
         """Waits until it has nothing to do any more."""
         before, now = None, self.cpu()
         while now != before:
-            time.sleep(0.3)
+            time.sleep(quiet)
             before, now = now, self.cpu()
 
     def close(self):
@@ -57,7 +57,7 @@ def measure(bed, daemon, subscriber, name, seconds, rate=0):
     elapsed = time.monotonic() - begin
     shares = load.shares()
     arrived = subscriber.counts()
-    subscriber.settle()
+    subscriber.settle(0.5)
     total = subscriber.close()
     arrived = arrived or total  # bpfmonctl does not tell before its end
     return [name, f"{calls:,}", f"{calls / elapsed:,.0f}", f"{arrived.events / elapsed:,.0f}",
