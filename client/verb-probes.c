@@ -47,12 +47,15 @@ static int add_note(struct table *t, const char *before, struct json_object *val
 static int add_notes(struct table *t, struct json_object *row) {
         struct json_object *failed = row_get(row, FIELD_PROBE_FAILED);
         struct json_object *blind = row_get(row, FIELD_PROBE_BLIND);
+        struct json_object *lost = row_get(row, FIELD_PROBE_LOST);
         int r = 0;
 
         if (json_object_is_type(failed, json_type_array))
                 for (size_t i = 0; i < json_object_array_length(failed) && r >= 0; i++)
                         r = add_note(t, "not attached: ", json_object_array_get_idx(failed, i),
                                      STYLE_NONE);
+        if (r >= 0 && lost && json_object_get_uint64(lost) > 0)
+                r = add_note(t, "hits lost: ", lost, STYLE_YELLOW);
         if (r >= 0 && blind)
                 r = add_note(t, "blind: ", blind, STYLE_YELLOW);
 

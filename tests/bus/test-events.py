@@ -26,6 +26,7 @@ ACTIONS = {
     ("prog-reject",): ("prog-load", {}, {"result": "rejected", "prog.id": None}),
     ("fail-einval",): ("map-create", {}, {"result": "failed", "errno": "EINVAL", "map.id": None}),
     ("fail-ebadf",): ("map-freeze", {}, {"result": "failed", "errno": "EBADF"}),
+    ("fail-impostor",): ("map-freeze", {}, {"result": "failed", "errno": "EINVAL", "map.id": None, "map.name": None}),
     ("fail-efault",): ("map-create", {}, {"result": "failed", "errno": "EFAULT", "map.id": None}),
     ("fail-eperm",): ("prog-load", {}, {"result": "denied", "errno": "EPERM", "user.id": 65534, "prog.id": None}),
     ("short-lived",): ("map-create", MAP, {"map.name": "trigger_short"}),

@@ -2,7 +2,11 @@
 /* Actions that the kernel refuses, each at another place on the way. */
 
 #include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "trigger.h"
@@ -62,6 +66,29 @@ static int fail_ebadf(const struct arguments *a) {
                               bpf_call(BPF_MAP_FREEZE, &attr, sizeof(attr)));
 }
 
+/* A file that has the name of a map's inode, but is none: what it points to is not a map. */
+static int fail_impostor(const struct arguments *a) {
+        char directory[] = "/tmp/trigger-XXXXXX", path[sizeof(directory) + 16];
+        union bpf_attr attr = {};
+        long ret;
+        int fd;
+
+        if (!mkdtemp(directory))
+                return -errno;
+        snprintf(path, sizeof(path), "%s/bpf-map", directory);
+        if (mkfifo(path, 0600) < 0)
+                return -errno;
+        fd = open(path, O_RDWR | O_CLOEXEC);
+        if (fd < 0)
+                return -errno;
+        attr.map_fd = (uint32_t) fd;
+        ret = bpf_call(BPF_MAP_FREEZE, &attr, sizeof(attr));
+        close(fd);
+        unlink(path);
+        rmdir(directory);
+        return report_failure("fail-impostor", "MAP_FREEZE", ret);
+}
+
 /* Returns a register that nothing was written to. */
 static int prog_reject(const struct arguments *a) {
         static const struct bpf_insn insns[] = {
@@ -93,6 +120,7 @@ const struct action failure_actions[] = {
         {"fail-e2big", "", fail_e2big, "attributes of a future kernel"},
         {"fail-efault", "", fail_efault, "attributes at a bad address"},
         {"fail-ebadf", "", fail_ebadf, "a map that is not open"},
+        {"fail-impostor", "", fail_impostor, "a file that is named like a map"},
         {"fail-eperm", "", fail_eperm, "a load by the user nobody"},
         {},
 };

@@ -78,6 +78,7 @@ CASES = [
           "severity": "notice"}),
     failure("fail-einval", "map-create", "EINVAL"),
     failure("fail-ebadf", "map-freeze", "EBADF"),
+    failure("fail-impostor", "map-freeze", "EINVAL", fields={"map.name": ABSENT}),
     # Not in any class that is sent unasked: what an unknown command does is not known.
     failure("fail-command", "object-query", "EINVAL", fields={"bpf.cmd_number": 9999}, stream="use"),
     failure("fail-e2big", "map-create", "E2BIG", source=("user",)),
