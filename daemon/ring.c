@@ -2,6 +2,7 @@
 #include <bpf/libbpf.h>
 #include <stdint.h>
 #include <sys/mman.h>
+#include <time.h>
 #include <systemd/sd-event.h>
 
 #include "ring.h"
@@ -38,23 +39,33 @@ static bool ring_pending(const struct ring *r) {
                __atomic_load_n(r->consumer, __ATOMIC_RELAXED);
 }
 
+/* Counts from now, not from when the loop's turn began: after a long turn the timer would fire at
+ * once, before records that wake nobody have come. */
+static int ring_arm(struct ring *r) {
+        struct timespec now;
+        uint64_t usec;
+        int k;
+
+        clock_gettime(CLOCK_MONOTONIC, &now);
+        usec = (uint64_t) now.tv_sec * 1000000 + (uint64_t) now.tv_nsec / 1000 + TIMER_USEC;
+        k = sd_event_source_set_time(r->timer, usec);
+        return k < 0 ? k : sd_event_source_set_enabled(r->timer, SD_EVENT_ONESHOT);
+}
+
 static int ring_turn(struct ring *r) {
         int consumed, k;
 
         r->left = TURN_RECORDS;
-        consumed = ring_buffer__consume(r->buffer);
+        consumed = ring_buffer__consume(r->buffer); /* negative where the turn ended first */
         r->handlers.drained(r->userdata);
 
-        if (r->left == 0)
-                return sd_event_source_set_enabled(r->again, SD_EVENT_ONESHOT);
         /* A record that another CPU has reserved and not yet sent holds up those behind it. */
-        if (consumed > 0 || ring_pending(r)) {
-                k = sd_event_source_set_time_relative(r->timer, TIMER_USEC);
+        if (consumed != 0 || ring_pending(r)) {
+                k = ring_arm(r);
                 if (k < 0)
                         return k;
-                return sd_event_source_set_enabled(r->timer, SD_EVENT_ONESHOT);
         }
-        return 0;
+        return r->left == 0 ? sd_event_source_set_enabled(r->again, SD_EVENT_ONESHOT) : 0;
 }
 
 static int ring_on_io(_unused_ sd_event_source *s, _unused_ int fd, _unused_ uint32_t events,
