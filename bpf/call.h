@@ -57,8 +57,11 @@ static __always_inline void send_call(const struct ending *end, const struct fra
         r->size = end->size;
         r->flags = end->flags;
         r->source = end->source;
+        r->entered = end->entered;
         r->string_size = 0;
         r->string[0] = 0;
+        __builtin_memset(r->fds, 0, sizeof(r->fds));
+        __builtin_memset(&r->target, 0, sizeof(r->target));
 
         r->attr_size = fill_attr(r->attr, RECORD_ATTR_MAX, end, frame, &r->flags);
 

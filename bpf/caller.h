@@ -1,27 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 #pragma once
-/* The counters of a thread, and how records are sent. */
+/* The counters of a thread. */
 
-#include "task.h"
-
-static __always_inline void fill_header(struct record_header *h, u32 kind, u32 size) {
-        h->kind = kind;
-        h->size = size;
-        h->time = bpf_ktime_get_ns();
-}
-
-static __always_inline void submit(struct record_header *h) {
-        u64 now = h->time, flags = BPF_RB_NO_WAKEUP;
-
-        if ((s64) (now - last_record) > WAKE_SILENCE_NS ||
-            ((s64) (now - last_wake) > WAKE_SILENCE_NS &&
-             bpf_ringbuf_query(&ring, BPF_RB_AVAIL_DATA) >= WAKE_PENDING_BYTES)) {
-                last_wake = now;
-                flags = BPF_RB_FORCE_WAKEUP;
-        }
-        last_record = now;
-        bpf_ringbuf_submit(h, flags);
-}
+#include "send.h"
 
 static __always_inline void send_process(struct caller *c, const struct record_context *context) {
         struct record_process *r = bpf_ringbuf_reserve(&ring, sizeof(*r), 0);
@@ -35,14 +16,6 @@ static __always_inline void send_process(struct caller *c, const struct record_c
         bpf_probe_read_kernel(&r->context, sizeof(r->context), context);
         submit(&r->header);
         c->told = 1;
-}
-
-static __always_inline bool is_observed(u32 tgid) {
-        if (observe == OBSERVE_CGROUP)
-                return bpf_current_task_under_cgroup(&observed_cgroup, 0) == 1;
-        if (observe == OBSERVE_PID)
-                return bpf_map_lookup_elem(&observed_tgids, &tgid);
-        return true;
 }
 
 /* Whether these are the counters of all the threads that found the map full. */

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 #pragma once
-/* Settings, maps and counters of the kernel side. */
+/* Settings, maps and counters of the kernel side. Each *.bpf.c has its own copy, all of them weak:
+ * the linker makes one of them. */
 
 /* libbpf then takes the kernel's names of registers. */
 #define __VMLINUX_H__
@@ -11,11 +12,14 @@
 #include <bpf/bpf_tracing.h>
 #include "record.h"
 
+char LICENSE[] SEC("license") __weak = "Dual BSD/GPL";
+
 #define barrier_value(v) asm volatile("" : "+r"(v))
 
 enum {
         CALLERS_MAX = 2048,
         FRAMES_MAX = 1024,
+        ACTIONS_MAX = 512, /* threads at a time */
         OBSERVED_MAX = 8192,
         PATH_COMPONENTS_MAX = 20,
         PATH_COMPONENT_SIZE = 256, /* NAME_MAX with NUL */
@@ -38,17 +42,17 @@ enum {
 };
 
 /* Settings, fixed at load. */
-const volatile __u32 observe;
+const volatile __u32 observe __weak;
 
 /* Set by the daemon at any time. */
-__u64 wanted;   /* commands that send records, by slot */
-__u32 own_tgid; /* the daemon, as the initial pid namespace has it: see whoami() */
+__u64 wanted __weak;   /* commands that send records, by slot */
+__u32 own_tgid __weak; /* the daemon, as the initial pid namespace has it: see whoami() */
 
-__u32 sees_verifier; /* bpf_check() is hooked */
+__u32 sees_verifier __weak; /* bpf_check() is hooked */
 
 /* For the wake-ups: when the last record was sent, when the daemon was last woken. */
-__u64 last_record;
-__u64 last_wake;
+__u64 last_record __weak;
+__u64 last_wake __weak;
 
 struct frame_key {
         u64 thread;
@@ -68,27 +72,52 @@ struct frame {
         u8 attr[RECORD_ATTR_MAX];
 };
 
+/* What is known of an action between its beginning and its end. */
+struct action_frame {
+        __u64 entered;
+        __u64 subject; /* the kernel's object that the road works on, as the road likes */
+        __u64 filter;  /* classic instructions: pointer of the caller */
+        __u64 extra;   /* as the road likes */
+        __u32 action;  /* as in struct record_action */
+        __u32 via;
+        __u32 flags;
+        __u32 road_flags;
+        __u32 filter_length;
+        __u32 hook; /* that opened it */
+        struct record_object object;
+        struct record_target target;
+};
+
 static const struct caller blank_caller;
+static const struct action_frame blank_action_frame;
 static const struct frame blank_frame;
 
 struct {
         __uint(type, BPF_MAP_TYPE_RINGBUF);
         __uint(max_entries, 2 * 1024 * 1024);
-} ring SEC(".maps");
+} ring __weak SEC(".maps");
 
 struct {
         __uint(type, BPF_MAP_TYPE_HASH);
         __uint(max_entries, CALLERS_MAX);
         __type(key, u64);
         __type(value, struct caller);
-} callers SEC(".maps");
+} callers __weak SEC(".maps");
 
 struct {
         __uint(type, BPF_MAP_TYPE_HASH);
         __uint(max_entries, FRAMES_MAX);
         __type(key, struct frame_key);
         __type(value, struct frame);
-} frames SEC(".maps");
+} frames __weak SEC(".maps");
+
+/* Key: bpf_get_current_pid_tgid(). Apart from bpf() calls, a thread does one thing at a time. */
+struct {
+        __uint(type, BPF_MAP_TYPE_HASH);
+        __uint(max_entries, ACTIONS_MAX);
+        __type(key, u64);
+        __type(value, struct action_frame);
+} action_frames __weak SEC(".maps");
 
 /* One element per possible CPU: the daemon sets the size. */
 struct {
@@ -97,28 +126,28 @@ struct {
         __uint(max_entries, 1);
         __type(key, u32);
         __type(value, struct cpu_stats);
-} stats SEC(".maps");
+} stats __weak SEC(".maps");
 
 struct {
         __uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
         __uint(max_entries, 1);
         __type(key, u32);
         __type(value, struct record_context);
-} scratch SEC(".maps");
+} scratch __weak SEC(".maps");
 
 struct {
         __uint(type, BPF_MAP_TYPE_CGROUP_ARRAY);
         __uint(max_entries, 1);
         __type(key, u32);
         __type(value, u32);
-} observed_cgroup SEC(".maps");
+} observed_cgroup __weak SEC(".maps");
 
 struct {
         __uint(type, BPF_MAP_TYPE_HASH);
         __uint(max_entries, OBSERVED_MAX);
         __type(key, u32);
         __type(value, u8);
-} observed_tgids SEC(".maps");
+} observed_tgids __weak SEC(".maps");
 
 static __always_inline struct cpu_stats *cpu_stats(void) {
         u32 cpu = bpf_get_smp_processor_id();
@@ -169,6 +198,15 @@ static __always_inline void lost_other(void) {
         if (!s)
                 return;
         __sync_fetch_and_add(&s->lost_other, 1);
+        __sync_fetch_and_add(&s->lost, 1);
+}
+
+static __always_inline void lost_action(void) {
+        struct cpu_stats *s = cpu_stats();
+
+        if (!s)
+                return;
+        __sync_fetch_and_add(&s->lost_actions, 1);
         __sync_fetch_and_add(&s->lost, 1);
 }
 

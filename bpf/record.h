@@ -22,6 +22,10 @@ enum {
                                     share the last */
         FRAME_DEPTH_MAX = 3, /* bpf() calls inside each other: a program of type syscall may call
                                 bpf() */
+        RECORD_FDS_MAX = 6,  /* fds in the attributes of one command */
+        RECORD_GROUP_MAX = 64,
+        RECORD_PART_SMALL = 256, /* bytes in a piece; there are two sizes */
+        RECORD_PART_LARGE = 8192,
 };
 
 /* What is observed. */
@@ -34,26 +38,18 @@ enum record_kind {
                            it */
         RECORD_CALLER,  /* struct record_caller: the counters of a thread that left or executed
                            another program */
+        RECORD_PART,    /* struct record_part: what the record of a call or an action, which comes
+                           after it, has no room for */
+        RECORD_ACTION,  /* struct record_action: what was done without bpf(), or by the kernel */
         _RECORD_KIND_MAX
 };
 
 /* The hooks of the kernel side, one counter each. */
 enum hook {
-        HOOK_SYS_ENTER_BPF,
-        HOOK_SYS_EXIT_BPF,
-        HOOK_SYS_BPF,          /* kprobe:__sys_bpf */
-        HOOK_COMPAT_ENTRY,     /* kprobe:__ia32_sys_bpf, on arm64 __arm64_sys_bpf */
-        HOOK_COMPAT_RETURN,    /* kretprobe of the same */
-        HOOK_IN_KERNEL_RETURN, /* kretprobe:bpf_sys_bpf */
-        HOOK_KERN_SYS_RETURN,  /* kretprobe:kern_sys_bpf */
-        HOOK_SECURITY_BPF,
-        HOOK_BPF_CHECK,
-        HOOK_SECURITY_BPF_PROG,
-        HOOK_SECURITY_BPF_MAP,
-        HOOK_BPF_LINK_PRIME,
-        HOOK_PROCESS_EXIT,
-        HOOK_PROCESS_EXEC,
-        HOOK_PROCESS_FORK,
+        HOOK_NONE,
+#define HOOK(identifier, name, program) HOOK_##identifier,
+#include "hooks.def"
+#undef HOOK
         _HOOK_MAX
 };
 
@@ -108,12 +104,32 @@ enum call_flags {
         CALL_TIMED = 1 << 4,       /* duration is known */
         CALL_VERIFIED = 1 << 5,    /* bpf_check() was entered */
         CALL_PROG_SEEN = 1 << 6,   /* security_bpf_prog() was entered: the verifier had said yes */
-        CALL_SEES_VERIFIER = 1 << 8,  /* bpf_check() is hooked: CALL_VERIFIED tells all */
         CALL_OBJECT_FROM_FD = 1 << 7, /* the object was looked up by its fd on return; a second
                                          thread may have swapped it */
+        CALL_SEES_VERIFIER = 1 << 8,  /* bpf_check() is hooked: CALL_VERIFIED tells all */
+        CALL_OWN = 1 << 9,            /* it touches one of the daemon's own objects */
+        CALL_ATTRIBUTED = 1 << 10,    /* an action: the task is who did it; without, the kernel did
+                                         it in nobody's name, and the task says nothing */
+        CALL_DETACHES = 1 << 11,      /* an action that takes away what its road brought */
+        CALL_URING = 1 << 12,         /* asked for through io_uring */
 };
 
-enum object_kind { OBJECT_NONE, OBJECT_PROG, OBJECT_MAP, OBJECT_LINK, OBJECT_BTF };
+enum object_kind {
+        OBJECT_NONE,
+        OBJECT_PROG,
+        OBJECT_MAP,
+        OBJECT_LINK,
+        OBJECT_BTF,
+        /* Only as what an fd of the attributes is. */
+        OBJECT_CGROUP,
+        OBJECT_PERF_EVENT,
+        OBJECT_SOCKET,
+        OBJECT_NETNS,
+        OBJECT_ITER,
+        OBJECT_TOKEN,
+        OBJECT_FILE, /* anything else */
+        _OBJECT_MAX
+};
 
 /* The object that a call made or opened. Which members count depends on `kind`. */
 struct record_object {
@@ -138,6 +154,69 @@ struct record_object {
         __u32 prog_type;    /* link: type of its program */
 };
 
+/* What an fd in the attributes was when the call used it. */
+struct record_fd {
+        __u32 offset; /* of the fd in the attributes */
+        __u32 kind;   /* enum object_kind; OBJECT_NONE: no such fd */
+        __u32 id;     /* program, map, link, BTF: its id; netns: its inode */
+        __u32 type;   /* program, map or link type */
+        char name[16];
+};
+
+/* What a program is, or was to be, attached to. */
+enum target_kind {
+        TARGET_NONE,
+        TARGET_FUNCTION,   /* text: its name, where it has one; address; offset into it */
+        TARGET_FILE,       /* text: path components of the file; offset into it */
+        TARGET_TRACEPOINT, /* group: category, may be empty; text: name */
+        TARGET_PERF,       /* type, config: of the perf event */
+        TARGET_CGROUP,     /* text: path components; id: of the cgroup */
+        TARGET_INTERFACE,  /* text: name; ifindex; netns; parent, handle: where in traffic control
+                            */
+        TARGET_NETNS,      /* netns */
+        TARGET_SOCKET,     /* family, type, protocol, ports and addresses; netns */
+        TARGET_PROCESS,    /* id: its thread group */
+        TARGET_MAP,        /* id; text: name */
+        TARGET_STRUCT_OPS, /* id: of the map; text: its name; group: the kernel's struct */
+        TARGET_PROG,       /* id: of the program whose function is replaced or traced; text: the
+                              function */
+        TARGET_ITER,       /* text: what it iterates over */
+        TARGET_NETFILTER,  /* family, hook, priority; netns */
+        TARGET_LIST,       /* several: a part has them; count */
+        TARGET_TUN,        /* text: name of the interface; ifindex; netns */
+        TARGET_RING,       /* an io_uring instance */
+        _TARGET_MAX
+};
+
+struct record_target {
+        __u32 kind; /* enum target_kind */
+        __u32 id;
+        __u64 cgroup; /* its id */
+        __u64 address;
+        __u64 offset;
+        __u64 config;
+        __u32 ifindex;
+        __u32 netns;    /* inode */
+        __u32 parent;   /* qdisc or class */
+        __u32 handle;   /* of the filter */
+        __u32 priority; /* of the filter, or (signed) of the netfilter hook */
+        __u32 hook;     /* netfilter */
+        __u32 type;
+        __u32 protocol;
+        __u32 count;
+        __u16 family;
+        __u16 local_port;
+        __u16 remote_port;
+        __u8 is_return; /* on return from the function */
+        __u8 text_cut;  /* components nearest to the root are missing */
+        __u8 local[16]; /* IPv4 in the first four */
+        __u8 remote[16];
+        __u16 text_size; /* bytes used in `text` with NULs */
+        __u8 pad[6];
+        char text[RECORD_STRING_MAX];
+        char group[RECORD_GROUP_MAX];
+};
+
 struct record_call {
         struct record_header header;
         struct record_task task;
@@ -148,8 +227,11 @@ struct record_call {
         __u32 flags;    /* enum call_flags */
         __u32 source;   /* enum hook: what saw it end */
         struct record_object object;
+        __u64 entered;     /* names the call, with the thread: its parts have it too */
         __u32 attr_size;   /* bytes used in attr */
         __u32 string_size; /* bytes used in string with the NUL, 0: none */
+        struct record_fd fds[RECORD_FDS_MAX];
+        struct record_target target;
         __u8 attr[RECORD_ATTR_MAX];
         char string[RECORD_STRING_MAX]; /* what the attribute points to: path, license, tracepoint
                                          */
@@ -171,6 +253,74 @@ struct record_element {
         __u32 attr_size;
         __u32 pad;
         __u8 attr[RECORD_ELEMENT_ATTR_MAX];
+};
+
+/* What a part holds. */
+enum part_kind {
+        PART_INSTRUCTIONS = 1, /* struct bpf_insn, as the loader gave them */
+        PART_FILTER,           /* struct sock_filter */
+        PART_LOG,              /* the end of the verifier's log, without NUL */
+        PART_MAPS,             /* u32: ids of the maps that a program uses */
+        PART_ADDRESSES,        /* u64: of the functions of a kprobe_multi link */
+        PART_SYMBOLS,          /* their names, a NUL after each */
+        PART_OFFSETS,          /* u64: places in the file of a uprobe_multi link */
+        _PART_MAX
+};
+
+/* A piece of a part. Pieces come in order; a part is whole when `total` bytes have come. */
+struct record_part {
+        struct record_header header;
+        __u64 thread;  /* as in struct caller */
+        __u64 entered; /* of the call or action */
+        __u32 part;    /* enum part_kind */
+        __u32 total;   /* bytes of the whole part; more than what comes where there was no room */
+        __u32 offset;  /* of this piece */
+        __u32 size;    /* of this piece */
+        __u8 data[];   /* RECORD_PART_SMALL or RECORD_PART_LARGE bytes */
+};
+
+/* What was done, other than by bpf(). */
+enum action {
+        ACTION_ATTACH = 1, /* a program or classic filter, by the road `via`; with CALL_DETACHES
+                              away from there */
+        ACTION_FREE,       /* the object is gone */
+        ACTION_PIN,        /* target.text: path components */
+        ACTION_UNPIN,
+        _ACTION_MAX
+};
+
+/* The road by which a program came to run, where it was not bpf(). */
+enum road {
+        ROAD_NONE,
+        ROAD_PERF_IOCTL,
+        ROAD_NETLINK_XDP,
+        ROAD_NETLINK_TC,
+        ROAD_SETSOCKOPT,
+        ROAD_SETSOCKOPT_REUSEPORT,
+        ROAD_PACKET_FANOUT,
+        ROAD_SECCOMP,
+        ROAD_PRCTL,
+        ROAD_TUN_IOCTL,
+        ROAD_IO_URING,
+        _ROAD_MAX
+};
+
+struct record_action {
+        struct record_header header;
+        struct record_task task;
+        __u64 duration; /* ns, with CALL_TIMED */
+        __s64 ret;
+        __u64 entered;       /* names the action, with the thread: its parts have it too */
+        __u32 action;        /* enum action */
+        __u32 via;           /* enum road */
+        __u32 flags;         /* enum call_flags */
+        __u32 source;        /* enum hook */
+        __u32 filter_length; /* classic filter: instructions; 0: none */
+        __u32 road_flags;    /* flags of the road's own: SECCOMP_FILTER_FLAG_*, XDP_FLAGS_*,
+                                TCA_BPF_FLAG_* */
+        struct record_object object;
+        struct record_target target;
+        struct record_context context;
 };
 
 struct command_counter {
@@ -204,7 +354,8 @@ struct cpu_stats {
         __u64 lost;                      /* sum of what follows */
         __u64 lost_ring[COMMAND_SLOTS];  /* calls that found no room in the ring */
         __u64 lost_probe[COMMAND_SLOTS]; /* calls whose end was not seen */
-        __u64 lost_other;                /* process and caller records that found no room */
+        __u64 lost_actions;              /* actions that found no room, or whose end was not seen */
+        __u64 lost_other; /* process and caller records and parts that found no room */
         __u64 left; /* threads whose counters found no room in the ring and wait in their map */
         __u64 hits[_HOOK_MAX];
 };

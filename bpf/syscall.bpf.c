@@ -10,16 +10,12 @@
 
 #include "call.h"
 
-/* Where 32-bit calls come in, and where their arguments are. */
+/* Where the arguments of 32-bit calls are. */
 #if defined(__TARGET_ARCH_x86)
-#define COMPAT_FUNCTION               "__ia32_sys_bpf"
 #define COMPAT_ARGUMENT(regs, x86, n) BPF_CORE_READ(regs, x86)
 #else
-#define COMPAT_FUNCTION               "__arm64_sys_bpf"
 #define COMPAT_ARGUMENT(regs, x86, n) BPF_CORE_READ(regs, regs[n])
 #endif
-
-char LICENSE[] SEC("license") = "Dual BSD/GPL";
 
 SEC("tp/syscalls/sys_enter_bpf")
 int sys_enter_bpf(struct syscall_enter_context *ctx) {

@@ -104,7 +104,7 @@ static __always_inline u32 pid_namespace(struct task_struct *task) {
 
 /* Fills the context of this CPU. A global function without arguments: the verifier walks it once,
  * not for every way that leads to it, and Linux 5.10 takes it too. */
-__noinline int take_context(void) {
+__weak int take_context(void) {
         struct task_struct *task = (void *) bpf_get_current_task();
         const struct cred *cred = BPF_CORE_READ(task, cred);
         struct record_context *c;

@@ -1,18 +1,27 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include <errno.h>
+#include <linux/bpf.h>
+#include <linux/filter.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "action.h"
 #include "attr.h"
 #include "clock.h"
+#include "code.h"
 #include "decode.h"
+#include "describe.h"
 #include "event.h"
 #include "hooks.h"
 #include "message.h"
 #include "names.h"
+#include "parts.h"
+#include "probe.h"
 #include "process.h"
+#include "symbols.h"
+#include "target.h"
 #include "util.h"
 
 enum {
@@ -36,26 +45,41 @@ enum {
 struct decoder {
         const struct names *names;
         struct processes *processes;
+        struct parts *parts;
+        struct symbols *symbols;
         struct clock_offset monotonic;
         struct clock_offset boottime;
         uint64_t now; /* of the record at hand: CLOCK_MONOTONIC, ns */
 };
 
+DEFINE_CLEANUP(struct decoder *, decoder_free);
+
 int decoder_new(struct decoder **ret, const struct names *names, struct processes *processes) {
-        struct decoder *d = calloc(1, sizeof(*d));
+        _cleanup_(decoder_freep) struct decoder *d = calloc(1, sizeof(*d));
+        int k;
+
         if (!d)
                 return -ENOMEM;
+        k = parts_new(&d->parts);
+        if (k >= 0)
+                k = symbols_new(&d->symbols);
+        if (k < 0)
+                return k;
 
         d->names = names;
         d->processes = processes;
         d->monotonic.clock = CLOCK_MONOTONIC;
         d->boottime = (struct clock_offset){.clock = CLOCK_BOOTTIME, .slack = LOAD_TIME_SLACK_NS};
 
-        *ret = d;
+        *ret = TAKE_PTR(d);
         return 0;
 }
 
 struct decoder *decoder_free(struct decoder *d) {
+        if (!d)
+                return NULL;
+        parts_free(d->parts);
+        symbols_free(d->symbols);
         free(d);
         return NULL;
 }
@@ -135,91 +159,6 @@ static void set_time(struct decoder *d, struct event *e, const struct record_hea
         event_set_u64(e, FIELD_TIME, clock_realtime(&d->monotonic, d->now, h->time));
 }
 
-/* Objects -------------------------------------------------------------------------------------- */
-
-static void set_type(struct event *e, enum field f, const struct names *names, enum name_set set,
-                     uint32_t type) {
-        const char *name = names_get(names, set, type);
-
-        if (name)
-                event_set_static(e, f, name);
-        else
-                event_set_printf(e, f, "%u", type);
-}
-
-static void set_known(struct event *e, enum field f, uint32_t v) {
-        if (v != 0)
-                event_set_u32(e, f, v);
-}
-
-static void set_name(struct event *e, enum field f, const char name[static 16]) {
-        if (name[0])
-                event_set_stringn(e, f, name, 16);
-}
-
-static void set_map_flags(struct event *e, uint32_t flags) {
-        const char *items[33];
-        char rest[16];
-
-        if (flags != 0)
-                event_set_strings(e, FIELD_MAP_FLAGS, items, names_map_flags(flags, items, rest));
-}
-
-static void set_prog(struct decoder *d, struct event *e, const struct record_object *o) {
-        static const __u8 no_tag[sizeof(o->tag)];
-
-        set_known(e, FIELD_PROG_ID, o->id);
-        set_name(e, FIELD_PROG_NAME, o->name);
-        set_type(e, FIELD_PROG_TYPE, d->names, NAMES_PROG_TYPE, o->type);
-        if (memcmp(o->tag, no_tag, sizeof(no_tag)) != 0)
-                event_set_printf(e, FIELD_PROG_TAG, "%02x%02x%02x%02x%02x%02x%02x%02x", o->tag[0],
-                                 o->tag[1], o->tag[2], o->tag[3], o->tag[4], o->tag[5], o->tag[6],
-                                 o->tag[7]);
-        if (o->attach_type != 0)
-                set_type(e, FIELD_PROG_ATTACH_TYPE, d->names, NAMES_ATTACH_TYPE, o->attach_type);
-        event_set_bool(e, FIELD_PROG_GPL, o->gpl != 0);
-        set_known(e, FIELD_PROG_INSTRUCTIONS, o->instructions);
-        set_known(e, FIELD_PROG_VERIFIED_INSTRUCTIONS, o->verified);
-        set_known(e, FIELD_PROG_JITED_SIZE, o->jited_size);
-        set_known(e, FIELD_PROG_BTF_ID, o->btf_id);
-        if (o->load_time != 0)
-                event_set_u64(e, FIELD_PROG_LOAD_TIME,
-                              clock_realtime(&d->boottime, d->now, o->load_time));
-}
-
-static void set_map(struct decoder *d, struct event *e, const struct record_object *o) {
-        set_known(e, FIELD_MAP_ID, o->id);
-        set_name(e, FIELD_MAP_NAME, o->name);
-        set_type(e, FIELD_MAP_TYPE, d->names, NAMES_MAP_TYPE, o->type);
-        event_set_u32(e, FIELD_MAP_KEY_SIZE, o->key_size);
-        event_set_u32(e, FIELD_MAP_VALUE_SIZE, o->value_size);
-        event_set_u32(e, FIELD_MAP_MAX_ENTRIES, o->max_entries);
-        set_map_flags(e, o->flags);
-}
-
-static void set_link(struct decoder *d, struct event *e, const struct record_object *o) {
-        set_known(e, FIELD_LINK_ID, o->id);
-        set_type(e, FIELD_LINK_TYPE, d->names, NAMES_LINK_TYPE, o->type);
-        if (o->prog_id == 0)
-                return; /* a struct_ops map has none */
-        event_set_u32(e, FIELD_PROG_ID, o->prog_id);
-        if (o->prog_type != 0)
-                set_type(e, FIELD_PROG_TYPE, d->names, NAMES_PROG_TYPE, o->prog_type);
-}
-
-static void set_btf(struct decoder *d, struct event *e, const struct record_object *o) {
-        set_known(e, FIELD_BTF_ID, o->id);
-        set_name(e, FIELD_BTF_NAME, o->name);
-        set_known(e, FIELD_BTF_SIZE, o->btf_size);
-}
-
-static void (*const setters[])(struct decoder *, struct event *, const struct record_object *) = {
-        [OBJECT_PROG] = set_prog,
-        [OBJECT_MAP] = set_map,
-        [OBJECT_LINK] = set_link,
-        [OBJECT_BTF] = set_btf,
-};
-
 /* What the attributes say of an object that was not made, or that the kernel side did not see.
  * Offsets of union bpf_attr, include/uapi/linux/bpf.h. */
 static void set_from_attr(struct decoder *d, struct event *e, const struct attr *a) {
@@ -236,20 +175,26 @@ static void set_from_attr(struct decoder *d, struct event *e, const struct attr 
                 o.max_entries = (uint32_t) attr_get(a, 12, 4);
                 o.flags = (uint32_t) attr_get(a, 16, 4);
                 attr_get_text(a, 28, o.name, sizeof(o.name));
-                set_map(d, e, &o);
+                o.kind = OBJECT_MAP;
                 break;
         case PROG_LOAD:
                 o.instructions = (uint32_t) attr_get(a, 4, 4);
                 o.attach_type = (uint32_t) attr_get(a, 68, 4);
                 attr_get_text(a, 48, o.name, sizeof(o.name));
-                set_prog(d, e, &o);
-                event_clear(e, FIELD_PROG_GPL);
+                o.kind = OBJECT_PROG;
                 break;
         case BTF_LOAD:
                 o.btf_size = (uint32_t) attr_get(a, 16, 4);
-                set_btf(d, e, &o);
+                o.kind = OBJECT_BTF;
                 break;
         }
+        describe_object(e, d->names, &o);
+        event_clear(e, FIELD_PROG_GPL);
+}
+
+static void set_ifindex(struct event *e, uint32_t ifindex) {
+        if (ifindex != 0)
+                event_set_u32(e, FIELD_ATTACH_IFINDEX, ifindex);
 }
 
 static void set_attachment(struct decoder *d, struct event *e, const struct attr *a) {
@@ -262,11 +207,10 @@ static void set_attachment(struct decoder *d, struct event *e, const struct attr
 
         /* A replacement of another program's function is loaded for no attach type. */
         if (a->prog_type != PROG_TYPE_EXT)
-                set_type(e, FIELD_ATTACH_TYPE, d->names, NAMES_ATTACH_TYPE,
-                         (uint32_t) attr_get(a, ATTR_ATTACH_TYPE_OFFSET, 4));
+                describe_type(e, FIELD_ATTACH_TYPE, d->names, NAMES_ATTACH_TYPE,
+                              (uint32_t) attr_get(a, ATTR_ATTACH_TYPE_OFFSET, 4));
         if (when & WHEN_TARGET_IFINDEX)
-                set_known(e, FIELD_ATTACH_IFINDEX,
-                          (uint32_t) attr_get(a, attr_target_offset(a), 4));
+                set_ifindex(e, (uint32_t) attr_get(a, attr_target_offset(a), 4));
 }
 
 /* What the string is that the kernel side followed. */
@@ -284,6 +228,36 @@ static void set_string(struct event *e, const struct attr *a) {
         for (size_t i = 0; i < ELEMENTSOF(strings); i++)
                 if (strings[i].cmd == a->cmd && a->string && a->string[0])
                         event_set_string(e, strings[i].field, a->string);
+}
+
+static bool set_object(struct decoder *d, struct event *e, const struct record_object *o) {
+        if (!describe_object(e, d->names, o))
+                return false;
+        if (o->kind == OBJECT_PROG && o->load_time != 0)
+                event_set_u64(e, FIELD_PROG_LOAD_TIME,
+                              clock_realtime(&d->boottime, d->now, o->load_time));
+        return true;
+}
+
+/* What came before the record, in parts. */
+static void set_parts(struct decoder *d, struct event *e, const struct record_task *task,
+                      uint64_t entered, const struct record_target *target, bool seccomp) {
+        static const enum part_kind lists[] = {PART_ADDRESSES, PART_SYMBOLS, PART_OFFSETS};
+        uint64_t thread = (uint64_t) task->tgid << 32 | task->tid;
+        struct part p;
+
+        if (parts_get(d->parts, thread, entered, PART_INSTRUCTIONS, &p) && p.whole)
+                code_describe(e, d->names, p.data, p.size / sizeof(struct bpf_insn));
+        if (parts_get(d->parts, thread, entered, PART_FILTER, &p) && p.whole)
+                filter_describe(e, p.data, p.size / sizeof(struct sock_filter), seccomp);
+        if (parts_get(d->parts, thread, entered, PART_LOG, &p))
+                verifier_describe(e, p.data, p.size);
+        if (parts_get(d->parts, thread, entered, PART_MAPS, &p))
+                event_set_u32s(e, FIELD_PROG_MAPS, p.data, p.size / sizeof(uint32_t));
+        for (size_t i = 0; i < ELEMENTSOF(lists); i++)
+                if (parts_get(d->parts, thread, entered, lists[i], &p))
+                        target_describe_list(e, d->symbols, task, target, lists[i], &p);
+        parts_drop(d->parts, thread, entered);
 }
 
 /* The kernel side's strings and arrays are within their bounds. */
@@ -306,7 +280,8 @@ static int decode_call(struct decoder *d, struct event *e, const void *data) {
         char string[RECORD_STRING_MAX + 1];
 
         if (r->attr_size > sizeof(r->attr) || r->string_size > sizeof(r->string) ||
-            o->kind >= ELEMENTSOF(setters) || !context_is_sound(&r->context))
+            r->target.text_size > sizeof(r->target.text) || o->kind > OBJECT_BTF ||
+            !context_is_sound(&r->context))
                 return -EBADMSG;
 
         memcpy(string, r->string, r->string_size);
@@ -335,15 +310,64 @@ static int decode_call(struct decoder *d, struct event *e, const void *data) {
                 event_set_bool(e, FIELD_BPF_IN_KERNEL, true);
         set_attr_source(e, r->flags);
 
-        if (setters[o->kind])
-                setters[o->kind](d, e, o);
-        else
+        if (!set_object(d, e, o))
                 set_from_attr(d, e, &attr);
         set_attachment(d, e, &attr);
         set_string(e, &attr);
+        target_describe(e, d->symbols, &r->task, &r->target);
+        set_parts(d, e, &r->task, r->entered, &r->target, false);
         attr_decode(e, d->names, &attr);
         message_set(e, command_info(attr.cmd));
         return 1;
+}
+
+/* The outcome of an action that has one. */
+static void set_action_outcome(struct event *e, const struct record_action *r,
+                               const struct command_info *info) {
+        bool denied = r->ret == -EPERM || r->ret == -EACCES;
+
+        event_set_static(e, FIELD_SEVERITY,
+                         denied && strcmp(info->class, "install") == 0 ? "notice" : "info");
+        event_set_static(e, FIELD_RESULT, r->ret >= 0 ? "ok" : denied ? "denied" : "failed");
+        if (r->ret < 0)
+                set_errno(e, r->ret);
+}
+
+static int decode_action(struct decoder *d, struct event *e, const void *data) {
+        const struct record_action *r = data;
+        const struct command_info *info = action_info(r);
+
+        if (!info || !context_is_sound(&r->context) || r->target.text_size > sizeof(r->target.text))
+                return -EBADMSG;
+
+        set_time(d, e, &r->header);
+        event_set_static(e, FIELD_EVENT, info->event);
+        event_set_static(e, FIELD_CLASS, info->class);
+        set_action_outcome(e, r, info);
+        if (r->flags & CALL_TIMED)
+                event_set_u64(e, FIELD_DURATION, r->duration);
+        event_set_static(e, FIELD_SOURCE, hook_name(r->source));
+        if (r->flags & CALL_ATTRIBUTED)
+                processes_describe(d->processes, e, &r->task, &r->context);
+        else
+                event_set_bool(e, FIELD_ATTRIBUTED, false);
+
+        set_object(d, e, &r->object);
+        event_set_static(e, FIELD_ATTACH_VIA, info->via);
+        road_describe(e, r);
+        target_describe(e, d->symbols, &r->task, &r->target);
+        if (r->filter_length > 0)
+                event_set_u32(e, FIELD_FILTER_INSTRUCTIONS, r->filter_length);
+        set_parts(d, e, &r->task, r->entered, &r->target,
+                  r->via == ROAD_SECCOMP || r->via == ROAD_PRCTL);
+        message_set(e, info);
+        return 1;
+}
+
+static int decode_part(struct decoder *d, struct event *e, const void *data) {
+        const struct record_part *r = data;
+
+        return parts_add(d->parts, r, r->header.size);
 }
 
 /* Elements come by the hundred thousand a second: what is set here is all that is said of them. */
@@ -374,8 +398,9 @@ static int decode_element(struct decoder *d, struct event *e, const void *data) 
 
         if (r->map_id != 0) {
                 event_set_u32(e, FIELD_MAP_ID, r->map_id);
-                set_name(e, FIELD_MAP_NAME, r->map_name);
-                set_type(e, FIELD_MAP_TYPE, d->names, NAMES_MAP_TYPE, r->map_type);
+                if (r->map_name[0])
+                        event_set_stringn(e, FIELD_MAP_NAME, r->map_name, sizeof(r->map_name));
+                describe_type(e, FIELD_MAP_TYPE, d->names, NAMES_MAP_TYPE, r->map_type);
         }
 
         /* Map and result are told already: only what an operation has besides. */
@@ -400,13 +425,15 @@ static int decode_caller(struct decoder *d, struct event *e, const void *data) {
 }
 
 static const struct {
-        size_t size;
+        size_t size; /* 0: it varies */
         int (*decode)(struct decoder *d, struct event *e, const void *data);
 } kinds[_RECORD_KIND_MAX] = {
         [RECORD_PROCESS] = {sizeof(struct record_process), decode_process},
         [RECORD_CALL] = {sizeof(struct record_call), decode_call},
         [RECORD_ELEMENT] = {sizeof(struct record_element), decode_element},
         [RECORD_CALLER] = {sizeof(struct record_caller), decode_caller},
+        [RECORD_ACTION] = {sizeof(struct record_action), decode_action},
+        [RECORD_PART] = {0, decode_part}, /* of two sizes: checked there */
 };
 
 int decoder_record(struct decoder *d, struct event *e, const void *data, size_t size) {
@@ -416,7 +443,7 @@ int decoder_record(struct decoder *d, struct event *e, const void *data, size_t 
         if (size < sizeof(*h) || (uintptr_t) data % _Alignof(struct record_call) != 0)
                 return -EBADMSG;
         if (h->kind >= ELEMENTSOF(kinds) || !kinds[h->kind].decode ||
-            h->size != kinds[h->kind].size || h->size != size)
+            (kinds[h->kind].size && h->size != kinds[h->kind].size) || h->size != size)
                 return -EBADMSG;
 
         return kinds[h->kind].decode(d, e, data);
@@ -424,6 +451,8 @@ int decoder_record(struct decoder *d, struct event *e, const void *data, size_t 
 
 void decoder_partial(struct decoder *d, struct event *e, int slot) {
         event_reset(e);
+        if (slot == LOSS_ACTIONS)
+                return;
         if (slot < 0) {
                 event_set_static(e, FIELD_CLASS, "self");
                 return;

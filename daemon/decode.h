@@ -21,6 +21,6 @@ struct decoder *decoder_free(struct decoder *d);
  * somebody else (a caller's counters); -EBADMSG when it does not parse: nothing of it is used. */
 int decoder_record(struct decoder *d, struct event *e, const void *data, size_t size);
 
-/* Fills `e` with event, class, bpf.cmd and bpf.cmd_number as a call of this slot has them (slot -1:
- * nothing but class self). */
+/* Fills `e` with event, class, bpf.cmd and bpf.cmd_number as a call of this slot has them
+ * (LOSS_OTHER: nothing but class self; LOSS_ACTIONS: nothing, it may have been anything). */
 void decoder_partial(struct decoder *d, struct event *e, int slot);

@@ -3,12 +3,13 @@
 /* What can be hooked, and which hooks serve which purpose: tables only. */
 
 #include <stdbool.h>
+#include <stddef.h>
 
 #include "record.h"
 
 enum {
-        ALTERNATIVES_MAX = 2,
-        PROBES = 14,
+        ALTERNATIVES_MAX = 3,
+        HOOKS_TOGETHER_MAX = 6,
 };
 
 enum attach_when {
@@ -17,9 +18,10 @@ enum attach_when {
         WHEN_OBSERVING_PID, /* follows forks */
 };
 
-/* One way to attach a probe. */
+/* One way to attach a probe: hooks that only work together, the one that people know it by first.
+ */
 struct alternative {
-        enum hook hook;
+        enum hook hooks[HOOKS_TOGETHER_MAX]; /* up to HOOK_NONE */
         enum attach_when when;
         bool as_good; /* where the kernel lacks the functions of those before */
 };
@@ -30,16 +32,18 @@ struct probe_info {
         const char *blind;  /* what is not seen where only a later alternative, or none, works */
         const char *absent; /* why the kernel may lack the function altogether; NULL: it must not */
         bool required;
-        unsigned n_alternatives;
-        struct alternative alternatives[ALTERNATIVES_MAX]; /* best first */
+        struct alternative alternatives[ALTERNATIVES_MAX]; /* best first, up to one without hooks */
 };
 
-extern const struct probe_info probe_table[PROBES];
+/* All probes; `probe_count` rows, in the order in which they are attached. */
+extern const struct probe_info probe_table[];
+extern const size_t probe_count;
 
 /* The name of a hook, such as "kprobe:security_bpf" (static); NULL for a number that is none. */
 const char *hook_name(enum hook hook);
 
-/* The program of the kernel side that is attached there (static). */
+/* The program of the kernel side that is attached there (static); NULL where a monitor of the
+ * daemon stands in (monitor.h). */
 const char *hook_program(enum hook hook);
 
 /* The function, or what else stands behind the colon (static). */

@@ -20,6 +20,7 @@
 #include "log.h"
 #include "manager.h"
 #include "names.h"
+#include "objects.h"
 #include "observe.h"
 #include "probe.h"
 #include "process.h"
@@ -39,6 +40,8 @@ struct daemon {
         struct names *names;
         struct processes *processes;
         struct decoder *decoder;
+        struct objects *objects;
+        bool strict; /* only some processes are observed */
         struct probe_set *probes;
         struct callers *callers;
         struct subscription_table *subscriptions;
@@ -76,6 +79,8 @@ static void on_record(const void *data, size_t size, void *userdata) {
                         callers_left(d->callers, caller);
                 return;
         }
+        if (!objects_follow(d->objects, d->event, d->strict))
+                return;
         event_set_u64(d->event, FIELD_SEQ, ++d->events_seen);
         subscription_table_offer(d->subscriptions, d->event);
 }
@@ -83,12 +88,13 @@ static void on_record(const void *data, size_t size, void *userdata) {
 static void on_loss(const struct probe_loss *loss, void *userdata) {
         struct daemon *d = userdata;
 
-        if (loss->slot < 0) {
+        if (loss->slot == LOSS_OTHER) {
                 if (d->records_lost == 0)
-                        log_warning("%" PRIu64
-                                    " records about processes were lost; events may lack "
-                                    "an executable, further losses are only counted",
-                                    loss->count);
+                        log_warning(
+                                "%" PRIu64
+                                " records about processes or parts of records were lost; events may "
+                                "lack an executable or instructions, further losses are only counted",
+                                loss->count);
                 d->records_lost += loss->count;
                 return;
         }
@@ -197,6 +203,7 @@ static int setup_stages(struct daemon *d, const struct probe_options *options) {
         if (!d->event)
                 return -ENOMEM;
         event_reset(d->event);
+        d->strict = options->observe != OBSERVE_ALL;
         clock_gettime(CLOCK_REALTIME, &now);
         d->since = (uint64_t) now.tv_sec * 1000000 + (uint64_t) now.tv_nsec / 1000;
 
@@ -205,6 +212,8 @@ static int setup_stages(struct daemon *d, const struct probe_options *options) {
                 k = processes_new(&d->processes);
         if (k >= 0)
                 k = decoder_new(&d->decoder, d->names, d->processes);
+        if (k >= 0)
+                k = objects_new(&d->objects);
         if (k < 0) {
                 log_error("Cannot start: %s", strerror(-k));
                 return k;
@@ -247,6 +256,7 @@ static void daemon_done(struct daemon *d) {
         manager_free(d->manager);
         subscription_table_free(d->subscriptions);
         callers_free(d->callers);
+        objects_free(d->objects);
         decoder_free(d->decoder);
         processes_free(d->processes);
         names_free(d->names);

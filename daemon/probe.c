@@ -15,12 +15,13 @@
 #include "event.h"
 #include "hooks.h"
 #include "log.h"
+#include "monitor.h"
 #include "observe.h"
 #include "probe.h"
 #include "ring.h"
 #include "util.h"
 
-#include "syscall.skel.h"
+#include "bpfmon.skel.h"
 
 enum {
         RING_SIZE_DEFAULT = 2 * 1024 * 1024, /* mapped twice: counts twice in RSS */
@@ -38,12 +39,15 @@ struct probe {
         int chosen;   /* index of the alternative in use or to be used, -1: none */
         bool as_good; /* nothing better can be had from this kernel */
         int errors[ALTERNATIVES_MAX];
-        struct bpf_link *link;
+        enum hook failed[ALTERNATIVES_MAX]; /* which of the alternative's hooks it was */
+        struct bpf_link *links[HOOKS_TOGETHER_MAX];
+        struct monitor *monitors[HOOKS_TOGETHER_MAX];
 };
 
 struct probe_set {
-        struct syscall_bpf *skel;
-        struct probe probes[PROBES];
+        struct bpfmon_bpf *skel;
+        struct probe *probes; /* of probe_table */
+        struct sd_event *loop;
         struct ring *ring;
         struct probe_handlers handlers;
         void *userdata;
@@ -54,7 +58,8 @@ struct probe_set {
         const volatile uint8_t *stats;
         size_t stats_size, stats_stride;
         unsigned cpus;
-        uint64_t lost_ring[COMMAND_SLOTS], lost_probe[COMMAND_SLOTS], lost_other, lost, left;
+        uint64_t lost_ring[COMMAND_SLOTS], lost_probe[COMMAND_SLOTS], lost_actions, lost_other,
+                lost, left;
 };
 
 static const struct alternative *chosen(const struct probe_set *p, size_t i) {
@@ -97,7 +102,9 @@ static void report_loss(struct probe_set *p) {
                 report_one(p, i, "probe", offsetof(struct cpu_stats, lost_probe[i]),
                            &p->lost_probe[i]);
         }
-        report_one(p, -1, "ring", offsetof(struct cpu_stats, lost_other), &p->lost_other);
+        report_one(p, LOSS_ACTIONS, "ring", offsetof(struct cpu_stats, lost_actions),
+                   &p->lost_actions);
+        report_one(p, LOSS_OTHER, "ring", offsetof(struct cpu_stats, lost_other), &p->lost_other);
 }
 
 static void on_record(const void *data, size_t size, void *userdata) {
@@ -139,13 +146,44 @@ static bool kernel_has(const char *function) {
         return false;
 }
 
-static int attach(struct probe_set *p, struct probe *probe, const struct alternative *a) {
-        struct bpf_link *link = bpf_program__attach(program_of(p, a->hook));
+static void detach(struct probe *probe) {
+        for (size_t i = 0; i < HOOKS_TOGETHER_MAX; i++) {
+                bpf_link__destroy(probe->links[i]);
+                probe->links[i] = NULL;
+                probe->monitors[i] = monitor_free(probe->monitors[i]);
+        }
+}
 
-        if (!link)
-                return -errno;
-        probe->link = link;
+static int attach_one(struct probe_set *p, struct probe *probe, size_t i, enum hook hook) {
+        if (hook_is_kprobe(hook) && !p->kprobes)
+                return -EOPNOTSUPP;
+        if (!hook_program(hook))
+                return monitor_new(&probe->monitors[i], hook, p->loop, &p->options, on_record, p);
+        probe->links[i] = bpf_program__attach(program_of(p, hook));
+        return probe->links[i] ? 0 : -errno;
+}
+
+/* Attaches all the hooks of an alternative, or none and says in `ret_failed` which one it was. */
+static int attach(struct probe_set *p, struct probe *probe, const struct alternative *a,
+                  enum hook *ret_failed) {
+        int k;
+
+        for (size_t i = 0; i < HOOKS_TOGETHER_MAX && a->hooks[i]; i++) {
+                k = attach_one(p, probe, i, a->hooks[i]);
+                if (k < 0) {
+                        detach(probe);
+                        *ret_failed = a->hooks[i];
+                        return k;
+                }
+        }
         return 0;
+}
+
+static bool kernel_has_all(const struct alternative *a) {
+        for (size_t i = 0; i < HOOKS_TOGETHER_MAX && a->hooks[i]; i++)
+                if (hook_is_kprobe(a->hooks[i]) && !kernel_has(hook_function(a->hooks[i])))
+                        return false;
+        return true;
 }
 
 /* Takes the first alternative that works. */
@@ -157,34 +195,29 @@ static void probe_attach(struct probe_set *p, size_t i) {
 
         probe->chosen = -1;
         probe->state = STATE_FAILED;
-        for (unsigned n = 0; n < info->n_alternatives; n++) {
+        for (size_t n = 0; n < ALTERNATIVES_MAX && info->alternatives[n].hooks[0]; n++) {
                 a = &info->alternatives[n];
                 if (a->when == WHEN_OBSERVING_PID && p->options.observe != OBSERVE_PID) {
                         probe->state = STATE_OFF;
                         return;
                 }
-                if (hook_is_kprobe(a->hook) && !p->kprobes) {
-                        probe->errors[n] = EOPNOTSUPP;
-                        continue;
-                }
-                k = attach(p, probe, a);
+                k = attach(p, probe, a, &probe->failed[n]);
                 if (k < 0) {
                         probe->errors[n] = -k;
                         continue;
                 }
                 probe->chosen = (int) n;
                 probe->as_good = n == 0 || (a->as_good && p->kprobes &&
-                                            !kernel_has(hook_function(info->alternatives[0].hook)));
+                                            !kernel_has_all(&info->alternatives[0]));
                 probe->state = STATE_ATTACHED;
                 if (a->when == WHILE_TIMED) {
                         /* It works; now it waits until somebody listens. */
-                        bpf_link__destroy(probe->link);
-                        probe->link = NULL;
+                        detach(probe);
                         probe->state = STATE_WAITING;
                 }
                 return;
         }
-        if (info->absent && p->kprobes && !kernel_has(hook_function(info->alternatives[0].hook)))
+        if (info->absent && p->kprobes && !kernel_has_all(&info->alternatives[0]))
                 probe->state = STATE_ABSENT;
 }
 
@@ -204,16 +237,16 @@ static const char *attach_advice(int error) {
 static int attach_all(struct probe_set *p) {
         int n;
 
-        for (size_t i = 0; i < PROBES; i++) {
+        for (size_t i = 0; i < probe_count; i++) {
                 probe_attach(p, i);
-                if (p->probes[i].state == STATE_ATTACHED && chosen(p, i)->hook == HOOK_BPF_CHECK)
+                if (p->probes[i].state == STATE_ATTACHED &&
+                    chosen(p, i)->hooks[0] == HOOK_BPF_CHECK)
                         p->skel->bss->sees_verifier = CALL_SEES_VERIFIER;
                 if (!probe_table[i].required || p->probes[i].state == STATE_ATTACHED)
                         continue;
                 n = p->probes[i].errors[0];
-                log_error("Cannot attach %s: %s; %s",
-                          hook_name(probe_table[i].alternatives[0].hook), strerror(n),
-                          attach_advice(n));
+                log_error("Cannot attach %s: %s; %s", hook_name(p->probes[i].failed[0]),
+                          strerror(n), attach_advice(n));
                 return -n;
         }
         return 0;
@@ -264,7 +297,6 @@ static int explain_load(int error) {
 
 static int configure(struct probe_set *p) {
         size_t size = p->options.ring_size ?: RING_SIZE_DEFAULT;
-        const struct alternative *a;
         int cpus = libbpf_num_possible_cpus(), k;
 
         if (cpus < 0)
@@ -278,12 +310,11 @@ static int configure(struct probe_set *p) {
         if (k < 0)
                 return k;
 
-        for (size_t i = 0; i < PROBES; i++)
-                for (unsigned n = 0; n < probe_table[i].n_alternatives; n++) {
-                        a = &probe_table[i].alternatives[n];
-                        if (hook_is_kprobe(a->hook) && !p->kprobes)
-                                bpf_program__set_autoload(program_of(p, a->hook), false);
-                }
+        if (p->kprobes)
+                return 0;
+        for (int h = HOOK_NONE + 1; h < _HOOK_MAX; h++)
+                if (hook_is_kprobe(h))
+                        bpf_program__set_autoload(program_of(p, h), false);
         return 0;
 }
 
@@ -312,13 +343,13 @@ static int find_self(struct probe_set *p) {
 static int load(struct probe_set *p) {
         int k;
 
-        p->skel = syscall_bpf__open();
+        p->skel = bpfmon_bpf__open();
         if (!p->skel)
                 return -errno;
         k = configure(p);
         if (k < 0)
                 return k;
-        k = syscall_bpf__load(p->skel);
+        k = bpfmon_bpf__load(p->skel);
         if (k < 0)
                 return k;
         k = find_self(p);
@@ -329,7 +360,7 @@ static int load(struct probe_set *p) {
 
 static int observe_setup(struct probe_set *p) {
         const struct probe_options *o = &p->options;
-        const struct syscall_bpf *s = p->skel;
+        const struct bpfmon_bpf *s = p->skel;
 
         switch (o->observe) {
         case OBSERVE_CGROUP:
@@ -356,6 +387,10 @@ int probe_set_new(struct probe_set **ret, struct sd_event *loop,
         p->handlers = *handlers;
         p->userdata = userdata;
         p->options = *options;
+        p->loop = sd_event_ref(loop);
+        p->probes = calloc(probe_count, sizeof(*p->probes));
+        if (!p->probes)
+                return -ENOMEM;
         p->kprobes = !options->no_kprobes && have_kprobes();
 
         /* Before 5.11 the memory of maps counts as locked. */
@@ -383,12 +418,14 @@ int probe_set_new(struct probe_set **ret, struct sd_event *loop,
 struct probe_set *probe_set_free(struct probe_set *p) {
         if (!p)
                 return NULL;
-        for (size_t i = 0; i < PROBES; i++)
-                bpf_link__destroy(p->probes[i].link);
+        for (size_t i = 0; p->probes && i < probe_count; i++)
+                detach(&p->probes[i]);
+        free(p->probes);
+        sd_event_unref(p->loop);
         ring_free(p->ring);
         if (p->stats)
                 munmap((void *) p->stats, p->stats_size);
-        syscall_bpf__destroy(p->skel);
+        bpfmon_bpf__destroy(p->skel);
         free(p);
         return NULL;
 }
@@ -396,21 +433,21 @@ struct probe_set *probe_set_free(struct probe_set *p) {
 int probe_set_want(struct probe_set *p, uint64_t commands, bool timed) {
         const struct alternative *a;
         struct probe *probe;
+        enum hook failed;
         int k;
 
         p->skel->bss->wanted = commands;
-        for (size_t i = 0; i < PROBES; i++) {
+        for (size_t i = 0; i < probe_count; i++) {
                 a = chosen(p, i);
                 probe = &p->probes[i];
-                if (!a || a->when != WHILE_TIMED || timed == !!probe->link)
+                if (!a || a->when != WHILE_TIMED || timed == (probe->state == STATE_ATTACHED))
                         continue;
                 if (!timed) {
-                        bpf_link__destroy(probe->link);
-                        probe->link = NULL;
+                        detach(probe);
                         probe->state = STATE_WAITING;
                         continue;
                 }
-                k = attach(p, probe, a);
+                k = attach(p, probe, a, &failed);
                 if (k < 0)
                         return k;
                 probe->state = STATE_ATTACHED;
@@ -429,14 +466,13 @@ static bool is_degraded(const struct probe *probe) {
 }
 
 bool probe_set_degraded(const struct probe_set *p) {
-        for (size_t i = 0; i < PROBES; i++)
+        for (size_t i = 0; i < probe_count; i++)
                 if (is_degraded(&p->probes[i]))
                         return true;
         return false;
 }
 
-static void describe_failures(struct event *e, const struct probe_info *info,
-                              const struct probe *probe) {
+static void describe_failures(struct event *e, const struct probe *probe) {
         char texts[ALTERNATIVES_MAX][128];
         const char *items[ALTERNATIVES_MAX];
         const char *name;
@@ -446,8 +482,8 @@ static void describe_failures(struct event *e, const struct probe_info *info,
                 if (!probe->errors[n])
                         continue;
                 name = strerrorname_np(probe->errors[n]);
-                snprintf(texts[count], sizeof(texts[count]), "%s: %s",
-                         hook_name(info->alternatives[n].hook), name ?: "unknown error");
+                snprintf(texts[count], sizeof(texts[count]), "%s: %s", hook_name(probe->failed[n]),
+                         name ?: "unknown error");
                 items[count] = texts[count];
                 count++;
         }
@@ -466,6 +502,24 @@ static uint64_t misses(const struct bpf_program *program) {
         return info.recursion_misses;
 }
 
+/* Hooks that work together were all hit: the one that was hit least says how often. */
+static void describe_hits(const struct probe_set *p, struct event *e, const struct probe *probe,
+                          const struct alternative *a) {
+        uint64_t least = UINT64_MAX, lost = 0, hits;
+
+        for (size_t i = 0; i < HOOKS_TOGETHER_MAX && a->hooks[i]; i++) {
+                if (hook_program(a->hooks[i])) {
+                        hits = stats_sum(p, offsetof(struct cpu_stats, hits[a->hooks[i]]));
+                        lost += misses(program_of(p, a->hooks[i]));
+                } else {
+                        hits = probe->monitors[i] ? monitor_hits(probe->monitors[i]) : 0;
+                }
+                least = MIN(least, hits);
+        }
+        event_set_u64(e, FIELD_PROBE_HITS, least);
+        event_set_u64(e, FIELD_PROBE_LOST, lost);
+}
+
 static void describe(struct probe_set *p, size_t i, struct event *e) {
         const struct probe_info *info = &probe_table[i];
         const struct probe *probe = &p->probes[i];
@@ -478,12 +532,10 @@ static void describe(struct probe_set *p, size_t i, struct event *e) {
                                  ? state_names[probe->state]
                                  : "degraded");
         event_set_static(e, FIELD_PROBE_PURPOSE, info->purpose);
-        describe_failures(e, info, probe);
+        describe_failures(e, probe);
         if (a) {
-                event_set_static(e, FIELD_PROBE_HOOK, hook_name(a->hook));
-                event_set_u64(e, FIELD_PROBE_HITS,
-                              stats_sum(p, offsetof(struct cpu_stats, hits[a->hook])));
-                event_set_u64(e, FIELD_PROBE_LOST, misses(program_of(p, a->hook)));
+                event_set_static(e, FIELD_PROBE_HOOK, hook_name(a->hooks[0]));
+                describe_hits(p, e, probe, a);
         }
         if (probe->state == STATE_ABSENT)
                 event_set_static(e, FIELD_PROBE_BLIND, info->absent);
@@ -498,7 +550,7 @@ int probe_set_list(struct probe_set *p, int (*row)(const struct event *e, void *
 
         if (!e)
                 return -ENOMEM;
-        for (size_t i = 0; i < PROBES; i++) {
+        for (size_t i = 0; i < probe_count; i++) {
                 describe(p, i, e);
                 k = row(e, userdata);
                 if (k < 0)

@@ -23,9 +23,13 @@ struct probe_options {
         bool no_kprobes;    /* leave kprobes alone, as on a kernel without them */
 };
 
-/* What was lost since the last report: calls of one command slot that found no room in the ring
- * (`where` = "ring"), or whose end went unseen ("probe"). A slot of -1: records that are not calls.
- */
+enum {
+        LOSS_OTHER = -1,   /* records that are no events: about processes, and parts of records */
+        LOSS_ACTIONS = -2, /* actions, of any kind */
+};
+
+/* What was lost since the last report: calls of one command slot, or LOSS_*, that found no room in
+ * the ring (`where` = "ring"), or whose end went unseen ("probe"). */
 struct probe_loss {
         int slot;
         const char *where;

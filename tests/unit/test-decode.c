@@ -417,8 +417,9 @@ START_TEST(partial) {
 END_TEST
 
 START_TEST(hooks) {
-        for (enum hook h = 0; h < _HOOK_MAX; h++)
+        for (enum hook h = HOOK_NONE + 1; h < _HOOK_MAX; h++)
                 ck_assert_msg(hook_name(h) != NULL, "hook %d has no name", h);
+        ck_assert_ptr_null(hook_name(HOOK_NONE));
         ck_assert_ptr_null(hook_name(_HOOK_MAX));
 }
 END_TEST

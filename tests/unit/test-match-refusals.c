@@ -50,7 +50,8 @@ static const struct {
          "Unknown field \"prog.nmae\" in \"prog.nmae=x\"; did you mean \"prog.name\"?"},
         {{"pid=1"},
          -EINVAL,
-         "Unknown field \"pid\" in \"pid=1\"; did you mean \"process.pid\" or \"namespace.pid\"?"},
+         "Unknown field \"pid\" in \"pid=1\"; did you mean \"process.pid\", "
+         "\"namespace.pid\" or \"loaded_by.pid\"?"},
         {{"type=xdp"},
          -EINVAL,
          "Unknown field \"type\" in \"type=xdp\"; did you mean \"prog.type\", \"map.type\", "

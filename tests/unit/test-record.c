@@ -21,7 +21,7 @@ START_TEST(truncated) {
                 for (size_t n = 0; n <= sizes[kind] + 8; n++) {
                         struct record_header h = {kind, (uint32_t) sizes[kind], 0};
                         _cleanup_free_ char *data = calloc(1, n ?: 1);
-                        bool whole = kind > 0 && n == sizes[kind];
+                        bool whole = sizes[kind] > 0 && n == sizes[kind];
 
                         memcpy(data, &h, MIN(n, sizeof(h)));
                         int k = decoder_record(decoder, event, data, n);
@@ -154,6 +154,7 @@ START_TEST(random_records) {
                 r.attr_size %= RECORD_ATTR_MAX + 1;
                 r.string_size %= RECORD_STRING_MAX + 1;
                 r.object.kind %= OBJECT_BTF + 1;
+                r.target.text_size %= RECORD_STRING_MAX + 1;
                 r.context.executable_size %= RECORD_EXECUTABLE_MAX + 1;
                 r.context.cgroup_size %= RECORD_CGROUP_MAX + 1;
                 r.cmd %= 64;

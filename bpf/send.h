@@ -1,0 +1,88 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+#pragma once
+/* Who is observed, and how records and their parts are sent. */
+
+#include "task.h"
+
+static __always_inline bool is_observed(u32 tgid) {
+        if (observe == OBSERVE_CGROUP)
+                return bpf_current_task_under_cgroup(&observed_cgroup, 0) == 1;
+        if (observe == OBSERVE_PID)
+                return bpf_map_lookup_elem(&observed_tgids, &tgid);
+        return true;
+}
+
+static __always_inline void fill_header(struct record_header *h, u32 kind, u32 size) {
+        h->kind = kind;
+        h->size = size;
+        h->time = bpf_ktime_get_ns();
+}
+
+static __always_inline void submit(struct record_header *h) {
+        u64 now = h->time, flags = BPF_RB_NO_WAKEUP;
+
+        if ((s64) (now - last_record) > WAKE_SILENCE_NS ||
+            ((s64) (now - last_wake) > WAKE_SILENCE_NS &&
+             bpf_ringbuf_query(&ring, BPF_RB_AVAIL_DATA) >= WAKE_PENDING_BYTES)) {
+                last_wake = now;
+                flags = BPF_RB_FORCE_WAKEUP;
+        }
+        last_record = now;
+        bpf_ringbuf_submit(h, flags);
+}
+
+/* Pieces of one part that are sent at most; what is behind is missing. */
+enum { PART_SMALL_PIECES_MAX = 4, PART_LARGE_PIECES_MAX = 128 };
+
+/* Sends `n` bytes at `from` as one piece. `room` is a constant, one of the two sizes. */
+static __always_inline bool send_piece(const struct record_part *what, u64 offset, u64 n,
+                                       const void *from, bool user, const u32 room) {
+        struct record_part *r = bpf_ringbuf_reserve(&ring, sizeof(*r) + room, 0);
+
+        if (!r) {
+                lost_other();
+                return false;
+        }
+        fill_header(&r->header, RECORD_PART, sizeof(*r) + room);
+        r->thread = what->thread;
+        r->entered = what->entered;
+        r->part = what->part;
+        r->total = what->total;
+        r->offset = offset;
+        barrier_value(n);
+        if (n > room)
+                n = room;
+        r->size = n;
+        if (user ? bpf_probe_read_user(r->data, n, from) : bpf_probe_read_kernel(r->data, n, from))
+                r->size = 0; /* the part stays incomplete */
+        submit(&r->header);
+        return true;
+}
+
+/* Sends `total` bytes at `from` (of the caller's memory with `user`) as a part of the call or
+ * action that this thread `entered`. */
+static __always_inline void send_part(u64 entered, enum part_kind part, const void *from, u64 total,
+                                      bool user) {
+        struct record_part what = {
+                .thread = bpf_get_current_pid_tgid(),
+                .entered = entered,
+                .part = part,
+                .total = total,
+        };
+        u64 at = 0, n;
+
+        if (total <= RECORD_PART_SMALL) {
+                send_piece(&what, 0, total, from, user, RECORD_PART_SMALL);
+                return;
+        }
+        for (u32 i = 0; i < PART_LARGE_PIECES_MAX; i++) {
+                if (at >= total)
+                        break;
+                n = total - at;
+                if (n > RECORD_PART_LARGE)
+                        n = RECORD_PART_LARGE;
+                if (!send_piece(&what, at, n, from + at, user, RECORD_PART_LARGE))
+                        break;
+                at += RECORD_PART_LARGE;
+        }
+}

@@ -1,0 +1,15 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+/* What was done without bpf(), or by the kernel: names of its kinds and roads. */
+
+#include "record.h"
+
+struct command_info;
+struct event;
+
+/* Describes an action for `event`, `class`, `attach.via` and the sentence; NULL where the record
+ * makes no sense. Static. */
+const struct command_info *action_info(const struct record_action *r);
+
+/* Sets attach.flags or seccomp.flags from the flags of its road. */
+void road_describe(struct event *e, const struct record_action *r);
