@@ -19,6 +19,11 @@ static const struct action *const tables[] = {
         failure_actions,
         odd_actions,
         process_actions,
+        call_actions,
+        live_actions,
+        network_actions,
+        perf_actions,
+        socket_actions,
 };
 
 long bpf_call(int cmd, void *attr, unsigned size) {

@@ -26,6 +26,11 @@ extern const struct action object_actions[];
 extern const struct action failure_actions[];
 extern const struct action odd_actions[];
 extern const struct action process_actions[];
+extern const struct action call_actions[];
+extern const struct action live_actions[];
+extern const struct action network_actions[];
+extern const struct action perf_actions[];
+extern const struct action socket_actions[];
 
 /* The argument at `i`, or `fallback` where there is none. */
 const char *argument(const struct arguments *a, int i, const char *fallback);

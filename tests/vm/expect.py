@@ -2,9 +2,12 @@
 """What a guest is asked to do, and what bpfmon has to say about it: a table of actions, and the comparison of events
 with what the test program says really happened."""
 
-import dataclasses
-
-ABSENT = object()  # a field that must not be there
+import cases_calls
+import cases_lives
+import cases_networks
+import cases_perf
+import cases_sockets
+from cases import ABSENT, Case
 
 # Members of the test program's report -> fields of the event.
 CALLER = {"pid": "process.pid", "tid": "process.tid", "uid": "user.id", "comm": "process.name",
@@ -18,24 +21,6 @@ OBJECTS = {
     "btf": {"id": "btf.id", "size": "btf.size"},
     "none": {},
 }
-
-
-@dataclasses.dataclass
-class Case:
-    """An action of the test program and the event that it makes."""
-
-    label: str
-    action: str
-    event: str
-    object: str = "none"
-    fields: dict = dataclasses.field(default_factory=dict)  # fields that are always so
-    kprobes: dict = dataclasses.field(default_factory=dict)  # fields with kprobes only
-    copied: dict = dataclasses.field(default_factory=dict)  # members of the report -> fields
-    stream: str = "events"
-    # Which copy of the attributes was read with kprobes; None: the kernel never got so far, and none could be read.
-    source: tuple = ("kernel",)
-    blind: str = ""  # the probe without which the call is not seen: missing without kprobes
-    since: tuple = ()  # the kernel that can do it first
 
 
 def map_case(label, action, name, **more):
@@ -96,6 +81,9 @@ CASES = [
     map_case("threads", "threads", "trigger_thread"),
 ]
 
+for module in (cases_calls, cases_lives, cases_networks, cases_perf, cases_sockets):
+    CASES += module.CASES
+
 # Several events of one action, each line of the report with its case.
 SEQUENCES = {
     "exec": ("exec", [map_case("before", "", "trigger_before"), map_case("after", "", "trigger_map")]),
@@ -137,13 +125,19 @@ def lookup(event, name):
 
 def wanted_fields(case, truth, road):
     """Everything that the event must say: field -> value."""
-    wanted = {"event": case.event, "errno": truth["errno"] or ABSENT, "bpf.return": truth["ret"],
-              "bpf.compat": ABSENT, "bpf.in_kernel": ABSENT}
-    if not truth["cmd"].isdigit():
-        wanted["bpf.cmd"] = truth["cmd"]
-    if not truth["errno"]:
-        wanted["result"] = "ok"
-    wanted.update({field: truth[key] for key, field in CALLER.items()})
+    wanted = {"event": case.event}
+    if "errno" in truth:
+        wanted["errno"] = truth["errno"] or ABSENT
+        if not truth["errno"]:
+            wanted["result"] = "ok"
+    if "cmd" in truth:
+        wanted.update({"bpf.return": truth["ret"], "bpf.compat": ABSENT, "bpf.in_kernel": ABSENT})
+        if not truth["cmd"].isdigit():
+            wanted["bpf.cmd"] = truth["cmd"]
+    if case.anonymous:
+        wanted.update({"attributed": False, "process.pid": ABSENT})
+    else:
+        wanted.update({field: truth[key] for key, field in CALLER.items()})
     wanted.update({field: truth[key] for key, field in OBJECTS[case.object].items() if key in truth})
     wanted.update({field: truth[key] for key, field in case.copied.items()})
     wanted.update(case.fields)
@@ -160,6 +154,8 @@ def differences(case, truth, event, road):
         if got is not value and got != value:
             lines.append(f"{field}: expected {'nothing' if value is ABSENT else repr(value)}, "
                          f"got {'nothing' if got is ABSENT else repr(got)}")
+    if "cmd" not in truth:
+        return lines
     sources = case.source if road == "kprobes" else case.source and ("user",)
     got = lookup(event, "bpf.attr_source")
     if got not in (sources or (ABSENT,)):
@@ -169,6 +165,16 @@ def differences(case, truth, event, road):
     return lines
 
 
+def of_action(case, events, truth):
+    """The events of an action that is no bpf() call."""
+    keys = {"event": case.event, **{field: truth[key] for key, field in case.found_by.items()}}
+    if not case.anonymous:
+        keys["process.pid"] = truth["pid"]
+    if "attach.via" in case.fields:
+        keys["attach.via"] = case.fields["attach.via"]
+    return [e for e in events if all(lookup(e, field) == value for field, value in keys.items())]
+
+
 def of_call(events, truth):
     """The events of the caller and command that the report is about."""
     command = ("bpf.cmd_number", int(truth["cmd"])) if truth["cmd"].isdigit() else ("bpf.cmd", truth["cmd"])
@@ -176,10 +182,10 @@ def of_call(events, truth):
 
 
 def check_case(case, truth, events, road):
-    found = of_call(events, truth)
-    if case.object == "map" and case.event == "map-create":
+    found = of_call(events, truth) if "cmd" in truth else of_action(case, events, truth)
+    if "cmd" in truth and case.object == "map" and case.event == "map-create":
         found = [e for e in found if e.get("map.name") == truth["name"]]
-    if case.blind and road == "tracepoints":
+    if (case.blind or case.needs_kprobes) and road == "tracepoints":
         return [f"seen by a road that was thought blind: {e}" for e in found]
     if len(found) != 1:
         return [f"expected one event, got {len(found)}: {found}", f"report: {truth}"]

@@ -1,0 +1,31 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""What a row of the tables of actions says."""
+
+import dataclasses
+
+ABSENT = object()  # a field that must not be there
+
+@dataclasses.dataclass
+class Case:
+    """An action of the test program and the event that it makes."""
+
+    label: str
+    action: str
+    event: str
+    object: str = "none"
+    fields: dict = dataclasses.field(default_factory=dict)  # fields that are always so
+    kprobes: dict = dataclasses.field(default_factory=dict)  # fields with kprobes only
+    copied: dict = dataclasses.field(default_factory=dict)  # members of the report -> fields
+    stream: str = "events"
+    # Which copy of the attributes was read with kprobes; None: the kernel never got so far, and none could be read.
+    source: tuple = ("kernel",)
+    blind: str = ""  # the probe without which the call is not seen: missing without kprobes
+    since: tuple = ()  # the kernel that can do it first
+    until: tuple = ()  # the first kernel that cannot do it any more
+    # For events that are not of a bpf() call of the caller (the report then has no member "cmd"): found by the process
+    # of the report and the event's name, and by these: members of the report -> fields. Without "pid" among the fields
+    # to be found by (`anonymous`), the process is not asked for: the kernel did it in nobody's name.
+    found_by: dict = dataclasses.field(default_factory=dict)
+    anonymous: bool = False
+    # Tracepoints alone (and monitors) do not see it: it must be absent there.
+    needs_kprobes: bool = False
