@@ -38,10 +38,21 @@ def unpack(archive, folder):
                 target.write_bytes(tar.extractfile(member).read())
 
 
+def with_modules(image, initramfs, folder):
+    """The initramfs, followed by the modules that the cache has beside the kernel's image."""
+    modules = pathlib.Path(image).with_name("modules.cpio.gz")
+    if not modules.exists():
+        return initramfs
+    joined = folder / "initramfs"
+    joined.write_bytes(pathlib.Path(initramfs).read_bytes() + modules.read_bytes())
+    return joined
+
+
 def run(image, initramfs, folder):
     """Boots, waits for the end, and leaves what the guest hands over in `folder`/out. Returns the seconds it took."""
     folder = pathlib.Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
+    initramfs = with_modules(image, initramfs, folder)
     command = [find_tool("qemu-system-x86_64", "qemu-system-x86"), *COMMAND,
                "-serial", f"file:{folder}/console", "-serial", f"file:{folder}/out.tar.gz",
                "-kernel", str(image), "-initrd", str(initramfs), "-append", KERNEL_ARGUMENTS]

@@ -2,7 +2,7 @@
 """Stock Debian kernels, fetched with an apt state of their own and kept in a cache.
 
 The mirror is the machine's own (or BPFMON_TEST_MIRROR); package names are looked up when they are needed, since they
-carry the version. Of a package only the kernel image is kept."""
+carry the version. Of a package only the kernel image is kept, and some modules."""
 
 import fcntl
 import json
@@ -15,6 +15,9 @@ import tarfile
 import tempfile
 import time
 
+import initramfs
+from initramfs import find_tool
+
 # Name of the kernel in the results -> suites that may have it: of several, the newest kernel wins.
 KERNELS = {
     "5.10": ["bullseye"],
@@ -26,6 +29,15 @@ CODENAMES = {"bullseye", "bookworm", "trixie", "forky", "sid", "oldstable", "sta
 KEYRING = "/usr/share/keyrings/debian-archive-keyring.gpg"
 INDEX_AGE = 24 * 3600
 VMLINUZ = re.compile(r"\./(boot/vmlinuz-[^/]+|(usr/)?lib/modules/[^/]+/vmlinuz)$")
+MODULE = re.compile(r"\./(?:usr/)?lib/modules/([^/]+)/(kernel/.+\.ko(?:\.xz|\.zst)?|modules\.[a-z.]+)$")
+DECOMPRESS = {".xz": ("xz", "xz-utils"), ".zst": ("zstd", "zstd")}
+
+# Modules that are kept, with those that they depend on: networks and what attaches there, and what a guest with a disk
+# needs. A kernel may lack some, or have them built in.
+MODULES = [
+    "act_bpf", "cls_bpf", "dummy", "netkit", "sch_ingress", "tun", "veth",
+    "autofs4", "crc32c_generic", "ext4", "virtio_blk", "virtio_pci",
+]
 
 CONFIG = """\
 Dir::State "{apt}/state";
@@ -78,6 +90,32 @@ def machine_mirror():
     raise Unavailable("apt uses no Debian mirror here: set BPFMON_TEST_MIRROR to the URI of one")
 
 
+def pack_modules(folder, version, path):
+    """Writes the modules of MODULES, and those that they need, below `folder`/lib/modules/`version` as an archive of the
+    kind that may follow an initramfs: decompressed, and with the lists that modprobe reads."""
+    depmod = find_tool("depmod", "kmod")
+    every = folder / "lib/modules" / version
+    subprocess.run([depmod, "-b", folder, version], check=True, capture_output=True)
+    needs = dict(line.split(":") for line in (every / "modules.dep").read_text().splitlines())
+    names = {re.sub(r".*/|\.ko.*", "", file): file for file in needs}
+    kept = every.parent / "kept/lib/modules" / version
+    for file in {file for name in MODULES if name in names for file in [names[name], *needs[names[name]].split()]}:
+        (kept / file).parent.mkdir(parents=True, exist_ok=True)
+        shutil.move(every / file, kept / file)
+        tool = DECOMPRESS.get((kept / file).suffix)
+        if tool:
+            subprocess.run([find_tool(*tool), "-d", "-q", "--rm" if tool[0] == "zstd" else "--", kept / file], check=True)
+    for file in every.glob("modules.builtin*"):
+        shutil.move(file, kept / file.name)
+    (kept / "modules.order").touch()
+    subprocess.run([depmod, "-b", every.parent / "kept", version], check=True, capture_output=True)
+    archive = initramfs.Archive()
+    for file in sorted(kept.rglob("*")):
+        if file.is_file() and not file.name.endswith(".bin"):
+            archive.file(str(file.relative_to(every.parent / "kept")), file.read_bytes())
+    archive.write(path)
+
+
 class Fetcher:
     """One private apt state. Use it in a with statement: it holds the lock of the cache."""
 
@@ -126,7 +164,7 @@ class Fetcher:
         if result.returncode or not result.stdout:
             return None
         fields = dict(re.findall(r"^(Version|Depends): (.*)$", result.stdout, re.M))
-        return fields["Version"], re.findall(r"linux-(?:image|binary)-[0-9][^ ,|]*", fields.get("Depends", ""))
+        return fields["Version"], re.findall(r"linux-(?:image|binary|modules)-[0-9][^ ,|]*", fields.get("Depends", ""))
 
     def newest(self, suites):
         """(version, suite, packages to look into) of the newest kernel of these suites."""
@@ -143,44 +181,58 @@ class Fetcher:
             raise Unavailable(f"no kernel in {', '.join(suites)}: {self.index_error or 'not on the mirror'}")
         return best
 
-    def extract(self, package, suite, target):
-        """Downloads a package and keeps its kernel image. Returns whether it has one."""
-        with tempfile.TemporaryDirectory(dir=self.dir) as folder:
-            result = self.run("apt-get", "download", f"{package}/{suite}", cwd=folder)
-            if result.returncode:
-                raise Unavailable(f"{package} cannot be downloaded: {result.stderr.strip()}")
-            (deb,) = pathlib.Path(folder).glob("*.deb")
-            with subprocess.Popen(["dpkg-deb", "--fsys-tarfile", deb], stdout=subprocess.PIPE) as unpack:
-                with tarfile.open(fileobj=unpack.stdout, mode="r|") as archive:
-                    for member in archive:
-                        if member.isfile() and VMLINUZ.match(member.name):
-                            image = pathlib.Path(folder) / "vmlinuz"
-                            with open(image, "wb") as out:
-                                shutil.copyfileobj(archive.extractfile(member), out)
-                            image.rename(target / "vmlinuz")
-                            unpack.terminate()
-                            return True
-        return False
+    def unpack(self, package, suite, folder):
+        """Downloads a package and unpacks its kernel image as vmlinuz, its modules as lib/modules/VERSION."""
+        result = self.run("apt-get", "download", f"{package}/{suite}", cwd=folder)
+        if result.returncode:
+            raise Unavailable(f"{package} cannot be downloaded: {result.stderr.strip()}")
+        (deb,) = folder.glob("*.deb")
+        with subprocess.Popen(["dpkg-deb", "--fsys-tarfile", deb], stdout=subprocess.PIPE) as unpack:
+            with tarfile.open(fileobj=unpack.stdout, mode="r|") as archive:
+                for member in archive:
+                    module = MODULE.match(member.name)
+                    target = folder / "vmlinuz" if VMLINUZ.match(member.name) else \
+                        module and folder.joinpath("lib/modules", *module.groups())
+                    if target and member.isfile():
+                        target.parent.mkdir(parents=True, exist_ok=True)
+                        with open(target, "wb") as out:
+                            shutil.copyfileobj(archive.extractfile(member), out)
+        deb.unlink()
+
+    def keep(self, folder, target):
+        """Moves what was unpacked to the cache: of the modules those of MODULES, as an archive for the initramfs."""
+        (modules,) = (folder / "lib/modules").iterdir()
+        pack_modules(folder, modules.name, target / "modules.cpio.gz")
+        (folder / "vmlinuz").rename(target / "vmlinuz")
 
     def kernel(self, name):
-        """Path of the image and version of a kernel of KERNELS. Raises Unavailable."""
+        """Path of the image and version of a kernel of KERNELS. Beside the image, in modules.cpio.gz, are its modules.
+        Raises Unavailable."""
         target = self.dir / "kernels" / name
         have = target / "package.json"
         known = json.loads(have.read_text()) if have.exists() else None
         try:
             self.update()
             version, suite, packages = self.newest(KERNELS[name])
-            if known and known["version"] == version:
+            if known and known["version"] == version and known.get("modules") == MODULES:
                 return target / "vmlinuz", version
             target.mkdir(parents=True, exist_ok=True)
             packages = list(packages)
-            for package in packages:
-                if self.extract(package, suite, target):
-                    have.write_text(json.dumps({"version": version, "package": package, "suite": suite}))
-                    return target / "vmlinuz", version
-                # Newer packages keep the image in a package that this one depends on.
-                packages += self.depends(package, suite)[1]
-            raise Unavailable(f"no kernel image in {', '.join(packages)}")
+            with tempfile.TemporaryDirectory(dir=self.dir) as temporary:
+                folder = pathlib.Path(temporary)
+                for package in packages:
+                    self.unpack(package, suite, folder)
+                    if (folder / "vmlinuz").exists() and (folder / "lib/modules").exists():
+                        break
+                    # Newer packages keep the image and the modules in packages that this one depends on.
+                    packages += self.depends(package, suite)[1]
+                else:
+                    raise Unavailable(f"no kernel image, or no modules, in {', '.join(packages)}")
+                have.unlink(missing_ok=True)
+                self.keep(folder, target)
+            have.write_text(json.dumps({"version": version, "package": packages[0], "suite": suite,
+                                        "modules": MODULES}))
+            return target / "vmlinuz", version
         except Unavailable as error:
             if known:
                 print(f"# {name}: {error}; using {known['version']}, fetched earlier", flush=True)
