@@ -5,219 +5,12 @@
 
 #include <bpf/btf.h>
 
-#include "names.h"
+#include "names-table.h"
 #include "util.h"
 
 enum {
         VALUES_MAX = 256, /* values of one enum that we keep; Linux 7.3 has 62 attach types */
         NAME_BYTES_MAX = 64,
-};
-
-/* Our names: include/uapi/linux/bpf.h, up to Linux 7.3. */
-static const char *const commands[] = {
-        "MAP_CREATE",
-        "MAP_LOOKUP_ELEM",
-        "MAP_UPDATE_ELEM",
-        "MAP_DELETE_ELEM",
-        "MAP_GET_NEXT_KEY",
-        "PROG_LOAD",
-        "OBJ_PIN",
-        "OBJ_GET",
-        "PROG_ATTACH",
-        "PROG_DETACH",
-        "PROG_TEST_RUN",
-        "PROG_GET_NEXT_ID",
-        "MAP_GET_NEXT_ID",
-        "PROG_GET_FD_BY_ID",
-        "MAP_GET_FD_BY_ID",
-        "OBJ_GET_INFO_BY_FD",
-        "PROG_QUERY",
-        "RAW_TRACEPOINT_OPEN",
-        "BTF_LOAD",
-        "BTF_GET_FD_BY_ID",
-        "TASK_FD_QUERY",
-        "MAP_LOOKUP_AND_DELETE_ELEM",
-        "MAP_FREEZE",
-        "BTF_GET_NEXT_ID",
-        "MAP_LOOKUP_BATCH",
-        "MAP_LOOKUP_AND_DELETE_BATCH",
-        "MAP_UPDATE_BATCH",
-        "MAP_DELETE_BATCH",
-        "LINK_CREATE",
-        "LINK_UPDATE",
-        "LINK_GET_FD_BY_ID",
-        "LINK_GET_NEXT_ID",
-        "ENABLE_STATS",
-        "ITER_CREATE",
-        "LINK_DETACH",
-        "PROG_BIND_MAP",
-        "TOKEN_CREATE",
-        "PROG_STREAM_READ_BY_FD",
-        "PROG_ASSOC_STRUCT_OPS",
-};
-
-static const char *const prog_types[] = {
-        "unspec",
-        "socket_filter",
-        "kprobe",
-        "sched_cls",
-        "sched_act",
-        "tracepoint",
-        "xdp",
-        "perf_event",
-        "cgroup_skb",
-        "cgroup_sock",
-        "lwt_in",
-        "lwt_out",
-        "lwt_xmit",
-        "sock_ops",
-        "sk_skb",
-        "cgroup_device",
-        "sk_msg",
-        "raw_tracepoint",
-        "cgroup_sock_addr",
-        "lwt_seg6local",
-        "lirc_mode2",
-        "sk_reuseport",
-        "flow_dissector",
-        "cgroup_sysctl",
-        "raw_tracepoint_writable",
-        "cgroup_sockopt",
-        "tracing",
-        "struct_ops",
-        "ext",
-        "lsm",
-        "sk_lookup",
-        "syscall",
-        "netfilter",
-};
-
-static const char *const map_types[] = {
-        "unspec",
-        "hash",
-        "array",
-        "prog_array",
-        "perf_event_array",
-        "percpu_hash",
-        "percpu_array",
-        "stack_trace",
-        "cgroup_array",
-        "lru_hash",
-        "lru_percpu_hash",
-        "lpm_trie",
-        "array_of_maps",
-        "hash_of_maps",
-        "devmap",
-        "sockmap",
-        "cpumap",
-        "xskmap",
-        "sockhash",
-        "cgroup_storage",
-        "reuseport_sockarray",
-        "percpu_cgroup_storage",
-        "queue",
-        "stack",
-        "sk_storage",
-        "devmap_hash",
-        "struct_ops",
-        "ringbuf",
-        "inode_storage",
-        "task_storage",
-        "bloom_filter",
-        "user_ringbuf",
-        "cgrp_storage",
-        "arena",
-        "insn_array",
-        "rhash",
-};
-
-static const char *const link_types[] = {
-        "unspec",       "raw_tracepoint", "tracing",      "cgroup",        "iter",      "netns",
-        "xdp",          "perf_event",     "kprobe_multi", "struct_ops",    "netfilter", "tcx",
-        "uprobe_multi", "netkit",         "sockmap",      "tracing_multi",
-};
-
-static const char *const attach_types[] = {
-        "cgroup_inet_ingress",
-        "cgroup_inet_egress",
-        "cgroup_inet_sock_create",
-        "cgroup_sock_ops",
-        "sk_skb_stream_parser",
-        "sk_skb_stream_verdict",
-        "cgroup_device",
-        "sk_msg_verdict",
-        "cgroup_inet4_bind",
-        "cgroup_inet6_bind",
-        "cgroup_inet4_connect",
-        "cgroup_inet6_connect",
-        "cgroup_inet4_post_bind",
-        "cgroup_inet6_post_bind",
-        "cgroup_udp4_sendmsg",
-        "cgroup_udp6_sendmsg",
-        "lirc_mode2",
-        "flow_dissector",
-        "cgroup_sysctl",
-        "cgroup_udp4_recvmsg",
-        "cgroup_udp6_recvmsg",
-        "cgroup_getsockopt",
-        "cgroup_setsockopt",
-        "trace_raw_tp",
-        "trace_fentry",
-        "trace_fexit",
-        "modify_return",
-        "lsm_mac",
-        "trace_iter",
-        "cgroup_inet4_getpeername",
-        "cgroup_inet6_getpeername",
-        "cgroup_inet4_getsockname",
-        "cgroup_inet6_getsockname",
-        "xdp_devmap",
-        "cgroup_inet_sock_release",
-        "xdp_cpumap",
-        "sk_lookup",
-        "xdp",
-        "sk_skb_verdict",
-        "sk_reuseport_select",
-        "sk_reuseport_select_or_migrate",
-        "perf_event",
-        "trace_kprobe_multi",
-        "lsm_cgroup",
-        "struct_ops",
-        "netfilter",
-        "tcx_ingress",
-        "tcx_egress",
-        "trace_uprobe_multi",
-        "cgroup_unix_connect",
-        "cgroup_unix_sendmsg",
-        "cgroup_unix_recvmsg",
-        "cgroup_unix_getpeername",
-        "cgroup_unix_getsockname",
-        "netkit_primary",
-        "netkit_peer",
-        "trace_kprobe_session",
-        "trace_uprobe_session",
-        "trace_fsession",
-        "trace_fentry_multi",
-        "trace_fexit_multi",
-        "trace_fsession_multi",
-};
-
-static const struct {
-        const char *type;
-        const char *prefix;
-        bool lower;
-        const char *const *ours;
-        size_t n_ours;
-} sets[_NAMES_MAX] = {
-        [NAMES_COMMAND] = {"bpf_cmd", "BPF_", false, commands, ELEMENTSOF(commands)},
-        [NAMES_PROG_TYPE] = {"bpf_prog_type", "BPF_PROG_TYPE_", true, prog_types,
-                             ELEMENTSOF(prog_types)},
-        [NAMES_MAP_TYPE] = {"bpf_map_type", "BPF_MAP_TYPE_", true, map_types,
-                            ELEMENTSOF(map_types)},
-        [NAMES_LINK_TYPE] = {"bpf_link_type", "BPF_LINK_TYPE_", true, link_types,
-                             ELEMENTSOF(link_types)},
-        [NAMES_ATTACH_TYPE] = {"bpf_attach_type", "BPF_", true, attach_types,
-                               ELEMENTSOF(attach_types)},
 };
 
 /* Each name is ours, or a copy of the kernel's. */
@@ -227,7 +20,7 @@ struct names {
 };
 
 static const char *our_name(enum name_set set, uint32_t value) {
-        return value < sets[set].n_ours ? sets[set].ours[value] : NULL;
+        return value < name_tables[set].n_ours ? name_tables[set].ours[value] : NULL;
 }
 
 static void forget(struct names *n, enum name_set set, uint32_t value) {
@@ -240,16 +33,16 @@ static void forget(struct names *n, enum name_set set, uint32_t value) {
 static int learn(struct names *n, enum name_set set, uint32_t value, const char *name,
                  bool *named) {
         const char *ours = our_name(set, value);
-        size_t prefix = strlen(sets[set].prefix);
+        size_t prefix = strlen(name_tables[set].prefix);
         char text[NAME_BYTES_MAX];
 
         /* __MAX_BPF_PROG_TYPE, MAX_BPF_ATTACH_TYPE and the flag BPF_COMMON_ATTRS name no value. */
-        if (value >= VALUES_MAX || strncmp(name, sets[set].prefix, prefix) != 0 ||
+        if (value >= VALUES_MAX || strncmp(name, name_tables[set].prefix, prefix) != 0 ||
             strlen(name + prefix) >= sizeof(text))
                 return 0;
 
         strcpy(text, name + prefix);
-        for (char *c = text; *c && sets[set].lower; c++)
+        for (char *c = text; *c && name_tables[set].lower; c++)
                 *c = (char) tolower((unsigned char) *c);
 
         if (ours && strcmp(text, ours) == 0) {
@@ -270,7 +63,7 @@ static int learn(struct names *n, enum name_set set, uint32_t value, const char 
 
 static int learn_enum(struct names *n, enum name_set set, const struct btf *btf) {
         bool named[VALUES_MAX] = {};
-        int id = btf__find_by_name_kind(btf, sets[set].type, BTF_KIND_ENUM);
+        int id = btf__find_by_name_kind(btf, name_tables[set].type, BTF_KIND_ENUM);
         if (id < 0)
                 return 0;
 
@@ -294,9 +87,10 @@ int names_new(struct names **ret, const struct btf *btf) {
                 return -ENOMEM;
 
         for (enum name_set set = 0; set < _NAMES_MAX; set++) {
-                memcpy(n->names[set], sets[set].ours, sets[set].n_ours * sizeof(char *));
-                n->end[set] = (uint32_t) sets[set].n_ours;
-                int k = btf ? learn_enum(n, set, btf) : 0;
+                memcpy(n->names[set], name_tables[set].ours,
+                       name_tables[set].n_ours * sizeof(char *));
+                n->end[set] = (uint32_t) name_tables[set].n_ours;
+                int k = btf && name_tables[set].type ? learn_enum(n, set, btf) : 0;
                 if (k < 0)
                         return k;
         }

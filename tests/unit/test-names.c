@@ -38,6 +38,14 @@ START_TEST(table) {
                 {NAMES_ATTACH_TYPE, 0, "cgroup_inet_ingress"},
                 {NAMES_ATTACH_TYPE, 24, "trace_fentry"},
                 {NAMES_ATTACH_TYPE, 57, "trace_uprobe_session"},
+                {NAMES_HELPER, 1, "map_lookup_elem"},
+                {NAMES_HELPER, 36, "probe_write_user"},
+                {NAMES_HELPER, 211, "cgrp_storage_delete"},
+                {NAMES_STATS_TYPE, 0, "run_time"},
+                {NAMES_TASK_FD_TYPE, 3, "kretprobe"},
+                {NAMES_STREAM, 2, "stderr"},
+                {NAMES_NETFILTER_FAMILY, 10, "ipv6"},
+                {NAMES_NETFILTER_HOOK, 5, "ingress"},
         };
         struct names *n = ours();
 
@@ -48,7 +56,7 @@ START_TEST(table) {
 END_TEST
 
 START_TEST(unknown_values) {
-        static const uint32_t values[] = {200, 255, 256, 65536, UINT32_MAX};
+        static const uint32_t values[] = {250, 255, 256, 65536, UINT32_MAX};
         struct names *n = ours();
 
         for (enum name_set set = 0; set < _NAMES_MAX; set++) {
