@@ -5,29 +5,35 @@
 #include "line.h"
 #include "value.h"
 
-/* What happened, by event. */
+/* Of an object that has gone: who brought it is no longer to be asked. */
+#define GONE "<, lived {lifetime}><, from {loaded_by.name}><[{loaded_by.pid}]>"
+
+/* What happened, by event; and what is worth a line of its own below. */
 static const struct sentence {
         const char *event;
         const char *what;
+        const char *note;
 } sentences[] = {
         {"prog-load",
          "<{prog.type}|{bpf.attr.prog_type}>< \"{prog.name}\"| \"{bpf.attr.prog_name}\">"
-         "< id {prog.id}>< tag {prog.tag}>"},
-        {"prog-unload", "<{prog.type}>< \"{prog.name}\">< id {prog.id}>< tag {prog.tag}>"},
+         "< id {prog.id}>< tag {prog.tag}>",
+         "<{verifier.reason}>"},
+        {"prog-unload", "<{prog.type}>< \"{prog.name}\">< id {prog.id}>" GONE},
         {"prog-run", "<{prog.type}>< \"{prog.name}\">< id {prog.id}| fd {bpf.attr.prog_fd}>"},
         {"prog-bind-map", "<map {map.id}|map fd {bpf.attr.map_fd}> → "
                           "<prog {prog.id}|prog fd {bpf.attr.prog_fd}>"},
         {"map-create", "<{map.type}|{bpf.attr.map_type}>< \"{map.name}\"| \"{bpf.attr.map_name}\">"
                        "< id {map.id}><, {map.key_size} → {map.value_size}>< × {map.max_entries}>"},
-        {"map-free", "<{map.type}>< \"{map.name}\">< id {map.id}>"},
+        {"map-free", "<{map.type}>< \"{map.name}\">< id {map.id}>" GONE},
         {"map-freeze", "<{map.type}>< \"{map.name}\">< id {map.id}| fd {bpf.attr.map_fd}>"},
         {"map-access", "<{bpf.cmd}>< \"{map.name}\">< id {map.id}| fd {bpf.attr.map_fd}>"
                        "< × {calls}>"},
         {"btf-load", "BTF< \"{btf.name}\">< id {btf.id}>< {btf.size}| {bpf.attr.btf_size} B>"},
+        {"btf-free", "BTF< \"{btf.name}\">< id {btf.id}>" GONE},
         {"link-create", "<{link.type}|{attach.type}>< {attach.target}>< id {link.id}>"
                         "< ← prog {prog.id}| ← prog fd {bpf.attr.prog_fd}>"},
         {"link-update", "<{link.type}>< id {link.id}| fd {bpf.attr.link_fd}>< ← prog {prog.id}>"},
-        {"link-free", "<{link.type}>< id {link.id}>"},
+        {"link-free", "<{link.type}>< {attach.target}>< id {link.id}>" GONE},
         {"attach", "<{attach.type}|{link.type}|{attach.via}>"
                    "< {attach.target}| interface {attach.ifindex}>"
                    "< ← prog {prog.id}| ← prog fd {bpf.attr.attach_bpf_fd}>"},
@@ -35,7 +41,12 @@ static const struct sentence {
                    "< {attach.target}| interface {attach.ifindex}>< prog {prog.id}>"},
         {"pin", "<{pin.path}|{bpf.attr.pathname}>"
                 "< ← prog {prog.id}| ← map {map.id}| ← link {link.id}>"},
-        {"unpin", "<{pin.path}>"},
+        {"unpin", "<{pin.path}>< prog {prog.id}| map {map.id}| link {link.id}>"},
+        {"socket-filter-attach",
+         "<{attach.target}|{attach.via}>< ← prog {prog.id}| ← {filter.instructions} instructions>"},
+        {"socket-filter-detach", "<{attach.target}|{attach.via}>< prog {prog.id}>"},
+        {"seccomp-filter", "<{filter.instructions} instructions>< {seccomp.flags}>"},
+        {"tamper", "<{message}>"},
         {"object-get", "<{bpf.cmd}>< {pin.path}>< prog {prog.id}| map {map.id}| link {link.id}|"
                        " btf {btf.id}>"},
         {"probe-state", "<{probe.name}>< {probe.state}>< {probe.hook}>"},
@@ -45,6 +56,7 @@ static const struct sentence {
 static const char any_what[] = "<{bpf.cmd}>< {bpf.attr}>";
 static const char who[] = "<{process.name}><[{process.pid}]>";
 static const char user[] = "<{user.name}|{user.id}>";
+static const char kernel[] = "(kernel)"; /* where nobody did it */
 static const char unit[] = "<{unit}|{session}|{container.id}>";
 
 /* The colour of an event, by class. */
@@ -121,12 +133,14 @@ static size_t flag_width(const struct line *l) {
         return l->result ? strlen(l->result->flag) + 1 : 0;
 }
 
-static const char *what_for(const char *event) {
+static const struct sentence *sentence_for(const char *event) {
+        static const struct sentence any = {.what = any_what};
+
         for (size_t i = 0; i < ELEMENTSOF(sentences); i++)
                 if (strcmp(sentences[i].event, event) == 0)
-                        return sentences[i].what;
+                        return &sentences[i];
 
-        return any_what;
+        return &any;
 }
 
 static enum style class_style(const char *class) {
@@ -161,9 +175,10 @@ static void add_template_fields(struct field_set *set, const char *template) {
 }
 
 void line_fields(struct field_set *ret) {
-        static const enum field plain[] = {FIELD_TIME,       FIELD_EVENT,     FIELD_CLASS,
-                                           FIELD_RESULT,     FIELD_ERRNO,     FIELD_DURATION,
-                                           FIELD_LOST_COUNT, FIELD_LOST_WHERE};
+        static const enum field plain[] = {FIELD_TIME,      FIELD_EVENT,      FIELD_CLASS,
+                                           FIELD_RESULT,    FIELD_ERRNO,      FIELD_DURATION,
+                                           FIELD_SEVERITY,  FIELD_ATTRIBUTED, FIELD_LOST_COUNT,
+                                           FIELD_LOST_WHERE};
         static const char *const templates[] = {any_what, who, user, unit};
 
         for (size_t i = 0; i < ELEMENTSOF(plain); i++)
@@ -172,6 +187,9 @@ void line_fields(struct field_set *ret) {
                 add_template_fields(ret, templates[i]);
         for (size_t i = 0; i < ELEMENTSOF(sentences); i++)
                 add_template_fields(ret, sentences[i].what);
+        for (size_t i = 0; i < ELEMENTSOF(sentences); i++)
+                if (sentences[i].note)
+                        add_template_fields(ret, sentences[i].note);
 }
 
 static const struct layout *layout_for(size_t columns) {
@@ -200,6 +218,12 @@ static void fill_result(struct line *l, struct json_object *event, bool duration
         c->style = l->result ? STYLE_RED : STYLE_NONE;
 }
 
+static bool is_critical(struct json_object *event) {
+        const char *severity = row_string(event, FIELD_SEVERITY);
+
+        return severity && strcmp(severity, "critical") == 0;
+}
+
 static void fill(struct line *l, struct json_object *event, const struct layout *layout) {
         const char *kind = row_string(event, FIELD_EVENT);
 
@@ -209,12 +233,16 @@ static void fill(struct line *l, struct json_object *event, const struct layout 
         l->cells[CELL_TIME].style = STYLE_DIM;
 
         text_add_escaped(&l->cells[CELL_EVENT].text, kind ? kind : "?");
-        l->cells[CELL_EVENT].style = class_style(row_string(event, FIELD_CLASS));
+        l->cells[CELL_EVENT].style = is_critical(event)
+                                             ? STYLE_ALARM
+                                             : class_style(row_string(event, FIELD_CLASS));
 
-        row_add(&l->cells[CELL_WHAT].text, event, what_for(kind ? kind : ""));
+        row_add(&l->cells[CELL_WHAT].text, event, sentence_for(kind ? kind : "")->what);
         if (l->cells[CELL_WHAT].text.n == 0)
                 row_add(&l->cells[CELL_WHAT].text, event, any_what);
         row_add(&l->cells[CELL_WHO].text, event, who);
+        if (l->cells[CELL_WHO].text.n == 0 && row_get(event, FIELD_ATTRIBUTED))
+                text_add(&l->cells[CELL_WHO].text, kernel);
         row_add(&l->cells[CELL_USER].text, event, user);
         row_add(&l->cells[CELL_UNIT].text, event, unit);
         l->cells[CELL_UNIT].style = STYLE_DIM;
@@ -292,6 +320,28 @@ static void add_cell(struct text *t, const struct line *l, enum cell_name cell, 
         }
 }
 
+/* What is worth a line of its own, below the event's. */
+static void add_note(struct text *t, struct json_object *event, const struct layout *layout,
+                     const struct line_format *format) {
+        static const char before[] = "╰ ";
+        size_t indent = layout->widths[CELL_TIME] + gap(CELL_EVENT), width = SIZE_MAX;
+        const char *kind = row_string(event, FIELD_EVENT);
+        const char *template = sentence_for(kind ? kind : "")->note;
+        _cleanup_text_ struct text note = {};
+
+        if (template)
+                row_add(&note, event, template);
+        if (format->columns > 0)
+                width = format->columns - MIN(format->columns, indent + text_width(before));
+        if (note.n > 0 && width > 0) {
+                text_add_char(t, ' ', indent);
+                text_add_styled(t, before, SIZE_MAX, STYLE_DIM, format->colour);
+                text_add_styled(t, text_string(&note), width, STYLE_NONE, format->colour);
+                text_add_char(t, '\n', 1);
+        }
+        t->failed = t->failed || note.failed;
+}
+
 void line_add(struct text *t, struct json_object *event, const struct line_format *format) {
         const struct layout *layout = layout_for(format->columns);
         struct line l = {};
@@ -315,6 +365,7 @@ void line_add(struct text *t, struct json_object *event, const struct line_forma
                 spaces += c->column - c->width;
         }
         text_add_char(t, '\n', 1);
+        add_note(t, event, layout, format);
 
         for (int i = 0; i < _CELL_MAX; i++) {
                 t->failed = t->failed || l.cells[i].text.failed;

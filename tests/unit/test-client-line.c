@@ -49,6 +49,15 @@ static const struct {
          "14:03:07 prog-load    kprobe \"trace_open\" id 77 tag 3b185187…  bpftrace[812]  ok\n"},
         {rejected, 80,
          "14:03:07 prog-load    xdp \"fw\" REJECTED                 loader[991]       EACCES\n"},
+        {"{\"event\":\"prog-load\",\"result\":\"rejected\",\"errno\":\"EACCES\",\"prog.type\":\"xdp\","
+         "\"verifier.reason\":\"R0 !read_ok and then some more to say than fits on such a "
+         "narrow line as this\"}",
+         80,
+         "         prog-load    xdp REJECTED                                        EACCES\n"
+         "         ╰ R0 !read_ok and then some more to say than fits on such a narrow lin…\n"},
+        {"{\"event\":\"prog-unload\",\"prog.type\":\"xdp\",\"prog.id\":9,\"lifetime\":3500000000,"
+         "\"attributed\":false,\"loaded_by.name\":\"ip\",\"loaded_by.pid\":44}",
+         100, "             prog-unload  xdp id 9, lived 3.5 s, from ip[44]  (kernel)\n"},
         {"{\"event\":\"map-create\",\"map.type\":\"hash\",\"map.id\":3,\"map.key_size\":4,"
          "\"map.value_size\":2048,\"map.max_entries\":9}",
          80, "         map-create   hash id 3, 4 B → 2 KiB × 9\n"},
