@@ -264,6 +264,8 @@ enum part_kind {
         PART_ADDRESSES,        /* u64: of the functions of a kprobe_multi link */
         PART_SYMBOLS,          /* their names, a NUL after each */
         PART_OFFSETS,          /* u64: places in the file of a uprobe_multi link */
+        PART_PATH,             /* components of a pin's path, as in struct record_context; not whole:
+                                  those nearest to the root are missing */
         _PART_MAX
 };
 
