@@ -18,8 +18,10 @@ static __always_inline void fill_task(struct record_task *t) {
         bpf_get_current_comm(t->comm, sizeof(t->comm));
 }
 
-/* Appends one component. Returns false when there is no room for one more of the longest kind. */
-static __always_inline bool add_component(char *path, u64 size, u64 *used, const void *name) {
+/* Appends one component to the `used` bytes of a path. `max` of its bytes count, `size` there are.
+ * Returns false when there is no room, of size or of max, for one more. */
+static __always_inline bool add_component(char *path, u64 size, u64 max, u64 *used,
+                                          const void *name) {
         u64 at = *used;
         s64 n;
 
@@ -27,69 +29,94 @@ static __always_inline bool add_component(char *path, u64 size, u64 *used, const
         if (at > size - PATH_COMPONENT_SIZE)
                 return false;
         n = bpf_probe_read_kernel_str(path + at, PATH_COMPONENT_SIZE, name);
+        if (n > 0 && at + n > max)
+                return false;
         if (n > 0)
                 *used = at + n;
         return true;
 }
 
-static __always_inline void fill_executable(struct record_context *c, struct task_struct *task) {
-        struct file *file = BPF_CORE_READ(task, mm, exe_file);
-        struct dentry *dentry, *parent, *root;
-        struct vfsmount *vfsmount;
-        struct mount *mount, *above;
-        u64 used = 0;
+/* Appends the path of a file, as its mount namespace has it. Returns whether components are
+ * missing. */
+static __always_inline bool add_path(char *path, u64 size, u64 max, u64 *used,
+                                     struct dentry *dentry, struct vfsmount *vfsmount) {
+        struct mount *mount = (void *) vfsmount - bpf_core_field_offset(struct mount, mnt), *above;
+        struct dentry *parent, *root;
+        bool cut = true;
 
-        if (!file)
-                return;
-        dentry = BPF_CORE_READ(file, f_path.dentry);
-        vfsmount = BPF_CORE_READ(file, f_path.mnt);
-        mount = (void *) vfsmount - bpf_core_field_offset(struct mount, mnt);
-
-        c->executable_cut = 1;
         for (int i = 0; i < PATH_COMPONENTS_MAX; i++) {
                 root = BPF_CORE_READ(mount, mnt.mnt_root);
                 parent = BPF_CORE_READ(dentry, d_parent);
                 if (dentry == root || dentry == parent) {
                         above = BPF_CORE_READ(mount, mnt_parent);
                         if (dentry != root || above == mount) {
-                                c->executable_cut = 0;
+                                cut = false;
                                 break;
                         }
                         dentry = BPF_CORE_READ(mount, mnt_mountpoint);
                         mount = above;
                         continue;
                 }
-                if (!add_component(c->executable, sizeof(c->executable), &used,
-                                   BPF_CORE_READ(dentry, d_name.name)))
+                if (!add_component(path, size, max, used, BPF_CORE_READ(dentry, d_name.name)))
                         break;
                 dentry = parent;
         }
+        return cut;
+}
+
+static __always_inline void fill_executable(struct record_context *c, struct task_struct *task) {
+        struct file *file = BPF_CORE_READ(task, mm, exe_file);
+        u64 used = 0;
+
+        if (!file)
+                return;
+        c->executable_cut = add_path(c->executable, sizeof(c->executable), sizeof(c->executable),
+                                     &used, BPF_CORE_READ(file, f_path.dentry),
+                                     BPF_CORE_READ(file, f_path.mnt));
         c->executable_size = used;
 }
 
-static __always_inline struct kernfs_node *kernfs_parent(struct kernfs_node *node) {
-        struct kernfs_node___renamed *renamed = (void *) node;
+/* Where a node of a kernfs keeps the one above it. */
+static __always_inline u64 kernfs_parent_offset(void) {
+        u64 at;
 
-        if (bpf_core_field_exists(renamed->__parent))
-                return BPF_CORE_READ(renamed, __parent);
-        return BPF_CORE_READ(node, parent);
+        if (bpf_core_field_exists(struct kernfs_node___renamed, __parent)) {
+                at = bpf_core_field_offset(struct kernfs_node___renamed, __parent);
+                barrier_value(at);
+        } else {
+                at = bpf_core_field_offset(struct kernfs_node, parent);
+                barrier_value(at);
+        }
+        return at;
 }
 
-static __always_inline void fill_cgroup(struct record_context *c, struct task_struct *task) {
-        struct kernfs_node *node = BPF_CORE_READ(task, cgroups, dfl_cgrp, kn), *parent;
-        u64 used = 0;
+/* The same for a node of a kernfs, such as that of control groups. No branch at the beginning of
+ * the loop: before Linux 6.2 the verifier does not take what clang makes of it. */
+static __always_inline bool add_kernfs_path(char *path, u64 size, u64 max, u64 *used,
+                                            struct kernfs_node *node) {
+        u64 offset = kernfs_parent_offset();
+        struct kernfs_node *parent;
+        bool cut = true;
 
-        c->cgroup_cut = 1;
         for (int i = 0; i < PATH_COMPONENTS_MAX; i++) {
-                parent = kernfs_parent(node);
+                parent = NULL;
+                bpf_probe_read_kernel(&parent, sizeof(parent), (void *) node + offset);
                 if (!parent) {
-                        c->cgroup_cut = 0;
+                        cut = false;
                         break;
                 }
-                if (!add_component(c->cgroup, sizeof(c->cgroup), &used, BPF_CORE_READ(node, name)))
+                if (!add_component(path, size, max, used, BPF_CORE_READ(node, name)))
                         break;
                 node = parent;
         }
+        return cut;
+}
+
+static __always_inline void fill_cgroup(struct record_context *c, struct task_struct *task) {
+        u64 used = 0;
+
+        c->cgroup_cut = add_kernfs_path(c->cgroup, sizeof(c->cgroup), sizeof(c->cgroup), &used,
+                                        BPF_CORE_READ(task, cgroups, dfl_cgrp, kn));
         c->cgroup_size = used;
 }
 
