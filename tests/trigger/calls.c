@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* What bpf() calls do besides the ordinary: every command, several targets, programs that say much. */
+/* What bpf() calls do besides the ordinary: every command, several targets, programs that say much.
+ */
 
 #include "trigger.h"
 

@@ -70,6 +70,13 @@ void report_end(void) {
         fflush(stdout);
 }
 
+int report_skip(const char *action, const char *why) {
+        report_begin(action);
+        report_text("skip", why);
+        report_end();
+        return 0;
+}
+
 static int object_info(int fd, void *info, uint32_t size) {
         union bpf_attr attr = {};
 

@@ -15,21 +15,24 @@
 #include "util.h"
 
 static const struct action *const tables[] = {
-        object_actions,
-        failure_actions,
-        odd_actions,
-        process_actions,
-        call_actions,
-        live_actions,
-        network_actions,
-        perf_actions,
-        socket_actions,
+        object_actions,  failure_actions, odd_actions,    race_actions,
+        storm_actions,   process_actions, call_actions,   live_actions,
+        network_actions, perf_actions,    socket_actions,
 };
 
 long bpf_call(int cmd, void *attr, unsigned size) {
         long r = syscall(SYS_bpf, cmd, attr, size);
 
         return r < 0 ? -errno : r;
+}
+
+void fill_map(union bpf_attr *attr, const char *name, uint32_t value_size) {
+        memset(attr, 0, sizeof(*attr));
+        attr->map_type = BPF_MAP_TYPE_HASH;
+        attr->key_size = 4;
+        attr->value_size = value_size;
+        attr->max_entries = 16;
+        memcpy(attr->map_name, name, MIN(strlen(name), sizeof(attr->map_name) - 1));
 }
 
 int make_map(const char *name, uint32_t type, uint32_t value_size, uint32_t max_entries) {

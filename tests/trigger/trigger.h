@@ -25,6 +25,8 @@ struct action {
 extern const struct action object_actions[];
 extern const struct action failure_actions[];
 extern const struct action odd_actions[];
+extern const struct action race_actions[];
+extern const struct action storm_actions[];
 extern const struct action process_actions[];
 extern const struct action call_actions[];
 extern const struct action live_actions[];
@@ -38,6 +40,9 @@ const char *argument(const struct arguments *a, int i, const char *fallback);
 /* Calls bpf() with `size` bytes of `attr`. Returns what it returned, a negative errno on failure.
  */
 long bpf_call(int cmd, void *attr, unsigned size);
+
+/* Writes the attributes of a hash map of 16 elements, with 4-byte keys. */
+void fill_map(union bpf_attr *attr, const char *name, uint32_t value_size);
 
 /* Makes a map with 4-byte keys. Returns an fd that the caller closes, or a negative errno. */
 int make_map(const char *name, uint32_t type, uint32_t value_size, uint32_t max_entries);
@@ -60,6 +65,9 @@ void report_numbers(const char *key, const uint32_t *values, size_t n);
 /* Members cmd, ret and errno ("" on success). */
 void report_call(const char *cmd, long ret);
 void report_end(void);
+
+/* The whole report of an action that this kernel cannot do. Returns 0. */
+int report_skip(const char *action, const char *why);
 
 /* What the kernel says of the object behind an fd: id, name, type and so on. Returns a negative
  * errno. */
