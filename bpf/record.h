@@ -154,6 +154,12 @@ struct record_object {
         __u32 prog_type;    /* link: type of its program */
 };
 
+/* Names an object in the map of the daemon's own. */
+struct object_key {
+        __u32 kind; /* enum object_kind */
+        __u32 id;
+};
+
 /* What an fd in the attributes was when the call used it. */
 struct record_fd {
         __u32 offset; /* of the fd in the attributes */
@@ -175,7 +181,7 @@ enum target_kind {
                             */
         TARGET_NETNS,      /* netns */
         TARGET_SOCKET,     /* family, type, protocol, ports and addresses; netns */
-        TARGET_PROCESS,    /* id: its thread group */
+        TARGET_PROCESS,    /* id: its thread group; count: one thread of it, 0: all of them */
         TARGET_MAP,        /* id; text: name */
         TARGET_STRUCT_OPS, /* id: of the map; text: its name; group: the kernel's struct */
         TARGET_PROG,       /* id: of the program whose function is replaced or traced; text: the
@@ -184,7 +190,8 @@ enum target_kind {
         TARGET_NETFILTER,  /* family, hook, priority; netns */
         TARGET_LIST,       /* several: a part has them; count */
         TARGET_TUN,        /* text: name of the interface; ifindex; netns */
-        TARGET_RING,       /* an io_uring instance */
+        TARGET_RING,       /* an io_uring; type: operation; id: thread, where it is for all of its
+                              rings */
         _TARGET_MAX
 };
 
@@ -297,6 +304,7 @@ enum road {
         ROAD_PERF_IOCTL,
         ROAD_NETLINK_XDP,
         ROAD_NETLINK_TC,
+        ROAD_NETLINK_LWT,
         ROAD_SETSOCKOPT,
         ROAD_SETSOCKOPT_REUSEPORT,
         ROAD_PACKET_FANOUT,

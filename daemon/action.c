@@ -43,6 +43,7 @@ static const struct command_info roads[_ROAD_MAX][2] = {
         [ROAD_PERF_IOCTL] = PROGRAM_BY("perf-ioctl"),
         [ROAD_NETLINK_XDP] = PROGRAM_BY("netlink-xdp"),
         [ROAD_NETLINK_TC] = PROGRAM_BY("netlink-tc"),
+        [ROAD_NETLINK_LWT] = PROGRAM_BY("netlink-lwt"),
         [ROAD_SETSOCKOPT] = SOCKET_FILTER_BY("setsockopt"),
         [ROAD_SETSOCKOPT_REUSEPORT] = SOCKET_FILTER_BY("setsockopt-reuseport"),
         [ROAD_PACKET_FANOUT] = SOCKET_FILTER_BY("packet-fanout"),
@@ -52,13 +53,29 @@ static const struct command_info roads[_ROAD_MAX][2] = {
         [ROAD_IO_URING] = {{"attach", "install", "io-uring", "attached", "attach", "a filter"}},
 };
 
+/* The same where an io_uring was asked to take the road, instead of a call. */
+static const struct command_info uring_roads[_ROAD_MAX][2] = {
+        [ROAD_SETSOCKOPT] = SOCKET_FILTER_BY("io-uring-setsockopt"),
+        [ROAD_SETSOCKOPT_REUSEPORT] = SOCKET_FILTER_BY("io-uring-setsockopt-reuseport"),
+        [ROAD_PACKET_FANOUT] = SOCKET_FILTER_BY("io-uring-packet-fanout"),
+};
+
+static const struct command_info *road_info(const struct record_action *r) {
+        size_t detaches = !!(r->flags & CALL_DETACHES);
+
+        if (r->via >= _ROAD_MAX)
+                return NULL;
+        if (r->flags & CALL_URING && uring_roads[r->via][detaches].event)
+                return &uring_roads[r->via][detaches];
+        return &roads[r->via][detaches];
+}
+
 const struct command_info *action_info(const struct record_action *r) {
         const struct command_info *info = NULL;
 
         switch (r->action) {
         case ACTION_ATTACH:
-                if (r->via < _ROAD_MAX)
-                        info = &roads[r->via][!!(r->flags & CALL_DETACHES)];
+                info = road_info(r);
                 break;
         case ACTION_FREE:
                 if (r->object.kind < _OBJECT_MAX)
@@ -88,9 +105,13 @@ static const struct road_flags {
          {"update_if_noexist", "skb_mode", "drv_mode", "hw_mode", "replace"}},
         /* include/uapi/linux/pkt_cls.h: TCA_BPF_FLAG_* */
         {ROAD_NETLINK_TC, FIELD_ATTACH_FLAGS, {"direct_action"}},
+        /* Which of its programs: TUNSETSTEERINGEBPF, TUNSETFILTEREBPF */
+        {ROAD_TUN_IOCTL, FIELD_ATTACH_FLAGS, {"steering", "filter"}},
+        /* include/uapi/linux/io_uring/bpf_filter.h */
+        {ROAD_IO_URING, FIELD_ATTACH_FLAGS, {"deny_rest", "sz_strict"}},
 };
 
-void road_describe(struct event *e, const struct record_action *r) {
+static void describe_flags(struct event *e, const struct record_action *r) {
         const char *items[ELEMENTSOF(road_flags[0].names) + 1];
         char rest[16];
         uint32_t left = r->road_flags;
@@ -114,4 +135,12 @@ void road_describe(struct event *e, const struct record_action *r) {
                 event_set_strings(e, f->field, items, n);
                 return;
         }
+}
+
+void road_describe(struct event *e, const struct record_action *r) {
+        if (r->filter_length > 0 && r->flags & CALL_KERNEL_ATTR)
+                event_set_static(e, FIELD_FILTER_SOURCE, "kernel");
+        else if (r->filter_length > 0 && r->flags & CALL_USER_ATTR)
+                event_set_static(e, FIELD_FILTER_SOURCE, "user");
+        describe_flags(e, r);
 }
