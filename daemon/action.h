@@ -11,5 +11,5 @@ struct event;
  * makes no sense. Static. */
 const struct command_info *action_info(const struct record_action *r);
 
-/* Sets attach.flags or seccomp.flags from the flags of its road. */
+/* Sets attach.flags or seccomp.flags from the flags of its road, and filter.source. */
 void road_describe(struct event *e, const struct record_action *r);
