@@ -1,4 +1,136 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-/* Programs that are attached to perf events by ioctl(). */
+/* Programs that are attached to perf events by ioctl(): kprobes, uprobes, tracepoints, and events
+ * of software and hardware.
+ *
+ * Such a program goes with its event, when the last fd of that is closed. Where a link holds it,
+ * nothing is said here: the event has no program any more when it goes. */
 
 #include "action.h"
+#include "target.h"
+
+enum {
+        PERF_EVENT_IOC_SET_BPF = 0x40042408, /* include/uapi/linux/perf_event.h */
+        PF_KTHREAD = 0x00200000,             /* include/linux/sched.h */
+};
+
+/* Attaching ------------------------------------------------------------------------------------ */
+
+static __always_inline bool is_perf_event(struct file *file) {
+        return inode_name(file) == NAME8('[', 'p', 'e', 'r', 'f', '_', 'e');
+}
+
+static __always_inline void set_begins(struct file *file, u32 fd, enum hook hook) {
+        struct perf_event *event = BPF_CORE_READ(file, private_data);
+        struct action_frame *frame = action_open(ACTION_ATTACH, ROAD_PERF_IOCTL, 0, hook);
+        struct file *program = file_of_fd(fd);
+
+        if (!frame)
+                return;
+        frame->subject = (u64) event;
+        if (program && inode_name(program) == NAME8('b', 'p', 'f', '-', 'p', 'r', 'o'))
+                fill_prog(&frame->object, BPF_CORE_READ(program, private_data));
+        fill_perf_target(&frame->target, event);
+}
+
+SEC("kprobe/perf_ioctl")
+int BPF_KPROBE(perf_ioctl, struct file *file, u32 cmd, u64 fd) {
+        if (cmd == PERF_EVENT_IOC_SET_BPF)
+                set_begins(file, fd, HOOK_PERF_IOCTL);
+        return 0;
+}
+
+/* The event is still held: which program it has now is what the kernel made of the fd. */
+SEC("kretprobe/perf_ioctl")
+int BPF_KRETPROBE(perf_ioctl_return, s64 ret) {
+        struct action_frame *frame = action_current();
+        struct perf_event *event;
+        struct bpf_prog *prog;
+
+        if (!frame || frame->hook != HOOK_PERF_IOCTL)
+                return 0;
+        event = (void *) frame->subject;
+        prog = BPF_CORE_READ(event, prog);
+        if (ret >= 0 && prog)
+                fill_prog(&frame->object, prog);
+        action_close(ret, HOOK_PERF_IOCTL_RETURN);
+        return 0;
+}
+
+/* Before Linux 5.15 the functions of perf cannot be hooked. */
+SEC("kprobe/security_file_ioctl")
+int BPF_KPROBE(security_file_ioctl, struct file *file, u32 cmd, u64 fd) {
+        if (cmd == PERF_EVENT_IOC_SET_BPF && is_perf_event(file))
+                set_begins(file, fd, HOOK_SECURITY_FILE_IOCTL);
+        return 0;
+}
+
+SEC("tp/syscalls/sys_enter_ioctl")
+int sys_enter_ioctl(struct syscall_enter_context *ctx) {
+        struct file *file;
+
+        if ((u32) ctx->args[1] != PERF_EVENT_IOC_SET_BPF)
+                return 0;
+        file = file_of_fd(ctx->args[0]);
+        if (file && is_perf_event(file))
+                set_begins(file, ctx->args[2], HOOK_SYS_ENTER_IOCTL);
+        return 0;
+}
+
+/* The end of any ioctl(): of those that began at one of the two hooks above. */
+static __always_inline int set_ends(s64 ret, enum hook hook) {
+        struct action_frame *frame = action_current();
+
+        if (frame &&
+            (frame->hook == HOOK_SECURITY_FILE_IOCTL || frame->hook == HOOK_SYS_ENTER_IOCTL))
+                action_close(ret, hook);
+        return 0;
+}
+
+SEC("tp/syscalls/sys_exit_ioctl")
+int sys_exit_ioctl(struct syscall_exit_context *ctx) {
+        return set_ends(ctx->ret, HOOK_SYS_EXIT_IOCTL);
+}
+
+/* 32-bit calls do not pass the tracepoint. */
+SEC("kretprobe/" COMPAT_IOCTL)
+int BPF_KRETPROBE(compat_ioctl_return, s64 ret) {
+        return set_ends(ret, HOOK_COMPAT_IOCTL_RETURN);
+}
+
+/* Detaching ------------------------------------------------------------------------------------ */
+
+struct task_struct___perf {
+        unsigned int flags;
+} __attribute__((preserve_access_index));
+
+static __always_inline int event_goes(struct perf_event *event, enum hook hook) {
+        struct task_struct___perf *task = (void *) bpf_get_current_task();
+        struct bpf_prog *prog = BPF_CORE_READ(event, prog);
+        struct action_frame *frame;
+
+        /* An inherited event has the program of its parent, which stays. */
+        if (!prog || BPF_CORE_READ(event, parent))
+                return 0;
+        frame = action_open(ACTION_ATTACH, ROAD_PERF_IOCTL, CALL_DETACHES, hook);
+        if (!frame)
+                return 0;
+        frame->flags &= ~CALL_TIMED;
+        if (BPF_CORE_READ(task, flags) & PF_KTHREAD)
+                frame->flags &= ~CALL_ATTRIBUTED;
+        fill_prog(&frame->object, prog);
+        fill_perf_target(&frame->target, event);
+        action_send(frame, 0, hook);
+        action_drop();
+        return 0;
+}
+
+SEC("kprobe/perf_release")
+int BPF_KPROBE(perf_release, void *inode, struct file *file) {
+        return event_goes(BPF_CORE_READ(file, private_data), HOOK_PERF_RELEASE);
+}
+
+/* Called before the event lets go of its program; since Linux 6.16 after that. */
+SEC("kprobe/security_perf_event_free")
+int BPF_KPROBE(security_perf_event_free, struct perf_event *event) {
+        return event_goes(event, HOOK_SECURITY_PERF_EVENT_FREE);
+}

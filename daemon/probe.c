@@ -207,8 +207,10 @@ static void probe_attach(struct probe_set *p, size_t i) {
                         continue;
                 }
                 probe->chosen = (int) n;
+                /* EINVAL: the function is there, and the kernel lets nobody hook it. */
                 probe->as_good = n == 0 || (a->as_good && p->kprobes &&
-                                            !kernel_has_all(&info->alternatives[0]));
+                                            (probe->errors[0] == EINVAL ||
+                                             !kernel_has_all(&info->alternatives[0])));
                 probe->state = STATE_ATTACHED;
                 if (a->when == WHILE_TIMED) {
                         /* It works; now it waits until somebody listens. */
