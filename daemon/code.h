@@ -9,13 +9,16 @@
 
 struct bpf_insn;
 struct event;
+struct kfuncs;
 struct names;
 struct sock_filter;
 
 /* Sets prog.helpers, prog.kfuncs and prog.sha256 from `n` instructions as the loader gave them
- * (before the verifier rewrote them). Each name once, in the order of their first use. */
-void code_describe(struct event *e, const struct names *names, const struct bpf_insn *insns,
-                   size_t n);
+ * (before the verifier rewrote them). Each name once, in the order of their first use; long lists
+ * are cut, and the last item says how many are left out. `kfuncs` may be NULL: then they are
+ * numbers. */
+void code_describe(struct event *e, const struct names *names, struct kfuncs *kfuncs,
+                   const struct bpf_insn *insns, size_t n);
 
 /* Sets filter.instructions, filter.sha256 and filter.disassembly (cut where it grows too long, and
  * it says so). `seccomp`: also seccomp.syscalls, and the disassembly names them. */

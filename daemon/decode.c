@@ -15,6 +15,7 @@
 #include "describe.h"
 #include "event.h"
 #include "hooks.h"
+#include "kfuncs.h"
 #include "message.h"
 #include "names.h"
 #include "parts.h"
@@ -47,6 +48,7 @@ struct decoder {
         struct processes *processes;
         struct parts *parts;
         struct symbols *symbols;
+        struct kfuncs *kfuncs;
         struct clock_offset monotonic;
         struct clock_offset boottime;
         uint64_t now; /* of the record at hand: CLOCK_MONOTONIC, ns */
@@ -63,6 +65,8 @@ int decoder_new(struct decoder **ret, const struct names *names, struct processe
         k = parts_new(&d->parts);
         if (k >= 0)
                 k = symbols_new(&d->symbols);
+        if (k >= 0)
+                k = kfuncs_new(&d->kfuncs, NULL);
         if (k < 0)
                 return k;
 
@@ -80,6 +84,7 @@ struct decoder *decoder_free(struct decoder *d) {
                 return NULL;
         parts_free(d->parts);
         symbols_free(d->symbols);
+        kfuncs_free(d->kfuncs);
         free(d);
         return NULL;
 }
@@ -247,7 +252,7 @@ static void set_parts(struct decoder *d, struct event *e, const struct record_ta
         struct part p;
 
         if (parts_get(d->parts, thread, entered, PART_INSTRUCTIONS, &p) && p.whole)
-                code_describe(e, d->names, p.data, p.size / sizeof(struct bpf_insn));
+                code_describe(e, d->names, d->kfuncs, p.data, p.size / sizeof(struct bpf_insn));
         if (parts_get(d->parts, thread, entered, PART_FILTER, &p) && p.whole)
                 filter_describe(e, p.data, p.size / sizeof(struct sock_filter), seccomp);
         if (parts_get(d->parts, thread, entered, PART_LOG, &p))

@@ -1,0 +1,12 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+/* Opens files that somebody else names, without waiting for anybody. */
+
+#include <sys/stat.h>
+#include <sys/types.h>
+
+/* Opens a regular file for reading: the absolute path is looked up as process `pid` sees it (0: as
+ * we do), without symbolic links. Returns an fd, and what is known of the file in `ret`; -EXDEV
+ * where it is on a file system that asks somebody else (FUSE, NFS) or that we don't know, -EAGAIN
+ * where the kernel would have to ask its file system, another negative errno. */
+int file_open(pid_t pid, const char *path, struct statx *ret);
