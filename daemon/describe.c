@@ -3,6 +3,7 @@
 
 #include "describe.h"
 #include "event.h"
+#include "flags.h"
 #include "names.h"
 
 void describe_type(struct event *e, enum field f, const struct names *names, enum name_set set,
@@ -26,11 +27,12 @@ static void set_name(struct event *e, enum field f, const char name[static 16]) 
 }
 
 static void set_map_flags(struct event *e, uint32_t flags) {
-        const char *items[33];
-        char rest[16];
+        const char *items[FLAGS_NAMES_MAX];
+        char rest[FLAGS_REST_SIZE];
 
         if (flags != 0)
-                event_set_strings(e, FIELD_MAP_FLAGS, items, names_map_flags(flags, items, rest));
+                event_set_strings(e, FIELD_MAP_FLAGS, items,
+                                  flags_names(FLAGS_MAP, flags, items, rest));
 }
 
 static void set_prog(struct event *e, const struct names *names, const struct record_object *o) {

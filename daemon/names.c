@@ -125,29 +125,3 @@ const char *names_get(const struct names *n, enum name_set set, uint32_t value) 
 uint32_t names_end(const struct names *n, enum name_set set) {
         return n->end[set];
 }
-
-/* include/uapi/linux/bpf.h: "flags for BPF_MAP_CREATE command". NULL: a bit that is not for maps.
- */
-static const char *const map_flags[] = {
-        "no_prealloc",      "no_common_lru",  "numa_node",     "rdonly",       "wronly",
-        "stack_build_id",   "zero_seed",      "rdonly_prog",   "wronly_prog",  "clone",
-        "mmapable",         "preserve_elems", "inner_map",     "link",         NULL,
-        "vtype_btf_obj_fd", "token_fd",       "segv_on_fault", "no_user_conv", "rb_overwrite",
-};
-
-size_t names_map_flags(uint32_t flags, const char *ret[static 33], char rest[static 16]) {
-        size_t n = 0;
-
-        for (size_t i = 0; i < ELEMENTSOF(map_flags); i++)
-                if (map_flags[i] && flags & (UINT32_C(1) << i)) {
-                        ret[n++] = map_flags[i];
-                        flags &= ~(UINT32_C(1) << i);
-                }
-
-        if (flags) {
-                snprintf(rest, 16, "0x%x", flags);
-                ret[n++] = rest;
-        }
-
-        return n;
-}

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
-/* Names of commands, types and flags: from the running kernel's BTF enums, with a table of ours
+/* Names of commands, types and helpers: from the running kernel's BTF enums, with a table of ours
  * under it. */
 
 #include <stddef.h>
@@ -39,7 +39,3 @@ const char *names_get(const struct names *n, enum name_set set, uint32_t value);
 
 /* How many values of the set have a name: values at or above it have none. */
 uint32_t names_end(const struct names *n, enum name_set set);
-
-/* Names of the bits of a map's flags (BPF_F_* of map_create, such as no_prealloc) into `ret`:
- * static strings, and last what has no name as "0x…", written into `rest`. Returns how many. */
-size_t names_map_flags(uint32_t flags, const char *ret[static 33], char rest[static 16]);

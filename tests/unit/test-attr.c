@@ -127,6 +127,17 @@ static void assert_string(const char *key, const char *v) {
         ck_assert_str_eq(get(key)->string, v);
 }
 
+/* A list of one or two. */
+static void assert_list(const char *key, const char *first, const char *second) {
+        const struct value *v = get(key);
+
+        ck_assert_msg(v && v->type == TYPE_STRINGS, "%s", key);
+        ck_assert_uint_eq(v->strings.n, second ? 2 : 1);
+        ck_assert_str_eq(v->strings.items[0], first);
+        if (second)
+                ck_assert_str_eq(v->strings.items[1], second);
+}
+
 START_TEST(map_create) {
         union bpf_attr a = {
                 .map_type = BPF_MAP_TYPE_HASH,
@@ -146,10 +157,7 @@ START_TEST(map_create) {
         assert_u32("max_entries", 1024);
         assert_string("map_name", "counters");
         assert_string("map_extra", "0x1000");
-        const struct value *flags = get("map_flags");
-        ck_assert_uint_eq(flags->strings.n, 2);
-        ck_assert_str_eq(flags->strings.items[0], "no_prealloc");
-        ck_assert_str_eq(flags->strings.items[1], "rdonly_prog");
+        assert_list("map_flags", "no_prealloc", "rdonly_prog");
         ck_assert_ptr_null(get("btf_fd"));
         ck_assert_ptr_null(get("inner_map_fd"));
         ck_assert_ptr_null(get("numa_node"));
@@ -225,12 +233,13 @@ START_TEST(links) {
         assert_u32("target_ifindex", 3);
         ck_assert_ptr_null(get("target_fd"));
         assert_string("attach_type", "xdp");
-        assert_string("flags", "0x2");
+        assert_list("flags", "skb_mode", NULL);
 
         a.link_create.attach_type = BPF_CGROUP_INET_EGRESS;
         decode(BPF_LINK_CREATE, &a, sizeof(a), NULL);
         assert_s64("target_fd", 3);
         ck_assert_ptr_null(get("target_ifindex"));
+        assert_list("flags", "allow_multi", NULL);
 
         a = (union bpf_attr){
                 .link_create = {
@@ -238,7 +247,7 @@ START_TEST(links) {
                         .kprobe_multi = {.flags = 1, .cnt = 2, .syms = 0x1000, .cookies = 0x2000}}};
         decode(BPF_LINK_CREATE, &a, sizeof(a), NULL);
         assert_s64("prog_fd", 0); /* a number like any other */
-        assert_string("kprobe_multi.flags", "0x1");
+        assert_list("kprobe_multi.flags", "kprobe_multi_return", NULL);
         assert_u32("kprobe_multi.cnt", 2);
         assert_string("kprobe_multi.syms", "0x1000");
         assert_string("kprobe_multi.cookies", "0x2000");
@@ -277,8 +286,8 @@ START_TEST(newer_links) {
         put(a, 16, 2);
         put(a, 24, (uint32_t) -100);
         decode(BPF_LINK_CREATE, a, sizeof(a), NULL);
-        assert_u32("netfilter.pf", 2);
-        assert_u32("netfilter.hooknum", 0);
+        assert_string("netfilter.pf", "ipv4");
+        assert_string("netfilter.hooknum", "pre_routing");
         assert_s64("netfilter.priority", -100);
 
         memset(a, 0, sizeof(a));
@@ -292,16 +301,20 @@ START_TEST(newer_links) {
         decode(BPF_LINK_CREATE, a, sizeof(a), NULL);
         assert_u32("tcx.relative_id", 41);
         ck_assert_ptr_null(get("tcx.relative_fd"));
+        assert_list("flags", "id", NULL);
 
         memset(a, 0, sizeof(a));
         put(a, 8, ATTACH_UPROBE_MULTI);
         put(a, 16, 0x5000);
         put(a, 48, 3);
+        put(a, 52, 1 | 1 << 1); /* return, path_fd: 0 is an fd then */
         put(a, 56, 812);
         decode(BPF_LINK_CREATE, a, sizeof(a), NULL);
         assert_string("uprobe_multi.path", "0x5000");
         assert_u32("uprobe_multi.cnt", 3);
         assert_u32("uprobe_multi.pid", 812);
+        assert_list("uprobe_multi.flags", "uprobe_multi_return", "uprobe_multi_path_fd");
+        assert_s64("uprobe_multi.path_fd", 0);
 }
 END_TEST
 
@@ -332,7 +345,7 @@ START_TEST(others) {
         decode(BPF_OBJ_PIN, &a, sizeof(a), "/sys/fs/bpf/x");
         assert_string("pathname", "/sys/fs/bpf/x");
         assert_s64("bpf_fd", 4);
-        assert_string("file_flags", "0x8");
+        assert_list("file_flags", "rdonly", NULL);
         decode(BPF_OBJ_GET, &a, sizeof(a), "/sys/fs/bpf/x");
         assert_string("pathname", "/sys/fs/bpf/x");
 
@@ -352,23 +365,279 @@ START_TEST(others) {
         assert_s64("map_fd", 3);
         assert_string("key", "0x10");
         assert_string("value", "0x20");
-        assert_string("flags", "0x1");
+        assert_list("flags", "noexist", NULL);
         decode(BPF_MAP_GET_NEXT_KEY, &a, sizeof(a), NULL);
         assert_string("next_key", "0x20");
         ck_assert_ptr_null(get("value"));
 
-        a = (union bpf_attr){.batch = {.count = 50, .map_fd = 3, .keys = 0x10}};
+        a = (union bpf_attr){.batch = {.count = 50, .map_fd = 3, .keys = 0x10, .elem_flags = 4}};
         decode(BPF_MAP_UPDATE_BATCH, &a, sizeof(a), NULL);
         assert_u32("count", 50);
         assert_s64("map_fd", 3);
+        assert_list("elem_flags", "lock", NULL);
+}
+END_TEST
+
+START_TEST(queries) {
+        union bpf_attr a = {.prog_id = 77};
+        decode(BPF_PROG_GET_FD_BY_ID, &a, sizeof(a), NULL);
+        assert_u32("prog_id", 77);
+        ck_assert_ptr_null(get("start_id"));
+        decode(BPF_LINK_GET_FD_BY_ID, &a, sizeof(a), NULL);
+        assert_u32("link_id", 77);
+        decode(BPF_BTF_GET_FD_BY_ID, &a, sizeof(a), NULL);
+        assert_u32("btf_id", 77);
+        a = (union bpf_attr){.map_id = 78, .open_flags = BPF_F_RDONLY};
+        decode(BPF_MAP_GET_FD_BY_ID, &a, sizeof(a), NULL);
+        assert_u32("map_id", 78);
+        assert_list("open_flags", "rdonly", NULL);
+        a = (union bpf_attr){};
+        decode(BPF_MAP_GET_NEXT_ID, &a, sizeof(a), NULL);
+        assert_u32("start_id", 0); /* the first one */
+        ck_assert_ptr_null(get("map_id"));
+
+        a = (union bpf_attr){.info = {.bpf_fd = 0, .info_len = 128, .info = 0x1000}};
+        decode(BPF_OBJ_GET_INFO_BY_FD, &a, sizeof(a), NULL);
+        assert_s64("bpf_fd", 0);
+        assert_u32("info_len", 128);
+        assert_string("info", "0x1000");
+
+        a = (union bpf_attr){.query = {.target_fd = 4,
+                                       .attach_type = BPF_CGROUP_DEVICE,
+                                       .query_flags = BPF_F_QUERY_EFFECTIVE,
+                                       .prog_cnt = 8}};
+        decode(BPF_PROG_QUERY, &a, sizeof(a), NULL);
+        assert_s64("target_fd", 4);
+        assert_string("attach_type", "cgroup_device");
+        assert_list("query_flags", "query_effective", NULL);
+        assert_u32("prog_cnt", 8);
+        ck_assert_ptr_null(get("count")); /* the same bytes */
+        a.query.attach_type = ATTACH_TCX_INGRESS;
+        decode(BPF_PROG_QUERY, &a, sizeof(a), NULL);
+        assert_u32("target_ifindex", 4);
+        ck_assert_ptr_null(get("target_fd"));
+
+        a = (union bpf_attr){.task_fd_query = {.pid = 812, .fd = 0, .fd_type = 2}};
+        decode(BPF_TASK_FD_QUERY, &a, sizeof(a), NULL);
+        assert_u32("pid", 812);
+        assert_s64("fd", 0);
+        assert_string("fd_type", "kprobe");
+
+        uint8_t stream[20] = {};
+        put(stream, 12, 2);
+        put(stream, 16, 6);
+        decode(37, stream, sizeof(stream), NULL);
+        assert_string("stream_id", "stderr");
+        assert_s64("prog_fd", 6);
+}
+END_TEST
+
+START_TEST(changes) {
+        union bpf_attr a = {
+                .link_update = {.link_fd = 3, .new_prog_fd = 0, .flags = BPF_F_REPLACE}};
+        decode(BPF_LINK_UPDATE, &a, sizeof(a), NULL);
+        assert_s64("link_fd", 3);
+        assert_s64("new_prog_fd", 0);
+        assert_s64("old_prog_fd", 0); /* with "replace" it is one */
+        assert_list("flags", "replace", NULL);
+        ck_assert_ptr_null(get("new_map_fd"));
+        a.link_update.flags = 0;
+        decode(BPF_LINK_UPDATE, &a, sizeof(a), NULL);
+        ck_assert_ptr_null(get("old_prog_fd"));
+
+        a = (union bpf_attr){.link_detach = {.link_fd = 3}};
+        decode(BPF_LINK_DETACH, &a, sizeof(a), NULL);
+        assert_s64("link_fd", 3);
+
+        a = (union bpf_attr){.enable_stats = {.type = 0}};
+        decode(BPF_ENABLE_STATS, &a, sizeof(a), NULL);
+        assert_string("type", "run_time");
+        a.enable_stats.type = 9;
+        decode(BPF_ENABLE_STATS, &a, sizeof(a), NULL);
+        assert_u32("type", 9);
+
+        a = (union bpf_attr){.iter_create = {.link_fd = 3, .flags = 1}};
+        decode(BPF_ITER_CREATE, &a, sizeof(a), NULL);
+        assert_s64("link_fd", 3);
+        assert_list("flags", "0x1", NULL);
+
+        a = (union bpf_attr){.prog_bind_map = {.prog_fd = 3, .map_fd = 4}};
+        decode(BPF_PROG_BIND_MAP, &a, sizeof(a), NULL);
+        assert_s64("prog_fd", 3);
+        assert_s64("map_fd", 4);
+
+        a = (union bpf_attr){.map_fd = 0};
+        decode(BPF_MAP_FREEZE, &a, sizeof(a), NULL);
+        assert_s64("map_fd", 0);
+
+        uint8_t token[8] = {};
+        put(token, 4, 5);
+        decode(36, token, sizeof(token), NULL);
+        assert_s64("bpffs_fd", 5);
+
+        uint8_t assoc[12] = {};
+        put(assoc, 0, 5);
+        put(assoc, 4, 6);
+        decode(38, assoc, sizeof(assoc), NULL);
+        assert_s64("map_fd", 5);
+        assert_s64("prog_fd", 6);
+
+        a = (union bpf_attr){.test = {.prog_fd = 3, .repeat = 100, .flags = 1, .cpu = 1}};
+        decode(BPF_PROG_TEST_RUN, &a, sizeof(a), NULL);
+        assert_s64("prog_fd", 3);
+        assert_u32("repeat", 100);
+        assert_list("flags", "test_run_on_cpu", NULL);
+        assert_u32("cpu", 1);
+}
+END_TEST
+
+/* Whether 0 is an fd or none depends on the rest. */
+START_TEST(zero_fds) {
+        union bpf_attr a = {.map_type = BPF_MAP_TYPE_HASH};
+        decode(BPF_MAP_CREATE, &a, sizeof(a), NULL);
+        ck_assert_ptr_null(get("inner_map_fd"));
+        ck_assert_ptr_null(get("btf_fd"));
+        ck_assert_ptr_null(get("map_token_fd"));
+        a = (union bpf_attr){.map_type = BPF_MAP_TYPE_HASH_OF_MAPS,
+                             .map_flags = 1 << 16,
+                             .btf_value_type_id = 3};
+        decode(BPF_MAP_CREATE, &a, sizeof(a), NULL);
+        assert_s64("inner_map_fd", 0);
+        assert_s64("btf_fd", 0);
+        assert_s64("map_token_fd", 0);
+        assert_list("map_flags", "token_fd", NULL);
+
+        a = (union bpf_attr){.prog_type = BPF_PROG_TYPE_XDP};
+        decode(BPF_PROG_LOAD, &a, sizeof(a), NULL);
+        ck_assert_ptr_null(get("prog_btf_fd"));
+        a.line_info_cnt = 1;
+        decode(BPF_PROG_LOAD, &a, sizeof(a), NULL);
+        assert_s64("prog_btf_fd", 0);
+
+        a = (union bpf_attr){.attach_type = BPF_CGROUP_DEVICE};
+        decode(BPF_PROG_ATTACH, &a, sizeof(a), NULL);
+        assert_s64("target_fd", 0);
+        assert_s64("attach_bpf_fd", 0);
+        decode(BPF_PROG_DETACH, &a, sizeof(a), NULL);
+        assert_s64("target_fd", 0);
+        ck_assert_ptr_null(get("attach_bpf_fd")); /* a cgroup needs none */
+
+        a = (union bpf_attr){.link_create = {.attach_type = BPF_TRACE_FENTRY}};
+        decode(BPF_LINK_CREATE, &a, sizeof(a), NULL);
+        ck_assert_ptr_null(get("target_fd"));
+        a.link_create.attach_type = BPF_SK_LOOKUP;
+        decode(BPF_LINK_CREATE, &a, sizeof(a), NULL);
+        assert_s64("target_fd", 0);
+
+        a = (union bpf_attr){.pathname = 0x1000};
+        decode(BPF_OBJ_PIN, &a, sizeof(a), "/sys/fs/bpf/x");
+        assert_s64("bpf_fd", 0);
+        ck_assert_ptr_null(get("path_fd"));
+        decode(BPF_OBJ_GET, &a, sizeof(a), "/sys/fs/bpf/x");
+        ck_assert_ptr_null(get("bpf_fd"));
+        a.file_flags = 1 << 14;
+        decode(BPF_OBJ_GET, &a, sizeof(a), "x");
+        assert_list("file_flags", "path_fd", NULL);
+}
+END_TEST
+
+/* File descriptors ----------------------------------------------------------------------------- */
+
+START_TEST(where_fds_are) {
+        uint16_t at[RECORD_FDS_MAX + 1];
+
+        ck_assert_uint_eq(attr_fds(BPF_MAP_CREATE, at, ELEMENTSOF(at)), 4);
+        ck_assert_uint_eq(at[0], 20); /* inner_map_fd */
+        ck_assert_uint_eq(at[1], 48); /* btf_fd */
+        ck_assert_uint_eq(at[3], 76); /* map_token_fd */
+        ck_assert_uint_eq(attr_fds(BPF_MAP_UPDATE_BATCH, at, ELEMENTSOF(at)), 1);
+        ck_assert_uint_eq(at[0], 36);
+        ck_assert_uint_eq(attr_fds(BPF_TASK_FD_QUERY, at, ELEMENTSOF(at)), 0);
+        ck_assert_uint_eq(attr_fds(UINT32_MAX, at, ELEMENTSOF(at)), 0);
+        ck_assert_uint_eq(attr_fds(BPF_MAP_CREATE, at, 2), 2);
+
+        /* Each place once, in order, and a record has room for all of a command. */
+        for (uint32_t cmd = 0; attr_known(cmd); cmd++) {
+                size_t n = attr_fds(cmd, at, ELEMENTSOF(at));
+
+                ck_assert_uint_le(n, RECORD_FDS_MAX);
+                for (size_t i = 1; i < n; i++)
+                        ck_assert_uint_lt(at[i - 1], at[i]);
+        }
+}
+END_TEST
+
+START_TEST(names_of_fds) {
+        union bpf_attr bytes = {.link_create = {.prog_fd = 0, .target_fd = 9, .attach_type = 0}};
+        struct attr a = {.cmd = BPF_LINK_CREATE, .data = (void *) &bytes, .size = sizeof(bytes)};
+
+        ck_assert_pstr_eq(attr_fd_name(&a, 0), "prog_fd");
+        ck_assert_pstr_eq(attr_fd_name(&a, 4), "target_fd");
+        ck_assert_ptr_null(attr_fd_name(&a, 8));
+        ck_assert_ptr_null(attr_fd_name(&a, 16)); /* no relative was given */
+        bytes.link_create.target_btf_id = 5;
+        ck_assert_pstr_eq(attr_fd_name(&a, 16), "cgroup.relative_fd");
+        bytes.link_create.flags = FLAG_ID;
+        ck_assert_ptr_null(attr_fd_name(&a, 16)); /* an id */
+        bytes.link_create.flags = 0;
+        bytes.link_create.attach_type = BPF_TRACE_FENTRY;
+        ck_assert_ptr_null(attr_fd_name(&a, 16)); /* a type id */
+        bytes.link_create.attach_type = BPF_XDP;
+        ck_assert_ptr_null(attr_fd_name(&a, 4)); /* an interface */
+        a.size = 4;
+        ck_assert_ptr_null(attr_fd_name(&a, 4)); /* not given */
+
+        bytes = (union bpf_attr){.map_type = BPF_MAP_TYPE_HASH, .btf_fd = UINT32_MAX};
+        a = (struct attr){.cmd = BPF_MAP_CREATE, .data = (void *) &bytes, .size = sizeof(bytes)};
+        ck_assert_ptr_null(attr_fd_name(&a, 48)); /* -1: none */
+        a.cmd = UINT32_MAX;
+        ck_assert_ptr_null(attr_fd_name(&a, 0));
+}
+END_TEST
+
+/* What an fd was decides which member of a union is meant. */
+START_TEST(fds_decide) {
+        union bpf_attr bytes = {.link_update = {.link_fd = 3, .new_prog_fd = 4}};
+        struct record_fd fd = {.offset = 0, .kind = OBJECT_LINK, .type = 9}; /* struct_ops */
+        struct attr a = {.cmd = BPF_LINK_UPDATE,
+                         .data = (void *) &bytes,
+                         .size = sizeof(bytes),
+                         .fds = &fd,
+                         .n_fds = 1};
+
+        event_reset(event);
+        attr_decode(event, names, &a);
+        assert_s64("new_map_fd", 4);
+        ck_assert_ptr_null(get("new_prog_fd"));
+        ck_assert_pstr_eq(attr_fd_name(&a, 4), "new_map_fd");
+
+        bytes = (union bpf_attr){.prog_type = BPF_PROG_TYPE_EXT, .attach_prog_fd = 5};
+        a.cmd = BPF_PROG_LOAD;
+        event_reset(event);
+        attr_decode(event, names, &a); /* nobody knows: both are told */
+        assert_s64("attach_prog_fd", 5);
+        assert_s64("attach_btf_obj_fd", 5);
+        fd = (struct record_fd){.offset = 112, .kind = OBJECT_BTF};
+        event_reset(event);
+        attr_decode(event, names, &a);
+        assert_s64("attach_btf_obj_fd", 5);
+        ck_assert_ptr_null(get("attach_prog_fd"));
+
+        /* A failed link-create has no link to tell its program's type. */
+        bytes = (union bpf_attr){.link_create = {.prog_fd = 5, .target_btf_id = 7}};
+        a.cmd = BPF_LINK_CREATE;
+        fd = (struct record_fd){.offset = 0, .kind = OBJECT_PROG, .type = BPF_PROG_TYPE_EXT};
+        event_reset(event);
+        attr_decode(event, names, &a);
+        assert_u32("target_btf_id", 7);
 }
 END_TEST
 
 START_TEST(raw_bytes) {
         uint8_t a[RECORD_ATTR_MAX] = {1, 2, 3, 4};
 
-        /* A command without rows keeps its bytes, */
-        decode(BPF_PROG_BIND_MAP, a, 12, NULL);
+        /* A command that nobody knows keeps its bytes, */
+        decode(77, a, 12, NULL);
         const struct value *raw = event_get(event, FIELD_BPF_ATTR_RAW);
         ck_assert_ptr_nonnull(raw);
         ck_assert_uint_eq(raw->bytes.size, 12);
@@ -395,7 +664,7 @@ END_TEST
 
 static Suite *suite(void) {
         Suite *s = suite_create("attr");
-        TCase *c = tcase_create("commands"), *d = tcase_create("decode");
+        TCase *c = tcase_create("commands"), *d = tcase_create("decode"), *f = tcase_create("fds");
 
         tcase_add_test(c, kinds);
         tcase_add_test(c, slots);
@@ -408,9 +677,17 @@ static Suite *suite(void) {
         tcase_add_test(d, newer_links);
         tcase_add_test(d, replacing_a_function);
         tcase_add_test(d, others);
+        tcase_add_test(d, queries);
+        tcase_add_test(d, changes);
+        tcase_add_test(d, zero_fds);
         tcase_add_test(d, raw_bytes);
+        tcase_add_checked_fixture(f, setup, teardown);
+        tcase_add_test(f, where_fds_are);
+        tcase_add_test(f, names_of_fds);
+        tcase_add_test(f, fds_decide);
         suite_add_tcase(s, c);
         suite_add_tcase(s, d);
+        suite_add_tcase(s, f);
         return s;
 }
 

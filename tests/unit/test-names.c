@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include <bpf/btf.h>
 
+#include "flags.h"
 #include "names.h"
 #include "tap-main.h"
 
@@ -125,22 +126,32 @@ START_TEST(running_kernel) {
 }
 END_TEST
 
-START_TEST(map_flags) {
-        const char *items[33];
-        char rest[16];
+START_TEST(flags) {
+        const char *items[FLAGS_NAMES_MAX];
+        char rest[FLAGS_REST_SIZE];
 
-        ck_assert_uint_eq(names_map_flags(0, items, rest), 0);
+        ck_assert_uint_eq(flags_names(FLAGS_MAP, 0, items, rest), 0);
 
-        ck_assert_uint_eq(names_map_flags(1 << 10 | 1, items, rest), 2);
+        ck_assert_uint_eq(flags_names(FLAGS_MAP, 1 << 10 | 1, items, rest), 2);
         ck_assert_str_eq(items[0], "no_prealloc");
         ck_assert_str_eq(items[1], "mmapable");
 
-        /* BPF_F_PATH_FD is not for maps, bit 31 nobody knows. */
-        ck_assert_uint_eq(names_map_flags(UINT32_C(1) << 31 | 1 << 14 | 1 << 7, items, rest), 2);
+        /* BPF_F_PATH_FD is not for maps, bits 31 and 40 nobody knows. */
+        ck_assert_uint_eq(flags_names(FLAGS_MAP,
+                                      UINT64_C(1) << 40 | UINT32_C(1) << 31 | 1 << 14 | 1 << 7,
+                                      items, rest),
+                          2);
         ck_assert_str_eq(items[0], "rdonly_prog");
-        ck_assert_str_eq(items[1], "0x80004000");
+        ck_assert_str_eq(items[1], "0x10080004000");
 
-        ck_assert_uint_le(names_map_flags(UINT32_MAX, items, rest), 33);
+        for (enum flag_set set = 0; set < _FLAGS_MAX; set++) {
+                size_t n = flags_names(set, UINT64_MAX, items, rest);
+
+                ck_assert_uint_le(n, FLAGS_NAMES_MAX);
+                ck_assert_ptr_eq(items[n - 1], rest);
+        }
+        ck_assert_uint_eq(flags_names(FLAGS_NONE, 1, items, rest), 1);
+        ck_assert_str_eq(items[0], "0x1");
 }
 END_TEST
 
@@ -152,7 +163,7 @@ static Suite *suite(void) {
         tcase_add_test(c, unknown_values);
         tcase_add_test(c, btf_of_newer_kernel);
         tcase_add_test(c, running_kernel);
-        tcase_add_test(c, map_flags);
+        tcase_add_test(c, flags);
         suite_add_tcase(s, c);
         return s;
 }
