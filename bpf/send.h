@@ -34,7 +34,8 @@ static __always_inline void submit(struct record_header *h) {
 /* Pieces of one part that are sent at most; what is behind is missing. */
 enum { PART_SMALL_PIECES_MAX = 4, PART_LARGE_PIECES_MAX = 128 };
 
-/* Sends `n` bytes at `from` as one piece. `room` is a constant, one of the two sizes. */
+/* Sends `n` bytes at `from` as one piece, or as many as fit. `room` is a constant, one of the two
+ * sizes. */
 static __always_inline bool send_piece(const struct record_part *what, u64 offset, u64 n,
                                        const void *from, bool user, const u32 room) {
         struct record_part *r = bpf_ringbuf_reserve(&ring, sizeof(*r) + room, 0);
@@ -49,9 +50,8 @@ static __always_inline bool send_piece(const struct record_part *what, u64 offse
         r->part = what->part;
         r->total = what->total;
         r->offset = offset;
-        barrier_value(n);
-        if (n > room)
-                n = room;
+        /* As in slot_of(): and a branch that is never taken must not look as if it were. */
+        asm volatile("if %0 < %1 goto +1\n\t%0 = %2" : "+r"(n) : "i"(room + 1), "i"(room));
         r->size = n;
         if (user ? bpf_probe_read_user(r->data, n, from) : bpf_probe_read_kernel(r->data, n, from))
                 r->size = 0; /* the part stays incomplete */
@@ -69,7 +69,7 @@ static __always_inline void send_part(u64 entered, enum part_kind part, const vo
                 .part = part,
                 .total = total,
         };
-        u64 at = 0, n;
+        u64 at = 0;
 
         if (total <= RECORD_PART_SMALL) {
                 send_piece(&what, 0, total, from, user, RECORD_PART_SMALL);
@@ -78,10 +78,7 @@ static __always_inline void send_part(u64 entered, enum part_kind part, const vo
         for (u32 i = 0; i < PART_LARGE_PIECES_MAX; i++) {
                 if (at >= total)
                         break;
-                n = total - at;
-                if (n > RECORD_PART_LARGE)
-                        n = RECORD_PART_LARGE;
-                if (!send_piece(&what, at, n, from + at, user, RECORD_PART_LARGE))
+                if (!send_piece(&what, at, total - at, from + at, user, RECORD_PART_LARGE))
                         break;
                 at += RECORD_PART_LARGE;
         }
