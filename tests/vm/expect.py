@@ -104,7 +104,6 @@ ELEMENTS = {
     "map-elements next-key": "map-elements next-key 100",
 }
 
-FLIPS = {"toctou-flip": "toctou-flip 200"}
 UNWATCHED = {"drop": "drop"}
 
 
@@ -112,7 +111,7 @@ def actions():
     """The lines of the guest's list: a label without blanks and an action."""
     rows = [(case.label, case.action) for case in CASES]
     rows += [(label, action) for label, (action, _) in SEQUENCES.items()]
-    rows += [row for table in (ELEMENTS, FLIPS, UNWATCHED) for row in table.items()]
+    rows += [row for table in (ELEMENTS, UNWATCHED) for row in table.items()]
     return [(label.replace(" ", "."), action) for label, action in rows]
 
 
@@ -208,22 +207,3 @@ def check_elements(truth, events, callers):
     if counted != [(truth["calls"], truth["errors"])]:
         lines.append(f"callers: expected {truth['calls']} calls and {truth['errors']} errors, got {counted}")
     return lines + [f"report: {truth}"] if lines else []
-
-
-def check_flips(truth, events, road):
-    """Whatever the second thread did: the events say what the kernel used."""
-    found = {e.get("map.id"): e for e in of_call(events, truth)}
-    lines = []
-    if truth["errors"] or len(truth["ids"]) != truth["calls"]:
-        lines.append("the action itself failed")
-    for number, size in zip(truth["ids"], truth["value_sizes"]):
-        event = found.get(number)
-        if not event:
-            lines.append(f"map {number}: no event")
-        elif event.get("map.value_size") != size:
-            lines.append(f"map {number}: map.value_size: expected {size}, got {event.get('map.value_size')}")
-        elif road == "kprobes" and (event["bpf.attr_source"], event["bpf.attr"]["value_size"]) != ("kernel", size):
-            lines.append(f"map {number}: bpf.attr: expected the kernel's {size}, got {event['bpf.attr']}")
-        elif road == "tracepoints" and event["bpf.attr_source"] != "user":
-            lines.append(f"map {number}: attributes of the caller given out as the kernel's")
-    return lines

@@ -15,7 +15,7 @@ from initramfs import find_tool
 COMMAND = ["-accel", "tcg,thread=single,tb-size=512", "-cpu", "max,la57=off", "-smp", "2", "-m", "1024",
            "-nographic", "-no-reboot", "-nodefaults"]
 KERNEL_ARGUMENTS = "console=ttyS0 quiet rdinit=/init panic=-1 mitigations=off"
-TIMEOUT = 270
+TIMEOUT = 480
 
 
 class Failed(Exception):
