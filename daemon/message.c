@@ -65,6 +65,7 @@ static bool add_thing(struct text *t, const struct event *e, const struct thing 
 static void add_object(struct text *t, const struct event *e, const struct command_info *info) {
         /* An attachment is of a program, even where the kernel makes a link for it. */
         bool attaching = strcmp(info->event, "attach") == 0;
+        const struct value *length = event_get(e, FIELD_FILTER_INSTRUCTIONS);
 
         for (size_t i = attaching; i < ELEMENTSOF(things); i++)
                 if (add_thing(t, e, &things[i])) {
@@ -76,9 +77,20 @@ static void add_object(struct text *t, const struct event *e, const struct comma
                 }
 
         add(t, " %s", info->what);
+        if (length && length->u32 > 0)
+                add(t, " of %u instruction%s", length->u32, length->u32 == 1 ? "" : "s");
 }
 
-static void add_place(struct text *t, const struct event *e) {
+/* How a thing is where it is: attached to it, detached from it, installed on it. */
+static const char *preposition(const struct event *e, const struct command_info *info) {
+        const char *class = event_string(e, FIELD_CLASS);
+
+        if (class && strcmp(class, "remove") == 0)
+                return "from";
+        return strcmp(info->act, "install") == 0 ? "on" : "to";
+}
+
+static void add_place(struct text *t, const struct event *e, const struct command_info *info) {
         const char *path = event_string(e, FIELD_PIN_PATH);
         const char *target = event_string(e, FIELD_ATTACH_TARGET);
         const char *type = event_string(e, FIELD_ATTACH_TYPE);
@@ -86,7 +98,7 @@ static void add_place(struct text *t, const struct event *e) {
         if (path)
                 add(t, " at \"%s\"", path);
         if (target)
-                add(t, " to \"%s\"", target);
+                add(t, " %s \"%s\"", preposition(e, info), target);
         else if (type)
                 add(t, " as %s", type);
 }
@@ -95,7 +107,9 @@ static void add_who(struct text *t, const struct event *e) {
         const char *name = event_string(e, FIELD_PROCESS_NAME);
         const struct value *pid = event_get(e, FIELD_PROCESS_PID);
 
-        if (name)
+        if (event_has(e, FIELD_ATTRIBUTED))
+                add(t, "The kernel");
+        else if (name)
                 add(t, "%s", name);
         else
                 add(t, "Process %u", pid ? pid->u32 : 0);
@@ -122,7 +136,7 @@ void message_set(struct event *e, const struct command_info *info) {
                 else
                         add(&t, " failed to %s", info->act);
                 add_object(&t, e, info);
-                add_place(&t, e);
+                add_place(&t, e, info);
         }
         if (error)
                 add(&t, ": %s", error);
