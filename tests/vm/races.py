@@ -119,7 +119,7 @@ RACES = {
     "swap-made program": ("swap-made program 100", check_made),
     "swap-used": ("swap-used 200", check_used),
     "short-storm": ("short-storm 500", check_short),
-    "load-storm": ("load-storm 1000 1 2", check_storm),
+    "load-storm": ("load-storm 50 10 2", check_storm),
 }
 
 
