@@ -36,6 +36,24 @@ static __always_inline u32 fill_attr(u8 *attr, const u32 max, const struct endin
         return size;
 }
 
+/* The attributes that stand beside a command's own, from Linux 7.0 on, as the call left them. The
+ * kernel's copy passes no function that could be hooked. Returns how many bytes count. */
+static __always_inline u32 fill_common(u8 *common, const struct ending *end) {
+        u64 size;
+
+        __builtin_memset(common, 0, RECORD_COMMON_MAX);
+        if (!(end->cmd & COMMON_ATTRS) || end->source != HOOK_SYS_EXIT_BPF)
+                return 0;
+        size = (u32) syscall_argument(4);
+        if (size > RECORD_COMMON_MAX)
+                size = RECORD_COMMON_MAX;
+        barrier_value(size);
+        if (size > RECORD_COMMON_MAX ||
+            bpf_probe_read_user(common, size, (void *) syscall_argument(3)))
+                return 0;
+        return size;
+}
+
 /* The frame may be NULL: then nothing but the ending is known. */
 static __always_inline void send_call(const struct ending *end, const struct frame *frame,
                                       const struct record_context *context) {
@@ -64,6 +82,8 @@ static __always_inline void send_call(const struct ending *end, const struct fra
         __builtin_memset(&r->target, 0, sizeof(r->target));
 
         r->attr_size = fill_attr(r->attr, RECORD_ATTR_MAX, end, frame, &r->flags);
+        r->common_size = fill_common(r->common, end);
+        r->pad = 0;
 
         if (frame)
                 __builtin_memcpy(&r->object, &frame->object, sizeof(r->object));

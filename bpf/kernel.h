@@ -203,7 +203,7 @@ struct bpf_link {
 /* The caller's registers, as it entered the kernel. */
 #if defined(__TARGET_ARCH_x86)
 struct pt_regs {
-        unsigned long dx, si, di;
+        unsigned long dx, si, di, r10, r8;
         unsigned long bx, cx;
         unsigned long ax;
 };

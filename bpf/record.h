@@ -20,9 +20,10 @@ enum {
                                     name, a license */
         COMMAND_SLOTS = 48,      /* bpf() commands counted one by one (39 in Linux 6.19); later ones
                                     share the last */
-        FRAME_DEPTH_MAX = 3, /* bpf() calls inside each other: a program of type syscall may call
-                                bpf() */
-        RECORD_FDS_MAX = 6,  /* fds in the attributes of one command */
+        FRAME_DEPTH_MAX = 3,    /* bpf() calls inside each other: a program of type syscall may call
+                                   bpf() */
+        RECORD_COMMON_MAX = 32, /* bytes of struct bpf_common_attr kept; 24 in Linux 7.3 */
+        RECORD_FDS_MAX = 6,     /* fds in the attributes of one command */
         RECORD_GROUP_MAX = 64,
         RECORD_PART_SMALL = 256, /* bytes in a piece; there are two sizes */
         RECORD_PART_LARGE = 8192,
@@ -237,8 +238,11 @@ struct record_call {
         __u64 entered;     /* names the call, with the thread: its parts have it too */
         __u32 attr_size;   /* bytes used in attr */
         __u32 string_size; /* bytes used in string with the NUL, 0: none */
+        __u32 common_size; /* bytes used in common */
+        __u32 pad;
         struct record_fd fds[RECORD_FDS_MAX];
         struct record_target target;
+        __u8 common[RECORD_COMMON_MAX]; /* of the caller's memory, when the call had ended */
         __u8 attr[RECORD_ATTR_MAX];
         char string[RECORD_STRING_MAX]; /* what the attribute points to: path, license, tracepoint
                                          */
@@ -271,8 +275,8 @@ enum part_kind {
         PART_ADDRESSES,        /* u64: of the functions of a kprobe_multi link */
         PART_SYMBOLS,          /* their names, a NUL after each */
         PART_OFFSETS,          /* u64: places in the file of a uprobe_multi link */
-        PART_PATH,             /* components of a pin's path, as in struct record_context; not whole:
-                                  those nearest to the root are missing */
+        PART_PATH, /* components of a pin's path, as in struct record_context; not whole:
+                      those nearest to the root are missing */
         _PART_MAX
 };
 

@@ -178,15 +178,23 @@ static __always_inline bool is_compat(void) {
 
 /* Where the arguments of a system call are when it ends. */
 #if defined(__TARGET_ARCH_x86)
-#define ARGUMENTS(read, regs, n) \
-        (n == 0 ? read(regs, di) : n == 1 ? read(regs, si) : read(regs, dx))
+#define ARGUMENTS(read, regs, n)    \
+        (n == 0   ? read(regs, di)  \
+         : n == 1 ? read(regs, si)  \
+         : n == 2 ? read(regs, dx)  \
+         : n == 3 ? read(regs, r10) \
+                  : read(regs, r8))
 #else
-#define ARGUMENTS(read, regs, n) \
-        (n == 0 ? read(regs, orig_x0) : n == 1 ? read(regs, regs[1]) : read(regs, regs[2]))
+#define ARGUMENTS(read, regs, n)        \
+        (n == 0   ? read(regs, orig_x0) \
+         : n == 1 ? read(regs, regs[1]) \
+         : n == 2 ? read(regs, regs[2]) \
+         : n == 3 ? read(regs, regs[3]) \
+                  : read(regs, regs[4]))
 #endif
 #define LOAD(regs, member) ((regs)->member)
 
-/* Argument 0, 1 or 2 of the system call that this thread is in. Since Linux 5.15 a plain load will
+/* Argument 0 to 4 of the system call that this thread is in. Since Linux 5.15 a plain load will
  * do, at half the cost. */
 static __always_inline u64 syscall_argument(int n) {
         struct task_struct *task;

@@ -300,6 +300,12 @@ const struct attr_field attr_rows[] = {
         {PROG_ASSOC_STRUCT_OPS, "map_fd", 0, 4, ATTR_FD, .always = ATTR_ALWAYS},
         {PROG_ASSOC_STRUCT_OPS, "prog_fd", 4, 4, ATTR_FD, .always = ATTR_ALWAYS},
         {PROG_ASSOC_STRUCT_OPS, "flags", 8, 4, FLAGS(NONE)},
+
+        /* struct bpf_common_attr, beside the attributes of any command */
+        {COMMAND_COMMON_ATTRS, "common.log_buf", 0, 8, ATTR_POINTER},
+        {COMMAND_COMMON_ATTRS, "common.log_size", 8, 4, ATTR_NUMBER},
+        {COMMAND_COMMON_ATTRS, "common.log_level", 12, 4, ATTR_NUMBER},
+        {COMMAND_COMMON_ATTRS, "common.log_true_size", 16, 4, ATTR_NUMBER},
 };
 
 const size_t attr_n_rows = ELEMENTSOF(attr_rows);

@@ -30,6 +30,8 @@ unsigned command_slot(uint32_t cmd) {
 }
 
 int attr_layout(uint32_t cmd) {
+        if (cmd == COMMAND_COMMON_ATTRS)
+                return COMMAND_COMMON_ATTRS;
         return cmd < ATTR_COMMANDS ? attr_commands[cmd].layout : -ENOENT;
 }
 
@@ -372,10 +374,12 @@ static size_t add_known(struct event *e, const struct names *names, const struct
 }
 
 void attr_decode(struct event *e, const struct names *names, const struct attr *a) {
-        struct attr bounded = *a;
+        struct attr bounded = *a, common = {.cmd = COMMAND_COMMON_ATTRS, .data = a->common};
 
         bounded.size = MIN(a->size, (size_t) RECORD_ATTR_MAX);
+        common.size = MIN(a->common_size, (size_t) RECORD_COMMON_MAX);
         size_t known = add_known(e, names, &bounded);
+        add_known(e, names, &common);
         while (known < bounded.size && bounded.data[known] == 0)
                 known++;
         if (known < bounded.size || (!attr_known(a->cmd) && bounded.size > 0))

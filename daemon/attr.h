@@ -121,6 +121,10 @@ struct attr {
         uint32_t cmd; /* flag bits removed */
         const uint8_t *data;
         size_t size;
+        const uint8_t
+                *common; /* struct bpf_common_attr, where the call had one: the caller's memory
+                          */
+        size_t common_size;
         const char *string;          /* what the kernel side followed, or NULL */
         uint32_t prog_type;          /* of the link's program, where it is known, else 0 */
         const struct record_fd *fds; /* what fds in it are, where it is known; may be NULL */
@@ -156,6 +160,7 @@ const char *attr_fd_name(const struct attr *a, size_t offset);
 /* Which of enum attr_when hold; 0 for commands whose attributes are all the same to them. */
 uint32_t attr_when(const struct attr *a);
 
-/* Adds `bpf.attr` for a command that is decoded; `bpf.attr_raw` for the others, and where the
- * attribute says more than the table knows. Fields that are zero or beyond the size are absent. */
+/* Adds `bpf.attr` for a command that is decoded (with the common attributes, as "common.log_buf");
+ * `bpf.attr_raw` for the others, and where the attribute says more than the table knows. Fields
+ * that are zero or beyond the size are absent. */
 void attr_decode(struct event *e, const struct names *names, const struct attr *a);

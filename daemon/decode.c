@@ -285,6 +285,7 @@ static int decode_call(struct decoder *d, struct event *e, const void *data) {
         char string[RECORD_STRING_MAX + 1];
 
         if (r->attr_size > sizeof(r->attr) || r->string_size > sizeof(r->string) ||
+            r->common_size > sizeof(r->common) ||
             r->target.text_size > sizeof(r->target.text) || o->kind > OBJECT_BTF ||
             !context_is_sound(&r->context))
                 return -EBADMSG;
@@ -296,7 +297,11 @@ static int decode_call(struct decoder *d, struct event *e, const void *data) {
                 .data = r->attr,
                 .size = r->attr_size,
                 .string = r->string_size > 0 ? string : NULL,
+                .common = r->common,
+                .common_size = r->common_size,
                 .prog_type = o->kind == OBJECT_LINK ? o->prog_type : 0,
+                .fds = r->fds,
+                .n_fds = ELEMENTSOF(r->fds),
         };
 
         set_time(d, e, &r->header);

@@ -148,6 +148,14 @@ static int command_of(const struct btf *btf, const struct btf_member *m) {
         return -ENOENT;
 }
 
+/* What stands beside the attributes of any command, from Linux 7.0 on. */
+static void compare_common(struct comparison *c) {
+        int id = btf__find_by_name_kind(c->btf, "bpf_common_attr", BTF_KIND_STRUCT);
+
+        if (id > 0)
+                compare_members(c, (uint32_t) id, COMMAND_COMMON_ATTRS, "common.", 0);
+}
+
 static void compare_commands(struct comparison *c) {
         int id = btf__find_by_name_kind(c->btf, "bpf_cmd", BTF_KIND_ENUM);
         const struct btf_type *t = id < 0 ? NULL : btf__type_by_id(c->btf, (uint32_t) id);
@@ -182,6 +190,7 @@ static int compare(struct comparison *c) {
                 else
                         compare_members(c, m->type, (uint32_t) cmd, "", 0);
         }
+        compare_common(c);
         compare_commands(c);
         return 0;
 }

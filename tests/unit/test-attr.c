@@ -541,6 +541,39 @@ START_TEST(zero_fds) {
 }
 END_TEST
 
+START_TEST(common_attributes) {
+        union bpf_attr bytes = {.prog_type = BPF_PROG_TYPE_XDP};
+        uint8_t common[24] = {};
+        struct attr a = {.cmd = BPF_PROG_LOAD,
+                         .data = (void *) &bytes,
+                         .size = sizeof(bytes),
+                         .common = common,
+                         .common_size = sizeof(common)};
+
+        put(common, 0, 0x7000);
+        put(common, 8, 4096);
+        put(common, 12, 1);
+        put(common, 16, 300);
+        event_reset(event);
+        attr_decode(event, names, &a);
+        assert_string("prog_type", "xdp");
+        assert_string("common.log_buf", "0x7000");
+        assert_u32("common.log_size", 4096);
+        assert_u32("common.log_level", 1);
+        assert_u32("common.log_true_size", 300);
+        ck_assert_ptr_null(get("log_size"));
+
+        /* Beside a command that nobody knows, too; and cut by its size. */
+        a.cmd = 77;
+        a.common_size = 12;
+        event_reset(event);
+        attr_decode(event, names, &a);
+        assert_u32("common.log_size", 4096);
+        ck_assert_ptr_null(get("common.log_level"));
+        ck_assert(event_has(event, FIELD_BPF_ATTR_RAW));
+}
+END_TEST
+
 /* File descriptors ----------------------------------------------------------------------------- */
 
 START_TEST(where_fds_are) {
@@ -680,6 +713,7 @@ static Suite *suite(void) {
         tcase_add_test(d, queries);
         tcase_add_test(d, changes);
         tcase_add_test(d, zero_fds);
+        tcase_add_test(d, common_attributes);
         tcase_add_test(d, raw_bytes);
         tcase_add_checked_fixture(f, setup, teardown);
         tcase_add_test(f, where_fds_are);

@@ -63,6 +63,9 @@ START_TEST(lying_sizes) {
                 r.string_size = MAX(beyond[i], RECORD_STRING_MAX + beyond[i]);
                 ck_assert_int_eq(decoder_record(decoder, event, &r, sizeof(r)), -EBADMSG);
                 r = call(BPF_PROG_LOAD, 0);
+                r.common_size = MAX(beyond[i], RECORD_COMMON_MAX + beyond[i]);
+                ck_assert_int_eq(decoder_record(decoder, event, &r, sizeof(r)), -EBADMSG);
+                r = call(BPF_PROG_LOAD, 0);
                 r.object.kind = MAX(beyond[i], OBJECT_BTF + beyond[i]);
                 ck_assert_int_eq(decoder_record(decoder, event, &r, sizeof(r)), -EBADMSG);
                 element_record = element(BPF_MAP_LOOKUP_ELEM, 0);
@@ -153,6 +156,7 @@ START_TEST(random_records) {
                 r.header = header(RECORD_CALL, sizeof(r));
                 r.attr_size %= RECORD_ATTR_MAX + 1;
                 r.string_size %= RECORD_STRING_MAX + 1;
+                r.common_size %= RECORD_COMMON_MAX + 1;
                 r.object.kind %= OBJECT_BTF + 1;
                 r.target.text_size %= RECORD_STRING_MAX + 1;
                 r.context.executable_size %= RECORD_EXECUTABLE_MAX + 1;
