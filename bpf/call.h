@@ -4,6 +4,7 @@
 
 #include "caller.h"
 #include "object.h"
+#include "own.h"
 
 /* How a call ended. */
 struct ending {
@@ -173,7 +174,7 @@ static __always_inline bool is_noise(const struct ending *end) {
  * context is taken at one place: the verifier walks it for every way that leads there. */
 static __always_inline void send(struct caller *c, const struct ending *end,
                                  const struct frame *frame) {
-        bool wants = is_wanted(end->cmd), element = is_element(end->cmd);
+        bool wants = is_wanted(end->cmd) || end->flags & CALL_OWN, element = is_element(end->cmd);
         struct record_context *context;
 
         if (wants && is_noise(end)) {

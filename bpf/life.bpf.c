@@ -1,4 +1,474 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-/* The lives of objects: when programs, maps, links and BTF go, and who pins them. */
+/* The lives of objects: when programs, maps, links and BTF go, and who pins them.
+ *
+ * Programs and links are let go by the task that drops the last reference, or by a worker of the
+ * kernel for it. Maps and BTF always go later, in nobody's name: who dropped the last reference is
+ * remembered until then, in `droppers`. */
 
+#include "caller.h"
 #include "action.h"
+#include "kernel-life.h"
+#include "map-ids.h"
+#include "own.h"
+
+enum {
+        DROPPERS_MAX = 2048,
+        MOUNTS_MAX = 16, /* of a file system that are looked at */
+        PATH_MAX_BYTES = 512,
+
+        PF_KTHREAD = 0x00200000,        /* include/linux/sched.h */
+        PERF_BPF_EVENT_PROG_UNLOAD = 2, /* include/uapi/linux/perf_event.h */
+        BPF_FS_MAGIC = 0xcafe4a11,      /* include/uapi/linux/magic.h */
+};
+
+/* Who dropped the last reference of a map or BTF that is still to go. */
+struct dropper {
+        struct record_task task;
+        u32 known; /* 0: it was not the task */
+        u32 id;    /* of the object: newer kernels take it away at once */
+};
+
+/* Key: pointer to the object. */
+struct {
+        __uint(type, BPF_MAP_TYPE_HASH);
+        __uint(max_entries, DROPPERS_MAX);
+        __type(key, u64);
+        __type(value, struct dropper);
+} droppers __weak SEC(".maps");
+
+/* Room for what a stack has no room for; no two programs use it at a time on one CPU. */
+struct life_scratch {
+        struct action_frame frame;
+        struct dentry *dentry;
+        u64 path_size; /* bytes used in `path` */
+        u64 path_cut;
+        char path[PATH_MAX_BYTES + PATH_COMPONENT_SIZE];
+};
+
+struct {
+        __uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+        __uint(max_entries, 1);
+        __type(key, u32);
+        __type(value, struct life_scratch);
+} life_scratch __weak SEC(".maps");
+
+static __always_inline struct life_scratch *scratch_room(void) {
+        u32 zero = 0;
+
+        return bpf_map_lookup_elem(&life_scratch, &zero);
+}
+
+/* Who did it ----------------------------------------------------------------------------------- */
+
+/* Whether it is the current task that acts: not a worker of the kernel's, nor an interrupt or an
+ * RCU callback, which run on top of any task but on a stack of their own. */
+static __always_inline bool task_acts(struct pt_regs *ctx) {
+        struct task_struct *task = (void *) bpf_get_current_task();
+        struct task_struct___flags *flags = (void *) task;
+        u64 stack = (u64) BPF_CORE_READ(task, stack);
+        u64 sp = BPF_CORE_READ((struct pt_regs___stack *) ctx, sp);
+        u64 top = stack + THREAD_SIZE;
+
+        if (bpf_core_enum_value_exists(enum bpf_func_id___helpers, BPF_FUNC_task_pt_regs___helpers))
+                top = bpf_task_pt_regs(bpf_get_current_task_btf());
+        return !(BPF_CORE_READ(flags, flags) & PF_KTHREAD) && sp >= stack && sp < top;
+}
+
+/* The thread that was told of last, and when its process started: one that drops a thousand objects
+ * is told of once. */
+__u64 told_thread __weak;
+__u64 told_start __weak;
+
+/* Lets the daemon know a task that the records name without its context. */
+static __always_inline void tell_task(const struct record_task *task) {
+        u64 thread = bpf_get_current_pid_tgid();
+        struct caller *c = bpf_map_lookup_elem(&callers, &thread);
+        struct record_context *context;
+
+        if ((c && c->told) || (told_thread == thread && told_start == task->start_time))
+                return;
+        context = current_context();
+        if (!context || !tell_process(context))
+                return;
+        told_thread = thread;
+        told_start = task->start_time;
+}
+
+/* A reference of `object` is about to be dropped. Who else takes or drops one meanwhile passes here
+ * too, and then it is not remembered, or is the one who is. `keep_id`: there is no other way to
+ * tell which it was. */
+static __always_inline void drop(struct pt_regs *ctx, void *object, u32 id, s64 references,
+                                 const bool keep_id) {
+        struct dropper d = {.id = id, .known = references == 1 && task_acts(ctx)};
+        u64 key = (u64) object;
+
+        if (d.known) {
+                fill_task(&d.task);
+        } else if (!keep_id) {
+                bpf_map_delete_elem(&droppers, &key);
+                return;
+        }
+        if (!bpf_map_update_elem(&droppers, &key, &d, BPF_ANY) && d.known)
+                tell_task(&d.task);
+}
+
+/* The end ------------------------------------------------------------------------------------- */
+
+/* `task`: who did it, or NULL. */
+static __always_inline void send_free(const struct record_object *object,
+                                      const struct record_task *task, enum hook hook) {
+        struct record_action *r;
+
+        if (is_own(object->kind, object->id))
+                return;
+        r = bpf_ringbuf_reserve(&ring, sizeof(*r), 0);
+        if (!r) {
+                lost_action();
+                return;
+        }
+        fill_header(&r->header, RECORD_ACTION, sizeof(*r));
+        if (task)
+                __builtin_memcpy(&r->task, task, sizeof(r->task));
+        else
+                __builtin_memset(&r->task, 0, sizeof(r->task));
+        r->duration = 0;
+        r->ret = 0;
+        r->entered = r->header.time;
+        r->action = ACTION_FREE;
+        r->via = ROAD_NONE;
+        r->flags = task ? CALL_ATTRIBUTED : 0;
+        r->source = hook;
+        r->filter_length = 0;
+        r->road_flags = 0;
+        __builtin_memcpy(&r->object, object, sizeof(r->object));
+        __builtin_memset(&r->target, 0, sizeof(r->target));
+        /* The context goes before, in a record of its own. */
+        __builtin_memset(&r->context, 0, offsetof(struct record_context, executable));
+        submit(&r->header);
+}
+
+/* An object that goes in the name of whoever is running. */
+static __always_inline void free_now(struct pt_regs *ctx, const struct record_object *object,
+                                     enum hook hook) {
+        struct record_task task;
+
+        if (!task_acts(ctx)) {
+                send_free(object, NULL, hook);
+                return;
+        }
+        fill_task(&task);
+        tell_task(&task);
+        send_free(object, &task, hook);
+}
+
+/* An object that goes some time after its last reference was dropped. */
+static __always_inline void free_later(const void *pointer, struct record_object *object,
+                                       enum hook hook) {
+        u64 key = (u64) pointer;
+        struct dropper *d = bpf_map_lookup_elem(&droppers, &key);
+
+        if (d && !object->id)
+                object->id = d->id;
+        if (object->id) {
+                hit(hook);
+                send_free(object, d && d->known ? &d->task : NULL, hook);
+        }
+        bpf_map_delete_elem(&droppers, &key);
+}
+
+static __always_inline void free_prog(struct pt_regs *ctx, struct bpf_prog *prog, enum hook hook) {
+        struct record_object object = {};
+
+        fill_prog(&object, prog);
+        if (!object.id)
+                return; /* converted from a classic filter */
+        hit(hook);
+        free_now(ctx, &object, hook);
+}
+
+SEC("kprobe/perf_event_bpf_event")
+int BPF_KPROBE(prog_event, struct bpf_prog *prog, u32 type) {
+        if (type == PERF_BPF_EVENT_PROG_UNLOAD)
+                free_prog(ctx, prog, HOOK_PERF_EVENT_BPF_EVENT);
+        return 0;
+}
+
+/* Linux 5.10 refuses to hook the above, and later ones never come here. */
+SEC("kprobe/bpf_prog_free_id")
+int BPF_KPROBE(prog_free_id, struct bpf_prog *prog) {
+        free_prog(ctx, prog, HOOK_BPF_PROG_FREE_ID);
+        return 0;
+}
+
+SEC("kprobe/bpf_link_free")
+int BPF_KPROBE(link_free, struct bpf_link *link) {
+        struct record_object object = {};
+
+        fill_link(&object, link);
+        if (!object.id)
+                return 0; /* it was never finished */
+        hit(HOOK_BPF_LINK_FREE);
+        free_now(ctx, &object, HOOK_BPF_LINK_FREE);
+        return 0;
+}
+
+/* Maps ----------------------------------------------------------------------------------------- */
+
+static __always_inline void drop_map(struct pt_regs *ctx, struct bpf_map *map, enum hook hook) {
+        struct bpf_map___counted *counted = (void *) map;
+
+        hit(hook);
+        drop(ctx, map, BPF_CORE_READ(map, id), BPF_CORE_READ(counted, refcnt.counter), false);
+}
+
+/* All roads by which a reference is dropped: an fd is closed, by other code of the kernel, and by
+ * file systems. Which of them passes which other one depends on the compiler. */
+SEC("kprobe/bpf_map_release")
+int BPF_KPROBE(map_release, void *inode, struct file *file) {
+        drop_map(ctx, BPF_CORE_READ(file, private_data), HOOK_BPF_MAP_RELEASE);
+        return 0;
+}
+
+SEC("kprobe/bpf_map_put")
+int BPF_KPROBE(map_put, struct bpf_map *map) {
+        drop_map(ctx, map, HOOK_BPF_MAP_PUT);
+        return 0;
+}
+
+SEC("kprobe/bpf_map_put_with_uref")
+int BPF_KPROBE(map_put_with_uref, struct bpf_map *map) {
+        drop_map(ctx, map, HOOK_BPF_MAP_PUT_WITH_UREF);
+        return 0;
+}
+
+SEC("kprobe/security_bpf_map_free")
+int BPF_KPROBE(map_free, struct bpf_map *map) {
+        struct record_object object = {};
+        u64 key = (u64) map;
+        u32 *id = bpf_map_lookup_elem(&map_ids, &key);
+
+        fill_map(&object, map);
+        object.id = id ? *id : 0;
+        bpf_map_delete_elem(&map_ids, &key);
+        free_later(map, &object, HOOK_SECURITY_BPF_MAP_FREE);
+        return 0;
+}
+
+/* Run once by the daemon: remembers the maps that there are already. */
+SEC("iter/bpf_map")
+int seed_maps(struct bpf_iter__bpf_map *ctx) {
+        struct bpf_map *map = ctx->map;
+        u64 key;
+        u32 id;
+
+        if (!map)
+                return 0;
+        key = (u64) map;
+        id = map->id;
+        bpf_map_update_elem(&map_ids, &key, &id, BPF_ANY);
+        return 0;
+}
+
+/* BTF ------------------------------------------------------------------------------------------ */
+
+static __always_inline void drop_btf(struct pt_regs *ctx, struct btf *btf, enum hook hook) {
+        struct btf___counted *counted = (void *) btf;
+
+        if (!btf)
+                return;
+        hit(hook);
+        drop(ctx, btf, BPF_CORE_READ(btf, id), BPF_CORE_READ(counted, refcnt.refs.counter), true);
+}
+
+SEC("kprobe/btf_put")
+int BPF_KPROBE(btf_put, struct btf *btf) {
+        drop_btf(ctx, btf, HOOK_BTF_PUT);
+        return 0;
+}
+
+SEC("kprobe/btf_release")
+int BPF_KPROBE(btf_release, void *inode, struct file *file) {
+        drop_btf(ctx, BPF_CORE_READ(file, private_data), HOOK_BTF_RELEASE);
+        return 0;
+}
+
+SEC("kprobe/btf_free_rcu")
+int BPF_KPROBE(btf_free_rcu, struct callback_head *rcu) {
+        struct btf *btf = (void *) rcu - bpf_core_field_offset(struct btf___counted, rcu);
+        struct btf___counted *counted = (void *) btf;
+        struct record_object object = {};
+        u64 key = (u64) btf;
+
+        /* A module's: nobody loaded it by bpf(). */
+        if (bpf_core_field_exists(counted->kernel_btf) && BPF_CORE_READ(counted, kernel_btf)) {
+                bpf_map_delete_elem(&droppers, &key);
+                return 0;
+        }
+        fill_btf(&object, btf);
+        free_later(btf, &object, HOOK_BTF_FREE_RCU);
+        return 0;
+}
+
+/* Pins ----------------------------------------------------------------------------------------- */
+
+/* How the mounts of a file system hang together. */
+struct mount_chain {
+        u64 first; /* offset in the super block */
+        u64 next;  /* offset in a mount */
+        u64 back;  /* from what they point to, to the mount itself */
+};
+
+static __always_inline struct mount_chain mount_chain(void) {
+        struct mount_chain chain = {};
+
+        if (bpf_core_field_exists(struct mount___list, mnt_instance)) {
+                chain.first = bpf_core_field_offset(struct super_block___list, s_mounts);
+                chain.next = bpf_core_field_offset(struct mount___list, mnt_instance);
+                chain.back = chain.next;
+        } else {
+                chain.first = bpf_core_field_offset(struct super_block___chain, s_mounts);
+                chain.next = bpf_core_field_offset(struct mount___chain, mnt_next_for_sb);
+        }
+        barrier_value(chain.first);
+        barrier_value(chain.next);
+        barrier_value(chain.back);
+        return chain;
+}
+
+static __always_inline u64 read_pointer(u64 at) {
+        u64 p = 0;
+
+        bpf_probe_read_kernel(&p, sizeof(p), (void *) at);
+        return p;
+}
+
+/* Where a file system is mounted: where the caller sees it, or else at the first place. */
+static __always_inline struct mount *mount_of(struct super_block *sb) {
+        struct task_struct *task = (void *) bpf_get_current_task();
+        struct mnt_namespace *namespace = BPF_CORE_READ(task, nsproxy, mnt_ns);
+        struct mount_chain chain = mount_chain();
+        u64 head = (u64) sb + chain.first, at = read_pointer(head), first = 0;
+        struct mount___owned *mount;
+
+        for (int i = 0; i < MOUNTS_MAX; i++) {
+                if (!at || at == head)
+                        break;
+                mount = (void *) (at - chain.back);
+                if (!first)
+                        first = (u64) mount;
+                if (BPF_CORE_READ(mount, mnt_ns) == namespace) {
+                        first = (u64) mount;
+                        break;
+                }
+                at = read_pointer((u64) mount + chain.next);
+        }
+        return (void *) first;
+}
+
+/* Walks from the dentry of the scratch room to the root. A global function without arguments: see
+ * take_context(). */
+__weak int take_path(void) {
+        struct life_scratch *s = scratch_room();
+        struct dentry *dentry;
+        struct mount *mount;
+        u64 used = 0;
+
+        if (!s)
+                return 0;
+        dentry = s->dentry;
+        mount = mount_of(BPF_CORE_READ(dentry, d_sb));
+        s->path_cut = !mount || add_path(s->path, sizeof(s->path), sizeof(s->path), &used, dentry,
+                                         &mount->mnt);
+        s->path_size = used;
+        return 0;
+}
+
+/* Sends the path of a file as a part of what this thread `entered`. */
+static __always_inline void send_path(struct life_scratch *s, struct dentry *dentry, u64 entered) {
+        struct record_part what = {
+                .thread = bpf_get_current_pid_tgid(),
+                .entered = entered,
+                .part = PART_PATH,
+        };
+
+        s->dentry = dentry;
+        take_path();
+        what.total = s->path_size + s->path_cut;
+        if (s->path_size <= RECORD_PART_SMALL)
+                send_piece(&what, 0, s->path_size, s->path, false, RECORD_PART_SMALL);
+        else
+                send_piece(&what, 0, s->path_size, s->path, false, RECORD_PART_LARGE);
+}
+
+/* What a file of the BPF file system stands for. All that it has is a pointer. */
+static __always_inline void fill_pinned(struct record_object *o, void *raw) {
+        struct bpf_prog_aux___back *aux;
+        struct bpf_prog *prog;
+        u64 key = (u64) raw;
+
+        if (bpf_map_lookup_elem(&map_ids, &key)) {
+                fill_map(o, raw);
+                return;
+        }
+        aux = (void *) BPF_CORE_READ((struct bpf_prog *) raw, aux);
+        if (BPF_CORE_READ(aux, prog) == raw) {
+                fill_prog(o, raw);
+                return;
+        }
+        prog = BPF_CORE_READ((struct bpf_link *) raw, prog);
+        aux = (void *) BPF_CORE_READ(prog, aux);
+        if (!prog || BPF_CORE_READ(aux, prog) == prog)
+                fill_link(o, raw);
+}
+
+static __always_inline void *pinned_by(struct dentry *dentry) {
+        if (BPF_CORE_READ(dentry, d_sb, s_magic) != BPF_FS_MAGIC)
+                return NULL;
+        return BPF_CORE_READ((struct dentry___inode *) dentry, d_inode, i_private);
+}
+
+/* vfs_mkobj(dentry, mode, make, raw): a file for an object is about to be made, after all that
+ * could be wrong with its path was looked at. */
+SEC("kprobe/vfs_mkobj")
+int BPF_KPROBE(pin_made, struct dentry *dentry) {
+        u64 thread = bpf_get_current_pid_tgid();
+        struct caller *c = bpf_map_lookup_elem(&callers, &thread);
+        struct frame_key key = {.thread = thread};
+        struct life_scratch *s = scratch_room();
+        struct frame *frame;
+
+        if (!c || !s || BPF_CORE_READ(dentry, d_sb, s_magic) != BPF_FS_MAGIC)
+                return 0;
+        key.depth = c->start_time ? c->depth : 1;
+        frame = bpf_map_lookup_elem(&frames, &key);
+        if (!frame)
+                return 0;
+        hit(HOOK_VFS_MKOBJ);
+        send_path(s, dentry, frame->entered);
+        return 0;
+}
+
+/* Sends one pin that came or went, with the frame of the scratch room. */
+static __always_inline void send_pin(struct life_scratch *s, u32 action, struct dentry *dentry,
+                                     void *raw, u64 entered, enum hook hook) {
+        __builtin_memcpy(&s->frame, &blank_action_frame, sizeof(s->frame));
+        s->frame.entered = entered;
+        s->frame.action = action;
+        s->frame.flags = CALL_ATTRIBUTED;
+        fill_pinned(&s->frame.object, raw);
+        send_path(s, dentry, entered);
+        action_send(&s->frame, 0, hook);
+}
+
+/* It never fails. */
+SEC("kprobe/simple_unlink")
+int BPF_KPROBE(pin_unlinked, void *directory, struct dentry *dentry) {
+        struct life_scratch *s = scratch_room();
+        void *raw = pinned_by(dentry);
+
+        if (!s || !raw || !observes_current())
+                return 0;
+        hit(HOOK_SIMPLE_UNLINK);
+        send_pin(s, ACTION_UNPIN, dentry, raw, bpf_ktime_get_ns(), HOOK_SIMPLE_UNLINK);
+        return 0;
+}

@@ -9,6 +9,7 @@
  * Every call is counted, per thread and command. A record is sent for the commands in `wanted`. */
 
 #include "call.h"
+#include "map-ids.h"
 
 /* Where the arguments of 32-bit calls are. */
 #if defined(__TARGET_ARCH_x86)
@@ -149,10 +150,27 @@ int BPF_KPROBE(bpf_check) {
         return 0;
 }
 
+/* An object of the daemon's is opened: that is told, so it takes a frame. */
+static __always_inline struct frame *frame_of_own(struct frame *frame, u32 kind, u32 id) {
+        u64 thread = bpf_get_current_pid_tgid();
+        struct caller *c;
+
+        if (!is_own(kind, id))
+                return frame;
+        own_exposed = 1;
+        c = frame ? NULL : bpf_map_lookup_elem(&callers, &thread);
+        if (c && c->depth)
+                frame = open_frame(c, thread, c->cmd, 0, 0);
+        if (frame)
+                frame->flags |= CALL_OWN;
+        return frame;
+}
+
 SEC("kprobe/security_bpf_prog")
 int BPF_KPROBE(security_bpf_prog, struct bpf_prog *prog) {
         struct frame *frame = frame_of_current(HOOK_SECURITY_BPF_PROG);
 
+        frame = frame_of_own(frame, OBJECT_PROG, BPF_CORE_READ(prog, aux, id));
         if (frame) {
                 frame->flags |= CALL_PROG_SEEN;
                 fill_prog(&frame->object, prog);
@@ -163,7 +181,10 @@ int BPF_KPROBE(security_bpf_prog, struct bpf_prog *prog) {
 SEC("kprobe/security_bpf_map")
 int BPF_KPROBE(security_bpf_map, struct bpf_map *map) {
         struct frame *frame = frame_of_current(HOOK_SECURITY_BPF_MAP);
+        u32 id = BPF_CORE_READ(map, id);
 
+        remember_map(map, id);
+        frame = frame_of_own(frame, OBJECT_MAP, id);
         if (frame)
                 fill_map(&frame->object, map);
         return 0;
@@ -187,7 +208,6 @@ int sys_exit_bpf(struct syscall_exit_context *ctx) {
         struct frame_key key = {.thread = thread, .depth = 1};
         struct ending end = {};
         struct frame *frame;
-        bool framed;
 
         if (!c)
                 return 0;
@@ -207,20 +227,21 @@ int sys_exit_bpf(struct syscall_exit_context *ctx) {
         c->depth = 0;
         count(c, end.cmd, end.ret, end.entered, end.flags & CALL_TIMED);
 
-        framed = c->framed || is_shared(c);
+        frame = c->framed || is_shared(c) ? bpf_map_lookup_elem(&frames, &key) : NULL;
         c->framed = 0;
-        if (c->told && !is_wanted(end.cmd)) {
-                if (framed)
+        if (frame) {
+                end.flags = frame->flags | sees_verifier;
+                end.entered = frame->entered;
+        }
+        if (may_touch_own(end.cmd) && touches_own(end.cmd, end.ret, syscall_argument(1), false))
+                end.flags |= CALL_OWN;
+        if (c->told && !is_wanted(end.cmd) && !(end.flags & CALL_OWN)) {
+                if (frame)
                         bpf_map_delete_elem(&frames, &key);
                 return 0;
         }
         end.user_attr = syscall_argument(1);
         end.size = syscall_argument(2);
-        frame = framed ? bpf_map_lookup_elem(&frames, &key) : NULL;
-        if (frame) {
-                end.flags = frame->flags | sees_verifier;
-                end.entered = frame->entered;
-        }
         send(c, &end, frame);
         if (frame)
                 bpf_map_delete_elem(&frames, &key);
@@ -255,6 +276,9 @@ static __always_inline int leave(s64 ret, u32 kind, enum hook hook) {
         end.size = frame->size;
         end.flags = frame->flags | sees_verifier;
         end.source = hook;
+        if (may_touch_own(end.cmd) &&
+            touches_own(end.cmd, ret, frame->user_attr, frame->flags & CALL_IN_KERNEL))
+                end.flags |= CALL_OWN;
         count(c, end.cmd, end.ret, end.entered, true);
         send(c, &end, frame);
         bpf_map_delete_elem(&frames, &key);

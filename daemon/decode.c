@@ -35,6 +35,8 @@ enum {
         BTF_LOAD = 18,
         PROG_TYPE_EXT = 28,
 
+        PIN_PATH_SIZE = 1024, /* more than the kernel side sends */
+
         ERRNO_MAX = 4095,
         ENOTSUPP_KERNEL = 524, /* include/linux/errno.h: not for user space, but bpf() returns it */
 
@@ -244,6 +246,14 @@ static bool set_object(struct decoder *d, struct event *e, const struct record_o
         return true;
 }
 
+/* Where a pin really is, whatever path the caller named it by. */
+static void set_pin_path(struct event *e, const struct part *p) {
+        char path[PIN_PATH_SIZE];
+
+        if (path_from_components(p->data, p->size, p->size, !p->whole, path, sizeof(path)) >= 0)
+                event_set_string(e, FIELD_PIN_PATH, path);
+}
+
 /* What came before the record, in parts. */
 static void set_parts(struct decoder *d, struct event *e, const struct record_task *task,
                       uint64_t entered, const struct record_target *target, bool seccomp) {
@@ -259,6 +269,8 @@ static void set_parts(struct decoder *d, struct event *e, const struct record_ta
                 verifier_describe(e, p.data, p.size);
         if (parts_get(d->parts, thread, entered, PART_MAPS, &p))
                 event_set_u32s(e, FIELD_PROG_MAPS, p.data, p.size / sizeof(uint32_t));
+        if (parts_get(d->parts, thread, entered, PART_PATH, &p))
+                set_pin_path(e, &p);
         for (size_t i = 0; i < ELEMENTSOF(lists); i++)
                 if (parts_get(d->parts, thread, entered, lists[i], &p))
                         target_describe_list(e, d->symbols, task, target, lists[i], &p);
@@ -358,7 +370,8 @@ static int decode_action(struct decoder *d, struct event *e, const void *data) {
                 event_set_u64(e, FIELD_DURATION, r->duration);
         event_set_static(e, FIELD_SOURCE, hook_name(r->source));
         if (r->flags & CALL_ATTRIBUTED)
-                processes_describe(d->processes, e, &r->task, &r->context);
+                processes_describe(d->processes, e, &r->task,
+                                   r->context.executable_size > 0 ? &r->context : NULL);
         else
                 event_set_bool(e, FIELD_ATTRIBUTED, false);
 

@@ -264,7 +264,13 @@ static void learn_texts(struct process *q, const struct record_task *task,
 
 static struct process *learn(struct processes *p, const struct record_task *task,
                              const struct record_context *c) {
-        struct process *q = find(p, task) ?: make(p, task);
+        struct process *q = find(p, task);
+
+        /* One that leaves has lost its executable and its namespaces: what is known stays. */
+        if (q && c->executable_size == 0)
+                return q;
+        if (!q)
+                q = make(p, task);
         if (!q)
                 return NULL;
 
