@@ -309,6 +309,7 @@ enum road {
         ROAD_NETLINK_XDP,
         ROAD_NETLINK_TC,
         ROAD_NETLINK_LWT,
+        ROAD_LINK, /* a link whose target goes; it came by bpf() */
         ROAD_SETSOCKOPT,
         ROAD_SETSOCKOPT_REUSEPORT,
         ROAD_PACKET_FANOUT,

@@ -44,6 +44,7 @@ static const struct command_info roads[_ROAD_MAX][2] = {
         [ROAD_NETLINK_XDP] = PROGRAM_BY("netlink-xdp"),
         [ROAD_NETLINK_TC] = PROGRAM_BY("netlink-tc"),
         [ROAD_NETLINK_LWT] = PROGRAM_BY("netlink-lwt"),
+        [ROAD_LINK] = PROGRAM_BY("link-create"),
         [ROAD_SETSOCKOPT] = SOCKET_FILTER_BY("setsockopt"),
         [ROAD_SETSOCKOPT_REUSEPORT] = SOCKET_FILTER_BY("setsockopt-reuseport"),
         [ROAD_PACKET_FANOUT] = SOCKET_FILTER_BY("packet-fanout"),
