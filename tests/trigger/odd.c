@@ -4,11 +4,16 @@
 #include <errno.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
 #include "trigger.h"
 #include "util.h"
 
-enum { PAGE = 4096 };
+enum {
+        PAGE = 4096,
+        COMMON_ATTRS = 1 << 16, /* BPF_COMMON_ATTRS, from Linux 7.0 */
+};
 
 #ifdef __x86_64__
 static long bpf_call_32bit(int cmd, void *attr, unsigned size) {
@@ -105,7 +110,66 @@ static int nested(const struct arguments *a) {
         return report_made("nested", "MAP_CREATE", (int) attr.test.retval, report_map);
 }
 
+/* struct bpf_common_attr, which the header that we are built with may not have. */
+struct common {
+        uint64_t log_buf;
+        uint32_t log_size;
+        uint32_t log_level;
+        uint32_t log_true_size;
+};
+
+/* Loads a program whose log comes by the common attributes. */
+static long load_with_common(uint32_t type, struct common *common) {
+        const struct bpf_insn insns[] = {
+                {.code = BPF_ALU64 | BPF_MOV | BPF_K, .dst_reg = BPF_REG_0},
+                {.code = BPF_JMP | BPF_EXIT},
+        };
+        union bpf_attr attr = {
+                .prog_type = type,
+                .prog_name = "trigger_common",
+                .insns = (uintptr_t) insns,
+                .insn_cnt = ELEMENTSOF(insns),
+                .license = (uintptr_t) "GPL",
+        };
+        long r = syscall(SYS_bpf, BPF_PROG_LOAD | COMMON_ATTRS, &attr, sizeof(attr), common,
+                         sizeof(*common));
+
+        return r < 0 ? -errno : r;
+}
+
+static int common_attrs(const struct arguments *a) {
+        char log[PAGE] = "";
+        struct common common = {
+                .log_buf = (uintptr_t) log, .log_size = sizeof(log), .log_level = 1};
+        long ret = load_with_common(BPF_PROG_TYPE_SOCKET_FILTER, &common);
+
+        if (ret == -EINVAL)
+                return report_skip("common-attrs", "this kernel has no common attributes");
+        report_begin("common-attrs");
+        report_call("PROG_LOAD", ret);
+        report_number("log_size", common.log_size);
+        report_number("log_true_size", common.log_true_size);
+        if (ret >= 0)
+                ret = report_program(ret);
+        report_end();
+        return ret < 0 ? ret : common.log_true_size ? 0 : -EBADE;
+}
+
+/* Refused by every kernel: a type that none has, or already for the flag. */
+static int common_attrs_fail(const struct arguments *a) {
+        struct common common = {.log_size = 0, .log_level = 7};
+        long ret = load_with_common(UINT16_MAX, &common);
+
+        report_begin("common-attrs-fail");
+        report_call("PROG_LOAD", ret);
+        report_number("log_level", common.log_level);
+        report_end();
+        return ret < 0 ? 0 : -EBADE;
+}
+
 const struct action odd_actions[] = {
+        {"common-attrs", "", common_attrs, "a program, with attributes common to all commands"},
+        {"common-attrs-fail", "", common_attrs_fail, "the same, refused"},
         {"compat", "", compat, "a 32-bit call"},
         {"compat-efault", "", compat_efault, "a 32-bit call, attributes at a bad address"},
         {"nested", "", nested, "a program that calls bpf() itself"},
