@@ -77,6 +77,7 @@ struct trace_event_call {
 
 struct perf_event {
         struct perf_event_attr___target attr;
+        u32 orig_type;             /* since Linux 6.4 attr.type is not always what was asked for */
         struct perf_event *parent; /* of an inherited event */
         struct bpf_prog *prog;
         struct trace_event_call *tp_event;

@@ -39,21 +39,38 @@ int BPF_KPROBE(perf_ioctl, struct file *file, u32 cmd, u64 fd) {
         return 0;
 }
 
+/* Of 32-bit calls: the compiler may have put the other into this one. */
+SEC("kprobe/perf_compat_ioctl")
+int BPF_KPROBE(perf_compat_ioctl, struct file *file, u32 cmd, u64 fd) {
+        if (cmd == PERF_EVENT_IOC_SET_BPF)
+                set_begins(file, fd, HOOK_PERF_COMPAT_IOCTL);
+        return 0;
+}
+
 /* The event is still held: which program it has now is what the kernel made of the fd. */
-SEC("kretprobe/perf_ioctl")
-int BPF_KRETPROBE(perf_ioctl_return, s64 ret) {
+static __always_inline int set_returns(s64 ret, enum hook hook) {
         struct action_frame *frame = action_current();
         struct perf_event *event;
         struct bpf_prog *prog;
 
-        if (!frame || frame->hook != HOOK_PERF_IOCTL)
+        if (!frame || (frame->hook != HOOK_PERF_IOCTL && frame->hook != HOOK_PERF_COMPAT_IOCTL))
                 return 0;
         event = (void *) frame->subject;
         prog = BPF_CORE_READ(event, prog);
         if (ret >= 0 && prog)
                 fill_prog(&frame->object, prog);
-        action_close(ret, HOOK_PERF_IOCTL_RETURN);
+        action_close(ret, hook);
         return 0;
+}
+
+SEC("kretprobe/perf_ioctl")
+int BPF_KRETPROBE(perf_ioctl_return, s64 ret) {
+        return set_returns(ret, HOOK_PERF_IOCTL_RETURN);
+}
+
+SEC("kretprobe/perf_compat_ioctl")
+int BPF_KRETPROBE(perf_compat_ioctl_return, s64 ret) {
+        return set_returns(ret, HOOK_PERF_COMPAT_IOCTL_RETURN);
 }
 
 /* Before Linux 5.15 the functions of perf cannot be hooked. */

@@ -196,7 +196,8 @@ __weak int target_event(u64 perf_event) {
         t = &s->target;
         if (!call) {
                 t->kind = TARGET_PERF;
-                t->type = BPF_CORE_READ(event, attr.type);
+                t->type = bpf_core_field_exists(event->orig_type) ? BPF_CORE_READ(event, orig_type)
+                                                                  : BPF_CORE_READ(event, attr.type);
                 t->config = BPF_CORE_READ(event, attr.config);
                 if (t->type == PERF_TYPE_BREAKPOINT)
                         t->address = BPF_CORE_READ(event, attr.bp_addr);

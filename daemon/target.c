@@ -7,11 +7,13 @@
 #include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "event.h"
 #include "parts.h"
 #include "process.h"
 #include "symbols.h"
+#include "target-socket.h"
 #include "target.h"
 #include "util.h"
 
@@ -26,7 +28,7 @@ enum {
 struct context {
         struct event *event;
         struct symbols *symbols; /* may be NULL */
-        pid_t pid;               /* in whose mount namespace files are; 0: in ours */
+        const struct record_task *task;
         const struct record_target *target;
 };
 
@@ -98,6 +100,26 @@ static const char *const netfilter_hooks[] = {
         [NF_INET_POST_ROUTING] = "post_routing",
 };
 
+/* Files ---------------------------------------------------------------------------------------- */
+
+static bool is_mount_namespace(const char *path, uint32_t inode) {
+        struct stat st;
+
+        return stat(path, &st) >= 0 && st.st_ino == inode;
+}
+
+/* The process as which files are looked up: one in the mount namespace of who did it, with the root
+ * of that namespace for its own. Who did it may be gone, or have another root. 0: as we do. */
+static pid_t viewer(const struct context *c) {
+        const struct value *inode = event_get(c->event, FIELD_NAMESPACE_MNT);
+
+        if (inode && is_mount_namespace("/proc/self/ns/mnt", inode->u32))
+                return 0;
+        if (inode && is_mount_namespace("/proc/1/ns/mnt", inode->u32))
+                return 1;
+        return c->task ? (pid_t) c->task->tgid : 0;
+}
+
 /* What targets share -------------------------------------------------------------------------- */
 
 /* The text of a target as one string, "" where it has none. */
@@ -166,7 +188,7 @@ static void describe_file(const struct context *c) {
         if (!path_of(t, path))
                 return;
         if (c->symbols &&
-            symbols_file(c->symbols, c->pid, path, t->offset, symbol, sizeof(symbol)) >= 0)
+            symbols_file(c->symbols, viewer(c), path, t->offset, symbol, sizeof(symbol)) >= 0)
                 set_target(c, "%s:%s", path, symbol);
         else
                 set_target(c, "%s+0x%llx", path, t->offset);
@@ -320,6 +342,10 @@ static void describe_list(const struct context *c) {
                 set_target(c, "%" PRIu32 " functions", t->count);
 }
 
+static void describe_socket(const struct context *c) {
+        target_socket_describe(c->event, c->target);
+}
+
 static void (*const kinds[_TARGET_MAX])(const struct context *c) = {
         [TARGET_FUNCTION] = describe_function,
         [TARGET_FILE] = describe_file,
@@ -334,12 +360,16 @@ static void (*const kinds[_TARGET_MAX])(const struct context *c) = {
         [TARGET_ITER] = describe_iter,
         [TARGET_NETFILTER] = describe_netfilter,
         [TARGET_LIST] = describe_list,
+        [TARGET_SOCKET] = describe_socket,
+        [TARGET_PROCESS] = describe_socket,
+        [TARGET_TUN] = describe_socket,
+        [TARGET_RING] = describe_socket,
 };
 
 void target_describe(struct event *e, struct symbols *symbols, const struct record_task *task,
                      const struct record_target *t) {
         static const char *const on_return[] = {"return"};
-        const struct context c = {e, symbols, task ? (pid_t) task->tgid : 0, t};
+        const struct context c = {e, symbols, task, t};
 
         if (t->kind >= _TARGET_MAX || !kinds[t->kind])
                 return;
@@ -405,14 +435,14 @@ static void describe_numbers(const struct context *c, const struct part *list, b
         if (c->symbols && !in_file)
                 (void) symbols_kernel_list(c->symbols, numbers, n, names);
         else if (c->symbols && path_of(c->target, path))
-                (void) symbols_file_list(c->symbols, c->pid, path, numbers, n, names);
+                (void) symbols_file_list(c->symbols, viewer(c), path, numbers, n, names);
         set_targets(c->event, names, numbers, n, list->total / sizeof(*numbers));
 }
 
 void target_describe_list(struct event *e, struct symbols *symbols, const struct record_task *task,
                           const struct record_target *t, enum part_kind kind,
                           const struct part *list) {
-        const struct context c = {e, symbols, task ? (pid_t) task->tgid : 0, t};
+        const struct context c = {e, symbols, task, t};
 
         switch (kind) {
         case PART_ADDRESSES:

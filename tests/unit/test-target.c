@@ -80,6 +80,7 @@ static const struct {
         {{.kind = TARGET_INTERFACE, TEXT("lo"), .parent = 0x10002}, "lo parent 1:2"},
 
         {{.kind = TARGET_NETNS, .netns = 4026531840}, "netns 4026531840"},
+        {{.kind = TARGET_PROCESS, .id = 812}, "process 812"},
         {{.kind = TARGET_MAP, .id = 41, TEXT("events")}, "map 41 \"events\""},
         {{.kind = TARGET_MAP, .id = 41}, "map 41"},
         {{.kind = TARGET_STRUCT_OPS, TEXT("bbr_bpf"), .group = "tcp_congestion_ops"},

@@ -27,5 +27,8 @@ class Case:
     # to be found by (`anonymous`), the process is not asked for: the kernel did it in nobody's name.
     found_by: dict = dataclasses.field(default_factory=dict)
     anonymous: bool = False
+    thread: bool = True  # False: it is another thread of the process that does it, and nobody knows which
     # Tracepoints alone (and monitors) do not see it: it must be absent there.
     needs_kprobes: bool = False
+    # No event of the process has these fields.
+    never: dict = dataclasses.field(default_factory=dict)

@@ -139,7 +139,7 @@ def wanted_fields(case, truth, road):
     if case.anonymous:
         wanted.update({"attributed": False, "process.pid": ABSENT})
     else:
-        wanted.update({field: truth[key] for key, field in CALLER.items()})
+        wanted.update({field: truth[key] for key, field in CALLER.items() if case.thread or key not in ("tid", "comm")})
     wanted.update({field: truth[key] for key, field in OBJECTS[case.object].items() if key in truth})
     wanted.update({field: truth[key] for key, field in case.copied.items()})
     wanted.update(case.fields)
@@ -192,6 +192,8 @@ def check_case(case, truth, events, road):
     if len(found) != 1:
         return [f"expected one event, got {len(found)}: {found}", f"report: {truth}"]
     lines = differences(case, truth, found[0], road)
+    lines += [f"told besides: {e}" for e in events if case.never and e.get("process.pid") == truth["pid"]
+              and all(lookup(e, field) == value for field, value in case.never.items())]
     return lines + [f"event: {found[0]}", f"report: {truth}"] if lines else []
 
 
