@@ -32,8 +32,9 @@ static bool is_local(const char *type) {
         return false;
 }
 
-/* "36 35 98:0 /mnt1 /mnt2 rw master:1 - ext3 /dev/root rw": see proc_pid_mountinfo(5). */
-static bool mount_is_local(pid_t pid, uint64_t id) {
+/* "36 35 98:0 /mnt1 /mnt2 rw master:1 - ext3 /dev/root rw": see proc_pid_mountinfo(5). -ENOENT
+ * where a process does not see the mount. */
+static int mount_is_local(pid_t pid, uint64_t id) {
         _cleanup_fclose_ FILE *f = NULL;
         _cleanup_free_ char *line = NULL;
         char path[64], type[32];
@@ -50,17 +51,23 @@ static bool mount_is_local(pid_t pid, uint64_t id) {
                 if (sscanf(line, "%llu ", &found) == 1 && found == id && dash)
                         return sscanf(dash, " - %31s", type) == 1 && is_local(type);
         }
-        return false;
+        return -ENOENT;
 }
 
 /* What the kernel knows of an open file, without asking its file system. */
 static int look_at(pid_t pid, int fd, struct statx *ret) {
         struct statx sx;
+        int local;
 
         if (statx(fd, "", AT_EMPTY_PATH | AT_STATX_DONT_SYNC,
                   STATX_TYPE | STATX_INO | STATX_SIZE | STATX_MTIME | STATX_MNT_ID, &sx) < 0)
                 return -errno;
-        if (!(sx.stx_mask & STATX_MNT_ID) || !mount_is_local(pid, sx.stx_mnt_id))
+        if (!(sx.stx_mask & STATX_MNT_ID))
+                return -EXDEV;
+        local = mount_is_local(pid, sx.stx_mnt_id);
+        if (local < 0) /* it has changed its root: then we may see it */
+                local = mount_is_local(getpid(), sx.stx_mnt_id);
+        if (local <= 0)
                 return -EXDEV;
         *ret = sx;
         return 0;
