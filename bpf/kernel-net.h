@@ -156,15 +156,23 @@ struct pt_regs___more {
 /* net/sched/cls_bpf.c is a module: its types are not in the kernel's BTF. What follows has been so
  * since Linux 4.20, and what is read there is checked: a program knows itself (prog->aux->prog). */
 
-/* include/net/pkt_cls.h: struct tc_cls_bpf_offload */
-enum { CLS_BPF_OFFLOAD_OLD = 48 };
+/* include/net/pkt_cls.h: struct tc_cls_bpf_offload { common, command, exts, prog, oldprog, … } */
+enum {
+        OFFLOAD_EXTS = 32,
+        OFFLOAD_OLD = 48,
+};
 
 /* struct cls_bpf_prog { filter, link, res, exts_integrated, gen_flags, in_hw_count, exts, handle,
  * bpf_num_ops, bpf_ops, bpf_name, tp, rwork } */
 enum {
         CLS_BPF_EXTS = 56,
-        CLS_BPF_HANDLE = 0, /* behind exts */
-        CLS_BPF_RWORK = 32, /* behind exts */
+        CLS_BPF_RWORK = 32, /* from handle */
+};
+
+/* From handle on. */
+struct cls_bpf_rest {
+        u32 handle;
+        u16 instructions; /* of a classic filter */
 };
 
 /* include/uapi/linux/lwtunnel.h */

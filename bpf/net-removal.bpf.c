@@ -97,18 +97,23 @@ static __always_inline bool is_bpf_filter(struct tcf_proto *tp) {
         return is_bpf(ops->kind);
 }
 
-static __always_inline void tell_filter(struct tcf_proto *tp, struct bpf_prog *prog, u32 handle,
-                                        enum hook hook) {
+/* `rest`: of the struct cls_bpf_prog that the filter is. */
+static __always_inline void tell_filter(struct tcf_proto *tp, struct bpf_prog *prog,
+                                        const void *rest, enum hook hook) {
         struct action_frame *frame;
+        struct cls_bpf_rest r = {};
 
         if (!is_prog(prog) || is_of_message(prog))
                 return;
         frame = removal_open(ROAD_NETLINK_TC, hook);
         if (!frame)
                 return;
+        bpf_probe_read_kernel(&r, sizeof(r), rest);
         set_filter(&frame->target, tp);
-        frame->target.handle = handle;
+        frame->target.handle = r.handle;
         set_program(frame, prog);
+        if (!frame->object.kind)
+                frame->filter_length = r.instructions;
         removal_close(frame, hook);
 }
 
@@ -117,11 +122,13 @@ static __always_inline void tell_filter(struct tcf_proto *tp, struct bpf_prog *p
 SEC("kprobe/tc_setup_cb_destroy")
 int BPF_KPROBE(filter_destroy, void *block, struct tcf_proto *tp, u32 type, void *offload) {
         struct bpf_prog *prog = NULL;
+        void *exts = NULL;
 
         if (!is_bpf_filter(tp))
                 return 0;
-        bpf_probe_read_kernel(&prog, sizeof(prog), offload + CLS_BPF_OFFLOAD_OLD);
-        tell_filter(tp, prog, 0, HOOK_TC_SETUP_CB_DESTROY);
+        bpf_probe_read_kernel(&prog, sizeof(prog), offload + OFFLOAD_OLD);
+        bpf_probe_read_kernel(&exts, sizeof(exts), offload + OFFLOAD_EXTS);
+        tell_filter(tp, prog, exts + bpf_core_type_size(struct tcf_exts), HOOK_TC_SETUP_CB_DESTROY);
         return 0;
 }
 
@@ -129,10 +136,9 @@ int BPF_KPROBE(filter_destroy, void *block, struct tcf_proto *tp, u32 type, void
 SEC("kprobe/tcf_queue_work")
 int BPF_KPROBE(filter_replaced, void *rwork) {
         struct action_frame *frame = message_frame();
-        void *behind = rwork - CLS_BPF_RWORK;
+        const void *rest = rwork - CLS_BPF_RWORK;
         struct bpf_prog *prog = NULL;
         struct tcf_proto *tp;
-        u32 handle = 0;
 
         /* Of a message that deletes, tc_setup_cb_destroy() has told. */
         if (!frame || frame->via != ROAD_NETLINK_TC || frame->flags & CALL_DETACHES)
@@ -140,10 +146,9 @@ int BPF_KPROBE(filter_replaced, void *rwork) {
         tp = (void *) frame->subject;
         if (!tp || !is_bpf_filter(tp))
                 return 0;
-        bpf_probe_read_kernel(&handle, sizeof(handle), behind + CLS_BPF_HANDLE);
         bpf_probe_read_kernel(&prog, sizeof(prog),
-                              behind - bpf_core_type_size(struct tcf_exts) - CLS_BPF_EXTS);
-        tell_filter(tp, prog, handle, HOOK_TCF_QUEUE_WORK);
+                              rest - bpf_core_type_size(struct tcf_exts) - CLS_BPF_EXTS);
+        tell_filter(tp, prog, rest, HOOK_TCF_QUEUE_WORK);
         return 0;
 }
 

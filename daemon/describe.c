@@ -35,16 +35,24 @@ static void set_map_flags(struct event *e, uint32_t flags) {
                                   flags_names(FLAGS_MAP, flags, items, rest));
 }
 
-static void set_prog(struct event *e, const struct names *names, const struct record_object *o) {
+static void set_tag(struct event *e, const struct record_object *o) {
         static const __u8 no_tag[sizeof(o->tag)];
 
-        set_known(e, FIELD_PROG_ID, o->id);
-        set_name(e, FIELD_PROG_NAME, o->name);
-        describe_type(e, FIELD_PROG_TYPE, names, NAMES_PROG_TYPE, o->type);
         if (memcmp(o->tag, no_tag, sizeof(no_tag)) != 0)
                 event_set_printf(e, FIELD_PROG_TAG, "%02x%02x%02x%02x%02x%02x%02x%02x", o->tag[0],
                                  o->tag[1], o->tag[2], o->tag[3], o->tag[4], o->tag[5], o->tag[6],
                                  o->tag[7]);
+}
+
+static void set_prog(struct event *e, const struct names *names, const struct record_object *o) {
+        set_known(e, FIELD_PROG_ID, o->id);
+        set_name(e, FIELD_PROG_NAME, o->name);
+        if (o->id != 0 && o->type == 0) {
+                set_tag(e, o);
+                return; /* it has one: no more is known of it */
+        }
+        describe_type(e, FIELD_PROG_TYPE, names, NAMES_PROG_TYPE, o->type);
+        set_tag(e, o);
         if (o->attach_type != 0)
                 describe_type(e, FIELD_PROG_ATTACH_TYPE, names, NAMES_ATTACH_TYPE, o->attach_type);
         event_set_bool(e, FIELD_PROG_GPL, o->gpl != 0);

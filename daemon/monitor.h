@@ -12,12 +12,22 @@ struct monitor;
 struct probe_options;
 struct sd_event;
 
-/* Starts the monitor that stands behind a hook which has no program. Records go to `record`, from
- * the event loop (referenced). Returns -EOPNOTSUPP where there is none or it cannot keep to what
- * `options` observe, or what the kernel said. */
+struct monitor_handlers {
+        /* One record, `size` bytes at `data`: a struct record_action, or a struct record_part that
+         * goes before it. */
+        void (*record)(const void *data, size_t size, void *userdata);
+        /* The kernel had no room for so many notices; 1 where it does not say how many. */
+        void (*lost)(uint64_t count, void *userdata);
+        /* No more for now: flush what is being batched. */
+        void (*idle)(void *userdata);
+};
+
+/* Starts the monitor that stands behind a hook which has no program. `handlers` (copied) are called
+ * from the event loop (referenced). Returns -EOPNOTSUPP where there is none or it cannot keep to
+ * what `options` observe, or what the kernel said. */
 int monitor_new(struct monitor **ret, enum hook hook, struct sd_event *loop,
-                const struct probe_options *options,
-                void (*record)(const void *data, size_t size, void *userdata), void *userdata);
+                const struct probe_options *options, const struct monitor_handlers *handlers,
+                void *userdata);
 
 /* Ends it. NULL is fine; returns NULL. */
 struct monitor *monitor_free(struct monitor *m);

@@ -113,6 +113,22 @@ static void on_record(const void *data, size_t size, void *userdata) {
         p->handlers.record(data, size, p->userdata);
 }
 
+static void on_monitor_lost(uint64_t count, void *userdata) {
+        struct probe_set *p = userdata;
+        const struct probe_loss loss = {LOSS_ACTIONS, "monitor", count};
+
+        p->handlers.loss(&loss, p->userdata);
+}
+
+static void on_monitor_idle(void *userdata) {
+        struct probe_set *p = userdata;
+
+        p->handlers.idle(p->userdata);
+}
+
+static const struct monitor_handlers monitor_handlers = {on_record, on_monitor_lost,
+                                                         on_monitor_idle};
+
 static void report_left(struct probe_set *p) {
         uint64_t left = stats_sum(p, offsetof(struct cpu_stats, left));
 
@@ -158,7 +174,8 @@ static int attach_one(struct probe_set *p, struct probe *probe, size_t i, enum h
         if (hook_is_kprobe(hook) && !p->kprobes)
                 return -EOPNOTSUPP;
         if (!hook_program(hook))
-                return monitor_new(&probe->monitors[i], hook, p->loop, &p->options, on_record, p);
+                return monitor_new(&probe->monitors[i], hook, p->loop, &p->options,
+                                   &monitor_handlers, p);
         probe->links[i] = bpf_program__attach(program_of(p, hook));
         return probe->links[i] ? 0 : -errno;
 }
