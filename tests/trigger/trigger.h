@@ -31,6 +31,7 @@ extern const struct action process_actions[];
 extern const struct action call_actions[];
 extern const struct action live_actions[];
 extern const struct action network_actions[];
+extern const struct action traffic_actions[];
 extern const struct action perf_actions[];
 extern const struct action socket_actions[];
 

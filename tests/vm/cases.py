@@ -32,3 +32,10 @@ class Case:
     needs_kprobes: bool = False
     # No event of the process has these fields.
     never: dict = dataclasses.field(default_factory=dict)
+    # Without kprobes a monitor of the daemon's tells it, in nobody's name, when the object may be gone: what is told of
+    # it is its id. These fields are different then; None: not said.
+    monitored: dict = None
+
+    def without_kprobes(self):
+        fields = {field: value for field, value in {**self.fields, **self.monitored}.items() if value is not None}
+        return dataclasses.replace(self, object="none", fields=fields, anonymous=True)

@@ -32,7 +32,7 @@ EXPECTED = [
 
 # Without kprobes: those whose first, and whose second choice needs none. All others fail, and say so.
 AS_GOOD_WITHOUT = {"call-exit", "process-exit", "process-exec"}
-WORSE_WITHOUT = {"call-entry", "perf-attach"}
+WORSE_WITHOUT = {"call-entry", "netlink", "netlink-xdp", "perf-attach", "program-free"}
 
 
 def expected(name, road, version):
