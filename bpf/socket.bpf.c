@@ -153,7 +153,7 @@ int BPF_KRETPROBE(packet_setsockopt_return, int ret) {
         return close_filter(ret, HOOK_PACKET_SETSOCKOPT, HOOK_PACKET_SETSOCKOPT_RETURN);
 }
 
-/* A classic filter that the kernel could not even copy. */
+/* A classic filter that the kernel would not even copy: by its address, or by its size. */
 SEC("kretprobe/copy_bpf_fprog_from_user")
 int BPF_KRETPROBE(copy_fprog_return, int ret) {
         struct action_frame *f = action_current();
@@ -172,6 +172,8 @@ int BPF_KRETPROBE(copy_fprog_return, int ret) {
         sk = uring ? NULL : socket_of_fd(call_argument0());
         if (sk)
                 fill_socket(&f->target, sk);
+        if (sk && !is_compat())
+                take_user_fprog(f, call_argument3());
         return close_filter(ret, HOOK_COPY_FPROG_RETURN, HOOK_COPY_FPROG_RETURN);
 }
 

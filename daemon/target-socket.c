@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include <arpa/inet.h>
 #include <linux/netlink.h>
+#include <net/if.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 
 #include "event.h"
 #include "target-socket.h"
@@ -181,15 +183,27 @@ static void describe_unix(struct event *e, const struct record_target *t) {
                 event_set_static(e, FIELD_ATTACH_TARGET, "unix socket");
 }
 
-static void describe_interface(struct event *e, const char *what, const struct record_target *t) {
+/* The name that an interface has now, where it is of our own network namespace. */
+static bool find_interface(const struct record_target *t, char ret[static IF_NAMESIZE]) {
+        struct stat st;
+
+        return t->ifindex != 0 && stat("/proc/self/ns/net", &st) >= 0 && st.st_ino == t->netns &&
+               if_indextoname(t->ifindex, ret);
+}
+
+static void describe_interface(struct event *e, const char *what, const char *nameless,
+                               const struct record_target *t) {
         int n = (int) MIN(t->text_size, sizeof(t->text));
+        char name[IF_NAMESIZE];
 
         if (n > 0 && t->text[0])
                 event_set_printf(e, FIELD_ATTACH_TARGET, "%s %.*s", what, n, t->text);
+        else if (find_interface(t, name))
+                event_set_printf(e, FIELD_ATTACH_TARGET, "%s %s", what, name);
         else if (t->ifindex != 0)
                 event_set_printf(e, FIELD_ATTACH_TARGET, "%s interface %u", what, t->ifindex);
         else
-                event_set_printf(e, FIELD_ATTACH_TARGET, "%s socket", what);
+                event_set_static(e, FIELD_ATTACH_TARGET, nameless);
         if (t->ifindex != 0)
                 event_set_u32(e, FIELD_ATTACH_IFINDEX, t->ifindex);
 }
@@ -206,7 +220,7 @@ static void describe_socket(struct event *e, const struct record_target *t) {
                 describe_unix(e, t);
                 break;
         case AF_PACKET:
-                describe_interface(e, "packet", t);
+                describe_interface(e, "packet", "packet socket", t);
                 break;
         case AF_NETLINK:
                 event_set_printf(e, FIELD_ATTACH_TARGET, "netlink %s",
@@ -244,7 +258,7 @@ void target_socket_describe(struct event *e, const struct record_target *t) {
                 describe_socket(e, t);
                 break;
         case TARGET_TUN:
-                describe_interface(e, "tun", t);
+                describe_interface(e, "tun", "tun device", t);
                 break;
         case TARGET_PROCESS:
                 describe_process(e, t);

@@ -34,6 +34,7 @@ extern const struct action network_actions[];
 extern const struct action traffic_actions[];
 extern const struct action perf_actions[];
 extern const struct action socket_actions[];
+extern const struct action filter_actions[];
 
 /* The argument at `i`, or `fallback` where there is none. */
 const char *argument(const struct arguments *a, int i, const char *fallback);

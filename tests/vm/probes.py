@@ -27,12 +27,14 @@ EXPECTED = [
     Expected("process-fork", "off", "nothing here observes one process alone", roads=EVERYWHERE),
     Expected("call-exit-program", "absent", "programs that call bpf() came with 5.14", until=(5, 14)),
     Expected("call-exit-kernel", "absent", "light skeletons came with 5.14", until=(5, 14)),
+    Expected("io-uring-filter", "absent", "filters of io_uring came with 7.0", until=(7, 0)),
     Expected("call-exit-kernel", "attached", "no module here has a light skeleton", since=(5, 14), hit=False),
 ]
 
 # Without kprobes: those whose first, and whose second choice needs none. All others fail, and say so.
 AS_GOOD_WITHOUT = {"call-exit", "process-exit", "process-exec"}
-WORSE_WITHOUT = {"call-entry", "netlink", "netlink-xdp", "perf-attach", "program-free"}
+WORSE_WITHOUT = {"call-entry", "netlink", "netlink-xdp", "perf-attach", "program-free", "seccomp", "socket-filter",
+                 "socket-filter-fanout", "socket-filter-reuseport"}
 
 
 def expected(name, road, version):
