@@ -71,6 +71,10 @@ static const struct command_info *road_info(const struct record_action *r) {
         return &roads[r->via][detaches];
 }
 
+const struct command_info *action_free_info(uint32_t kind) {
+        return &frees[kind];
+}
+
 const struct command_info *action_info(const struct record_action *r) {
         const struct command_info *info = NULL;
 

@@ -2,6 +2,8 @@
 #pragma once
 /* What was done without bpf(), or by the kernel: names of its kinds and roads. */
 
+#include <stdint.h>
+
 #include "record.h"
 
 struct command_info;
@@ -10,6 +12,9 @@ struct event;
 /* Describes an action for `event`, `class`, `attach.via` and the sentence; NULL where the record
  * makes no sense. Static. */
 const struct command_info *action_info(const struct record_action *r);
+
+/* The same for an object that goes; `kind`: OBJECT_PROG, OBJECT_MAP, OBJECT_LINK or OBJECT_BTF. */
+const struct command_info *action_free_info(uint32_t kind);
 
 /* Sets attach.flags or seccomp.flags from the flags of its road, and filter.source. */
 void road_describe(struct event *e, const struct record_action *r);

@@ -14,6 +14,7 @@
 
 #include "attr.h"
 #include "callers.h"
+#include "clock.h"
 #include "decode.h"
 #include "errors.h"
 #include "event.h"
@@ -116,6 +117,13 @@ static void on_idle(void *userdata) {
         subscription_table_flush(d->subscriptions);
 }
 
+static void on_own(uint32_t kind, uint32_t id, bool gone, void *userdata) {
+        struct daemon *d = userdata;
+
+        if (objects_set_own(d->objects, kind, id, gone) < 0)
+                log_warning("Out of memory; some of our own objects pass for somebody else's");
+}
+
 /* What is installed, removed or changed is always sent; the rest while somebody asks for it. */
 static bool slot_wanted(struct daemon *d, int slot) {
         const char *class;
@@ -194,8 +202,21 @@ static int setup_loop(struct daemon *d) {
         return k < 0 ? k : 0;
 }
 
+/* What comes while we look is in the ring, and is followed afterwards. */
+static int seed(struct daemon *d) {
+        uint64_t start = clock_now();
+        int n = objects_seed(d->objects, d->names);
+
+        if (n < 0)
+                return n;
+        log_debug("%d objects exist already; looked at them in %" PRIu64 " us", n,
+                  (clock_now() - start) / 1000);
+        return 0;
+}
+
 static int setup_stages(struct daemon *d, const struct probe_options *options) {
-        static const struct probe_handlers handlers = {on_record, on_loss, on_left, on_idle};
+        static const struct probe_handlers handlers = {on_record, on_loss, on_left, on_idle,
+                                                       on_own};
         struct timespec now;
         int k;
 
@@ -221,6 +242,12 @@ static int setup_stages(struct daemon *d, const struct probe_options *options) {
         k = probe_set_new(&d->probes, d->loop, options, &handlers, d);
         if (k < 0)
                 return k;
+        objects_set_self(d->objects, probe_set_self(d->probes));
+        k = d->strict ? 0 : seed(d);
+        if (k < 0) {
+                log_error("Cannot remember what exists: %s", strerror(-k));
+                return k;
+        }
         k = callers_new(&d->callers, probe_set_callers_fd(d->probes), d->processes, d->names);
         if (k >= 0)
                 k = subscription_table_new(&d->subscriptions, d->bus, &subscription_limits_default,

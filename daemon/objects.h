@@ -21,15 +21,40 @@ int objects_new(struct objects **ret);
 struct objects *objects_free(struct objects *o);
 
 /* Walks over what exists now: programs, maps, links and BTF are remembered as having existed before
- * bpfmond started. `names` (borrowed for the call) for their types. Those of process `own` (the
- * daemon) are remembered as its own. Returns how many, or a negative errno. */
+ * bpfmond started, but for its own. `names` (borrowed for the call) for their types. Returns how
+ * many, or a negative errno. */
 int objects_seed(struct objects *o, const struct names *names);
 
-/* Marks an object as the daemon's own. `kind`: enum object_kind. */
-int objects_add_own(struct objects *o, uint32_t kind, uint32_t id);
+/* An object that was there before bpfmond. */
+struct existing {
+        uint32_t kind; /* enum object_kind */
+        uint32_t id;
+        const char *name; /* NULL or "": none; all strings are copied */
+        const char *type;
+        const char *tag; /* as the field has it */
+        uint64_t time;   /* when it was loaded, as the field has it; 0: not known */
+        bool has_user;
+        uint32_t user;
+};
+
+/* Remembers one. Returns 0 (also where it is known already, or our own) or -ENOMEM. */
+int objects_add(struct objects *o, const struct existing *x);
+
+/* The process that bpfmond is, as the events would name it. */
+void objects_set_self(struct objects *o, uint32_t pid);
+
+/* Marks an object as the daemon's own, or (`gone`) no longer so. `kind`: enum object_kind. Returns
+ * 0 or -ENOMEM. */
+int objects_set_own(struct objects *o, uint32_t kind, uint32_t id, bool gone);
+
+bool objects_is_own(struct objects *o, uint32_t kind, uint32_t id);
+
+/* How many are remembered, without our own. */
+size_t objects_count(const struct objects *o);
 
 /* Follows an event: remembers what it says was loaded or created and by whom; sets loaded_by.*,
- * existed and (when the object goes) lifetime and what is known of it, and then forgets it. Returns
- * false when the event is not to be told to anybody: our own objects, acted on by ourselves, or an
- * object that nobody knew and that is gone (`strict`: only some processes are observed). */
+ * existed and (when the object goes) lifetime and what is known of it, and then forgets it. What
+ * somebody else does to our own objects becomes `tamper`. Returns false when the event is not to be
+ * told to anybody: our own objects, acted on by ourselves, or an object that nobody knew and that
+ * is gone (`strict`: only some processes are observed). */
 bool objects_follow(struct objects *o, struct event *e, bool strict);

@@ -17,6 +17,7 @@
 #include "log.h"
 #include "monitor.h"
 #include "observe.h"
+#include "ownership.h"
 #include "probe.h"
 #include "ring.h"
 #include "util.h"
@@ -41,6 +42,7 @@ struct probe {
         int errors[ALTERNATIVES_MAX];
         enum hook failed[ALTERNATIVES_MAX]; /* which of the alternative's hooks it was */
         struct bpf_link *links[HOOKS_TOGETHER_MAX];
+        uint32_t link_ids[HOOKS_TOGETHER_MAX];
         struct monitor *monitors[HOOKS_TOGETHER_MAX];
 };
 
@@ -52,6 +54,7 @@ struct probe_set {
         struct probe_handlers handlers;
         void *userdata;
         struct probe_options options;
+        struct ownership ownership;
         bool kprobes;
 
         /* struct cpu_stats of each CPU, shared with the kernel side. */
@@ -162,10 +165,12 @@ static bool kernel_has(const char *function) {
         return false;
 }
 
-static void detach(struct probe *probe) {
+static void detach(struct probe_set *p, struct probe *probe) {
         for (size_t i = 0; i < HOOKS_TOGETHER_MAX; i++) {
                 bpf_link__destroy(probe->links[i]);
                 probe->links[i] = NULL;
+                ownership_give(&p->ownership, OBJECT_LINK, probe->link_ids[i]);
+                probe->link_ids[i] = 0;
                 probe->monitors[i] = monitor_free(probe->monitors[i]);
         }
 }
@@ -177,7 +182,11 @@ static int attach_one(struct probe_set *p, struct probe *probe, size_t i, enum h
                 return monitor_new(&probe->monitors[i], hook, p->loop, &p->options,
                                    &monitor_handlers, p);
         probe->links[i] = bpf_program__attach(program_of(p, hook));
-        return probe->links[i] ? 0 : -errno;
+        if (!probe->links[i])
+                return -errno;
+        probe->link_ids[i] = ownership_take(&p->ownership, OBJECT_LINK,
+                                            bpf_link__fd(probe->links[i]));
+        return 0;
 }
 
 /* Attaches all the hooks of an alternative, or none and says in `ret_failed` which one it was. */
@@ -188,7 +197,7 @@ static int attach(struct probe_set *p, struct probe *probe, const struct alterna
         for (size_t i = 0; i < HOOKS_TOGETHER_MAX && a->hooks[i]; i++) {
                 k = attach_one(p, probe, i, a->hooks[i]);
                 if (k < 0) {
-                        detach(probe);
+                        detach(p, probe);
                         *ret_failed = a->hooks[i];
                         return k;
                 }
@@ -231,7 +240,7 @@ static void probe_attach(struct probe_set *p, size_t i) {
                 probe->state = STATE_ATTACHED;
                 if (a->when == WHILE_TIMED) {
                         /* It works; now it waits until somebody listens. */
-                        detach(probe);
+                        detach(p, probe);
                         probe->state = STATE_WAITING;
                 }
                 return;
@@ -334,7 +343,10 @@ static int configure(struct probe_set *p) {
         for (int h = HOOK_NONE + 1; h < _HOOK_MAX; h++)
                 if (hook_is_kprobe(h))
                         bpf_program__set_autoload(program_of(p, h), false);
-        return 0;
+        /* They serve kprobes alone. */
+        bpf_program__set_autoload(p->skel->progs.seed_maps, false);
+        k = bpf_map__set_max_entries(p->skel->maps.map_ids, 1);
+        return k < 0 ? k : bpf_map__set_max_entries(p->skel->maps.droppers, 1);
 }
 
 static int map_stats(struct probe_set *p) {
@@ -359,6 +371,21 @@ static int find_self(struct probe_set *p) {
         return k < 0 ? -errno : 0;
 }
 
+/* Lets the kernel side remember the maps that are there already. */
+static void seed_maps(struct probe_set *p) {
+        struct bpf_link *link = bpf_program__attach(p->skel->progs.seed_maps);
+        _cleanup_close_ int fd = link ? bpf_iter_create(bpf_link__fd(link)) : -1;
+        char nothing[64];
+        ssize_t n;
+
+        do
+                n = fd < 0 ? -1 : read(fd, nothing, sizeof(nothing));
+        while (n > 0 || (n < 0 && errno == EAGAIN && fd >= 0));
+        if (n < 0)
+                log_debug("Maps that exist will go without a word: %s", strerror(errno));
+        bpf_link__destroy(link);
+}
+
 static int load(struct probe_set *p) {
         int k;
 
@@ -374,6 +401,9 @@ static int load(struct probe_set *p) {
         k = find_self(p);
         if (k < 0)
                 return k;
+        p->ownership = (struct ownership){bpf_map__fd(p->skel->maps.own_objects), p->handlers.own,
+                                          p->userdata};
+        ownership_take_all(&p->ownership, p->skel->obj);
         return map_stats(p);
 }
 
@@ -429,6 +459,8 @@ int probe_set_new(struct probe_set **ret, struct sd_event *loop,
         k = observe_setup(p);
         if (k < 0)
                 return k;
+        if (p->kprobes)
+                seed_maps(p);
         malloc_trim(0); /* libbpf has just freed the kernel's BTF */
         *ret = TAKE_PTR(p);
         return 0;
@@ -438,7 +470,7 @@ struct probe_set *probe_set_free(struct probe_set *p) {
         if (!p)
                 return NULL;
         for (size_t i = 0; p->probes && i < probe_count; i++)
-                detach(&p->probes[i]);
+                detach(p, &p->probes[i]);
         free(p->probes);
         sd_event_unref(p->loop);
         ring_free(p->ring);
@@ -462,7 +494,7 @@ int probe_set_want(struct probe_set *p, uint64_t commands, bool timed) {
                 if (!a || a->when != WHILE_TIMED || timed == (probe->state == STATE_ATTACHED))
                         continue;
                 if (!timed) {
-                        detach(probe);
+                        detach(p, probe);
                         probe->state = STATE_WAITING;
                         continue;
                 }
@@ -576,6 +608,10 @@ int probe_set_list(struct probe_set *p, int (*row)(const struct event *e, void *
                         return k;
         }
         return 0;
+}
+
+uint32_t probe_set_self(const struct probe_set *p) {
+        return p->skel->bss->own_tgid;
 }
 
 int probe_set_callers_fd(const struct probe_set *p) {

@@ -44,6 +44,8 @@ struct probe_handlers {
         void (*left)(void *userdata);
         /* The ring is empty for now: flush what is being batched. */
         void (*idle)(void *userdata);
+        /* An object is one of the probes' own, or is so no longer. `kind`: enum object_kind. */
+        void (*own)(uint32_t kind, uint32_t id, bool gone, void *userdata);
 };
 
 /* Leaves what libbpf says to the debug log. Call it first. */
@@ -75,6 +77,9 @@ int probe_set_list(struct probe_set *p, int (*row)(const struct event *e, void *
 
 /* Whether a probe works without its best hook. */
 bool probe_set_degraded(const struct probe_set *p);
+
+/* The daemon's process id, as the initial pid namespace has it. */
+uint32_t probe_set_self(const struct probe_set *p);
 
 /* Fd of the map of callers (key u64, struct caller), borrowed. */
 int probe_set_callers_fd(const struct probe_set *p);
