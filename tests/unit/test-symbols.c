@@ -210,7 +210,7 @@ START_TEST(bounded_time) {
                 k = symbols_kernel(symbols, 0x1000 + i, name, sizeof(name));
                 ck_assert(k == -ENOENT || k == -EBUSY);
                 clock_gettime(CLOCK_MONOTONIC, &now);
-                ck_assert_int_lt(now.tv_sec - start.tv_sec, 20);
+                ck_assert_int_lt(now.tv_sec - start.tv_sec, 40);
         }
         ck_assert_int_eq(symbols_kernel(symbols, address, name, sizeof(name)), 0);
         ck_assert_str_eq(name, known);
