@@ -18,9 +18,16 @@ struct monitor {
 };
 
 struct monitor_kind {
-        /* Starts it: sets `state`. Returns a negative errno; then nothing is left behind. */
-        int (*start)(struct monitor *m, const struct probe_options *options);
+        /* Makes `state`. */
+        int (*prepare)(struct monitor *m);
+        /* Begins to listen, in the event loop. What it leaves behind on failure stop() takes away.
+         */
+        int (*listen)(struct monitor *m, const struct probe_options *options);
+        /* Frees `state`. */
         void (*stop)(struct monitor *m);
+        /* Takes what the kernel has sent: a struct nlmsghdr, or a struct perf_event_header, with
+         * as many bytes behind it as it says. */
+        void (*message)(struct monitor *m, const void *data);
 };
 
 extern const struct monitor_kind monitor_rtnl_link;

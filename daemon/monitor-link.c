@@ -153,11 +153,11 @@ static void device_gone(struct monitor *m, uint32_t ifindex) {
         }
 }
 
-static void on_message(const struct nlmsghdr *h, void *userdata) {
+static void on_message(struct monitor *m, const void *data) {
+        const struct nlmsghdr *h = data;
         const struct rtattr *attributes[IFLA_MAX + 1];
         const struct ifinfomsg *info = NLMSG_DATA(h);
         char name[IFNAMSIZ] = "";
-        struct monitor *m = userdata;
 
         /* Bridges tell of their ports too, in a family of their own. */
         if (!rtnl_parse(h, sizeof(*info), attributes, IFLA_MAX) || info->ifi_family != AF_UNSPEC)
@@ -172,6 +172,10 @@ static void on_message(const struct nlmsghdr *h, void *userdata) {
         compare(m, (uint32_t) info->ifi_index, name, attributes[IFLA_XDP]);
 }
 
+static void on_rtnl(const struct nlmsghdr *h, void *userdata) {
+        on_message(userdata, h);
+}
+
 /* Asks all devices. What changed since they told last is told now. */
 static int look(struct monitor *m) {
         struct state *s = m->state;
@@ -179,7 +183,7 @@ static int look(struct monitor *m) {
 
         for (size_t i = 0; i < s->count; i++)
                 s->running[i].seen = false;
-        k = rtnl_dump_links(on_message, m);
+        k = rtnl_dump_links(on_rtnl, m);
         if (k < 0)
                 return k;
         for (size_t i = s->count; i > 0; i--)
@@ -204,36 +208,36 @@ static void on_idle(void *userdata) {
 static void stop(struct monitor *m) {
         struct state *s = m->state;
 
-        if (!s)
-                return;
         rtnl_free(s->rtnl);
         free(s->running);
         free(s);
-        m->state = NULL;
 }
 
-static int start(struct monitor *m, const struct probe_options *options) {
-        static const struct rtnl_handlers handlers = {on_message, on_lost, on_idle};
+static int prepare(struct monitor *m) {
+        struct state *s = m->state = calloc(1, sizeof(*s));
+
+        if (!s)
+                return -ENOMEM;
+        s->netns = rtnl_namespace();
+        return 0;
+}
+
+static int listen_rtnl(struct monitor *m, const struct probe_options *options) {
+        static const struct rtnl_handlers handlers = {on_rtnl, on_lost, on_idle};
         static const int groups[] = {RTNLGRP_LINK, 0};
-        struct state *s;
+        struct state *s = m->state;
         int k;
 
         /* Nothing says who did it. */
         if (options->observe != OBSERVE_ALL)
                 return -EOPNOTSUPP;
-        s = m->state = calloc(1, sizeof(*s));
-        if (!s)
-                return -ENOMEM;
-        s->netns = rtnl_namespace();
         k = rtnl_new(&s->rtnl, m->loop, groups, &handlers, m);
-        if (k >= 0) {
-                s->silent = true;
-                k = look(m);
-                s->silent = false;
-        }
         if (k < 0)
-                stop(m);
+                return k;
+        s->silent = true;
+        k = look(m);
+        s->silent = false;
         return k;
 }
 
-const struct monitor_kind monitor_rtnl_link = {start, stop};
+const struct monitor_kind monitor_rtnl_link = {prepare, listen_rtnl, stop, on_message};

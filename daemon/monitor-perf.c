@@ -62,14 +62,14 @@ static void tell(struct monitor *m, const struct bpf_event *e) {
         monitor_tell(m, &a, e->time);
 }
 
-static void on_record(struct monitor *m, const void *data, size_t size) {
+static void on_record(struct monitor *m, const void *data) {
         const struct perf_event_header *h = data;
         const struct lost_event *lost = data;
         const struct bpf_event *e = data;
 
-        if (h->type == PERF_RECORD_LOST && size >= sizeof(*lost))
+        if (h->type == PERF_RECORD_LOST && h->size >= sizeof(*lost))
                 m->handlers.lost(lost->lost, m->userdata);
-        else if (h->type == PERF_RECORD_BPF_EVENT && size >= sizeof(*e) &&
+        else if (h->type == PERF_RECORD_BPF_EVENT && h->size >= sizeof(*e) &&
                  e->type == PERF_BPF_EVENT_PROG_UNLOAD && e->id != 0)
                 tell(m, e);
 }
@@ -90,7 +90,7 @@ static void read_ring(struct state *s, struct ring *r) {
                 if (h.size <= sizeof(record)) {
                         for (size_t i = 0; i < h.size; i += 8)
                                 memcpy(record + i, data + (tail + i) % room, 8);
-                        on_record(r->monitor, record, h.size);
+                        on_record(r->monitor, record);
                 }
                 tail += h.size;
         }
@@ -151,13 +151,19 @@ static void close_ring(const struct state *s, struct ring *r) {
 static void stop(struct monitor *m) {
         struct state *s = m->state;
 
-        if (!s)
-                return;
         for (size_t i = 0; i < s->count; i++)
                 close_ring(s, &s->rings[i]);
         free(s->rings);
         free(s);
-        m->state = NULL;
+}
+
+static int prepare(struct monitor *m) {
+        struct state *s = m->state = calloc(1, sizeof(*s));
+
+        if (!s)
+                return -ENOMEM;
+        s->page_size = (size_t) sysconf(_SC_PAGESIZE);
+        return 0;
 }
 
 static int open_rings(struct monitor *m, int cgroup) {
@@ -180,10 +186,8 @@ static int open_rings(struct monitor *m, int cgroup) {
         return s->count > 0 ? 0 : -ENODEV;
 }
 
-static int start(struct monitor *m, const struct probe_options *options) {
+static int listen_perf(struct monitor *m, const struct probe_options *options) {
         _cleanup_close_ int cgroup = -1;
-        struct state *s;
-        int k;
 
         /* What a process starts cannot be followed once it runs. */
         if (options->observe == OBSERVE_PID)
@@ -193,14 +197,7 @@ static int start(struct monitor *m, const struct probe_options *options) {
                 if (cgroup < 0)
                         return -errno;
         }
-        s = m->state = calloc(1, sizeof(*s));
-        if (!s)
-                return -ENOMEM;
-        s->page_size = (size_t) sysconf(_SC_PAGESIZE);
-        k = open_rings(m, cgroup);
-        if (k < 0)
-                stop(m);
-        return k;
+        return open_rings(m, cgroup);
 }
 
-const struct monitor_kind monitor_perf = {start, stop};
+const struct monitor_kind monitor_perf = {prepare, listen_perf, stop, on_record};

@@ -205,10 +205,10 @@ static void action_message(struct monitor *m, const struct nlmsghdr *h) {
                                     h->nlmsg_type == RTM_DELACTION ? CALL_DETACHES : 0);
 }
 
-static void on_message(const struct nlmsghdr *h, void *userdata) {
+static void on_message(struct monitor *m, const void *data) {
+        const struct nlmsghdr *h = data;
         const struct ifinfomsg *device = NLMSG_DATA(h);
         const struct tcmsg *qdisc = NLMSG_DATA(h);
-        struct monitor *m = userdata;
 
         switch (h->nlmsg_type) {
         case RTM_NEWTFILTER:
@@ -231,6 +231,10 @@ static void on_message(const struct nlmsghdr *h, void *userdata) {
         }
 }
 
+static void on_rtnl(const struct nlmsghdr *h, void *userdata) {
+        on_message(userdata, h);
+}
+
 static void on_lost(void *userdata) {
         struct monitor *m = userdata;
 
@@ -246,31 +250,29 @@ static void on_idle(void *userdata) {
 static void stop(struct monitor *m) {
         struct state *s = m->state;
 
-        if (!s)
-                return;
         rtnl_free(s->rtnl);
         free(s->filters);
         free(s);
-        m->state = NULL;
 }
 
-static int start(struct monitor *m, const struct probe_options *options) {
-        static const struct rtnl_handlers handlers = {on_message, on_lost, on_idle};
+static int prepare(struct monitor *m) {
+        struct state *s = m->state = calloc(1, sizeof(*s));
+
+        if (!s)
+                return -ENOMEM;
+        s->netns = rtnl_namespace();
+        return 0;
+}
+
+static int listen_rtnl(struct monitor *m, const struct probe_options *options) {
+        static const struct rtnl_handlers handlers = {on_rtnl, on_lost, on_idle};
         static const int groups[] = {RTNLGRP_TC, RTNLGRP_LINK, 0};
-        struct state *s;
-        int k;
+        struct state *s = m->state;
 
         /* Nothing says who did it. */
         if (options->observe != OBSERVE_ALL)
                 return -EOPNOTSUPP;
-        s = m->state = calloc(1, sizeof(*s));
-        if (!s)
-                return -ENOMEM;
-        s->netns = rtnl_namespace();
-        k = rtnl_new(&s->rtnl, m->loop, groups, &handlers, m);
-        if (k < 0)
-                stop(m);
-        return k;
+        return rtnl_new(&s->rtnl, m->loop, groups, &handlers, m);
 }
 
-const struct monitor_kind monitor_rtnl_tc = {start, stop};
+const struct monitor_kind monitor_rtnl_tc = {prepare, listen_rtnl, stop, on_message};

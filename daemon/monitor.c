@@ -45,9 +45,14 @@ int monitor_new(struct monitor **ret, enum hook hook, struct sd_event *loop,
         m->handlers = *handlers;
         m->userdata = userdata;
         m->loop = loop;
-        k = kind->start(m, options);
+        k = kind->prepare(m);
         if (k < 0)
                 return k;
+        k = kind->listen(m, options);
+        if (k < 0) {
+                kind->stop(m);
+                return k;
+        }
         sd_event_ref(loop);
         *ret = TAKE_PTR(m);
         return 0;
