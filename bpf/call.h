@@ -3,8 +3,11 @@
 /* A call between its beginning and its end: its frames, and the record it becomes. */
 
 #include "caller.h"
-#include "object.h"
+#include "code.h"
+#include "content.h"
+#include "fds.h"
 #include "own.h"
+#include "verdict.h"
 
 /* How a call ended. */
 struct ending {
@@ -17,24 +20,146 @@ struct ending {
         u32 source;
 };
 
-/* The kernel's copy of the attributes, where the frame has one, else the caller's. `max` is a
- * constant. Returns how many bytes count, and adds to the flags whose copy was not the kernel's. */
-static __always_inline u32 fill_attr(u8 *attr, const u32 max, const struct ending *end,
-                                     const struct frame *frame, u32 *flags) {
+static __always_inline void fill_outcome(struct record_outcome *o, const struct ending *end,
+                                         u64 now) {
+        o->duration = end->flags & CALL_TIMED ? now - end->entered : 0;
+        o->ret = end->ret;
+        o->cmd = end->cmd;
+        o->size = end->size;
+        o->flags = end->flags;
+        o->source = end->source;
+}
+
+/* Closes a frame, with what was found for it. */
+static __always_inline void close_frame(const struct frame_key *key) {
+        bpf_map_delete_elem(&frame_details, key);
+        bpf_map_delete_elem(&frames, key);
+}
+
+/* The same for a call that has been told: what is not there need not be looked for. */
+static __always_inline void end_frame(const struct frame_key *key, const struct frame *frame,
+                                      u32 cmd) {
+        if (!is_element(cmd) || wants_content)
+                close_frame(key);
+        else if (frame)
+                bpf_map_delete_elem(&frames, key);
+}
+
+/* Opens a frame at `key`. NULL where there are too many already. */
+static __always_inline struct frame *make_frame(const struct frame_key *key, u64 entered, u32 cmd,
+                                                u32 size, u32 flags) {
+        struct frame *frame;
+
+        bpf_map_update_elem(&frames, key, &blank_frame, BPF_ANY);
+        frame = bpf_map_lookup_elem(&frames, key);
+        if (!frame)
+                return NULL;
+        frame->entered = entered;
+        frame->cmd = cmd;
+        frame->size = size;
+        frame->flags = flags;
+        return frame;
+}
+
+/* The frame of a call that ends, with the caller's attributes where the kernel's copy was not seen,
+ * and then with what they name by now. NULL: nothing but the ending is known. */
+static __always_inline struct frame *complete_frame(const struct frame_key *key,
+                                                    struct frame *frame, const struct ending *end) {
         u64 size = end->size;
 
-        __builtin_memset(attr, 0, max);
-        if (frame && frame->flags & CALL_KERNEL_ATTR) {
-                __builtin_memcpy(attr, frame->attr, max);
-                return frame->attr_size < max ? frame->attr_size : max;
-        }
-        if (size > max)
-                size = max;
+        if (!frame)
+                frame = make_frame(key, end->entered ?: bpf_ktime_get_ns(), end->cmd, end->size,
+                                   end->flags);
+        if (!frame)
+                return NULL;
+        frame->user_attr = end->user_attr;
+        frame->size = end->size;
+        if (frame->flags & CALL_KERNEL_ATTR)
+                return frame;
+        if (size > RECORD_ATTR_MAX)
+                size = RECORD_ATTR_MAX;
         barrier_value(size);
-        if (size > max || bpf_probe_read_user(attr, size, (void *) end->user_attr))
+        if (size > RECORD_ATTR_MAX ||
+            bpf_probe_read_user(frame->attr, size, (void *) end->user_attr))
+                return frame;
+        frame->attr_size = size;
+        frame->flags |= CALL_USER_ATTR;
+        if (!is_element(end->cmd))
+                find_details(key->depth);
+        return frame;
+}
+
+static __always_inline bool returns_fd(u32 cmd) {
+        const u64 commands = 1ULL << BPF_MAP_CREATE | 1ULL << BPF_PROG_LOAD | 1ULL << BPF_OBJ_GET |
+                             1ULL << BPF_PROG_GET_FD_BY_ID | 1ULL << BPF_MAP_GET_FD_BY_ID |
+                             1ULL << BPF_RAW_TRACEPOINT_OPEN | 1ULL << BPF_BTF_LOAD |
+                             1ULL << BPF_BTF_GET_FD_BY_ID | 1ULL << BPF_LINK_CREATE |
+                             1ULL << BPF_LINK_GET_FD_BY_ID;
+
+        return commands & (1ULL << slot_of(cmd));
+}
+
+/* What a call that went well made or opened. */
+static __always_inline void gather_object(struct frame *frame, struct frame_detail *detail,
+                                          u32 fd) {
+        u32 cmd = slot_of(frame->cmd);
+        struct fd_space *s;
+
+        if (!frame->link && !frame->object.kind && returns_fd(frame->cmd)) {
+                look_at_fd(fd);
+                s = fd_space();
+                if (s) {
+                        take_object(frame, s);
+                        frame->flags |= CALL_OBJECT_FROM_FD;
+                        if (cmd == BPF_PROG_LOAD && s->object.kind == OBJECT_PROG)
+                                send_used_maps(frame->entered, s->address);
+                }
+        } else if (frame->link) {
+                fill_link(&frame->object, (void *) frame->link);
+        }
+        if (detail && frame->link && (cmd == BPF_LINK_CREATE || cmd == BPF_RAW_TRACEPOINT_OPEN))
+                fill_link_target(&detail->target, (void *) frame->link, frame->entered);
+}
+
+/* Whether instructions are worth the room that they take where bpf_check() is not hooked: what was
+ * refused beforehand may be anything, from anybody. */
+static __always_inline bool takes_instructions(const struct frame *frame, s64 ret) {
+        return !sees_verifier && slot_of(frame->cmd) == BPF_PROG_LOAD &&
+               (ret >= 0 || ret == -EACCES);
+}
+
+/* Whether the caller's buffer can have a verdict: not that of a program that was not looked at. */
+static __always_inline bool has_verdict(const struct frame *frame, s64 ret) {
+        u32 cmd = slot_of(frame->cmd);
+
+        if (ret >= 0 || ret == -EPERM)
+                return false;
+        if (cmd == BPF_PROG_LOAD)
+                return frame->flags & CALL_VERIFIED || !sees_verifier;
+        return cmd == BPF_BTF_LOAD;
+}
+
+/* Finds out what is known of a call when it ends, and sends its parts, which come before its
+ * record. A global function: it is walked once, and Linux 5.10 takes numbers alone. */
+__weak int gather(u32 depth, s64 ret) {
+        struct frame_key key = {.thread = bpf_get_current_pid_tgid(), .depth = depth};
+        struct frame *frame = bpf_map_lookup_elem(&frames, &key);
+        struct frame_detail *detail;
+
+        if (!frame)
                 return 0;
-        *flags |= CALL_USER_ATTR;
-        return size;
+        detail = detail_of(&key, frame);
+        /* Its page may not have been in memory then. */
+        if (detail && !detail->string_size)
+                find_string(frame, detail);
+        if (ret >= 0)
+                gather_object(frame, detail, ret);
+        if (takes_instructions(frame, ret))
+                send_instructions(frame->entered, ATTR64(frame, 8), ATTR32(frame, 4),
+                                  !(frame->flags & CALL_IN_KERNEL));
+        if (detail && has_verdict(frame, ret))
+                tell_verdict(frame, &detail->log);
+        return 0;
 }
 
 /* The attributes that stand beside a command's own, from Linux 7.0 on, as the call left them. The
@@ -55,14 +180,11 @@ static __always_inline u32 fill_common(u8 *common, const struct ending *end) {
         return size;
 }
 
-/* The frame may be NULL: then nothing but the ending is known. */
-static __always_inline void send_call(const struct ending *end, const struct frame *frame,
+static __always_inline void send_call(const struct ending *end, const struct frame_key *key,
                                       const struct record_context *context) {
+        const struct frame *frame = bpf_map_lookup_elem(&frames, key);
+        const struct frame_detail *detail = frame ? detail_of(key, frame) : NULL;
         struct record_call *r = bpf_ringbuf_reserve(&ring, sizeof(*r), 0);
-        u64 string = 0;
-        s64 n = 0;
-        u32 fd = 0;
-        int at;
 
         if (!r) {
                 lost_in_ring(end->cmd);
@@ -70,96 +192,93 @@ static __always_inline void send_call(const struct ending *end, const struct fra
         }
         fill_header(&r->header, RECORD_CALL, sizeof(*r));
         fill_task(&r->task);
-        r->duration = end->flags & CALL_TIMED ? r->header.time - end->entered : 0;
-        r->ret = end->ret;
-        r->cmd = end->cmd;
-        r->size = end->size;
-        r->flags = end->flags;
-        r->source = end->source;
-        r->entered = end->entered;
-        r->string_size = 0;
-        r->string[0] = 0;
+        fill_outcome(&r->outcome, end, r->header.time);
+        __builtin_memset(&r->object, 0, sizeof(r->object));
+        __builtin_memset(r->attr, 0, sizeof(r->attr));
         __builtin_memset(r->fds, 0, sizeof(r->fds));
         __builtin_memset(&r->target, 0, sizeof(r->target));
-
-        r->attr_size = fill_attr(r->attr, RECORD_ATTR_MAX, end, frame, &r->flags);
+        r->entered = end->entered;
+        r->attr_size = r->string_size = r->pad = 0;
         r->common_size = fill_common(r->common, end);
-        r->pad = 0;
-
-        if (frame)
-                __builtin_memcpy(&r->object, &frame->object, sizeof(r->object));
-        else
-                __builtin_memset(&r->object, 0, sizeof(r->object));
-        if (frame && frame->link && end->ret >= 0)
-                fill_link(&r->object, (void *) frame->link);
-        at = fd_offset(end->cmd);
-        if (!r->object.kind) {
-                if (end->ret >= 0 && returns_fd(end->cmd)) {
-                        fill_from_fd(&r->object, end->ret);
-                } else if (at >= 0 && r->attr_size > 0) {
-                        __builtin_memcpy(&fd,
-                                         r->attr + (at == 0   ? 0
-                                                    : at == 4 ? 4
-                                                              : 8),
-                                         sizeof(fd));
-                        fill_from_fd(&r->object, fd);
-                }
-                if (r->object.kind)
-                        r->flags |= CALL_OBJECT_FROM_FD;
+        r->string[0] = 0;
+        if (frame) {
+                r->outcome.flags |= frame->flags & ~(u32) CALL_TIMED;
+                r->entered = frame->entered;
+                bpf_probe_read_kernel(&r->object, sizeof(r->object), &frame->object);
+                bpf_probe_read_kernel(r->attr, sizeof(r->attr), frame->attr);
+                r->attr_size = frame->attr_size;
         }
-
-        at = string_offset(end->cmd);
-        if (at >= 0 && r->attr_size > 0) {
-                __builtin_memcpy(&string, r->attr + (at == 0 ? 0 : 16), sizeof(string));
-                n = end->flags & CALL_IN_KERNEL
-                            ? bpf_probe_read_kernel_str(r->string, sizeof(r->string),
-                                                        (void *) string)
-                            : bpf_probe_read_user_str(r->string, sizeof(r->string),
-                                                      (void *) string);
-                r->string_size = n > 0 ? n : 0;
+        if (detail) {
+                bpf_probe_read_kernel(r->fds, sizeof(r->fds), detail->fds);
+                bpf_probe_read_kernel(&r->target, sizeof(r->target), &detail->target);
+                bpf_probe_read_kernel(r->string, sizeof(r->string), detail->string);
+                r->string_size = detail->string_size;
         }
         bpf_probe_read_kernel(&r->context, sizeof(r->context), context);
         submit(&r->header);
 }
 
-/* An element operation: no frame is kept for it on its way, and the record is small. */
-static __always_inline void send_element(const struct ending *end, const struct frame *frame) {
-        struct record_element *r;
-        struct file *file;
-        struct bpf_map *map;
-        u32 fd;
+static __always_inline void fill_element(struct record_element *r, u32 kind, u32 size,
+                                         const struct ending *end, const struct frame *frame) {
+        struct record_object o = {};
+        u64 n = end->size;
 
-        r = bpf_ringbuf_reserve(&ring, sizeof(*r), 0);
+        fill_header(&r->header, kind, size);
+        fill_task(&r->task);
+        fill_outcome(&r->outcome, end, r->header.time);
+        __builtin_memset(r->attr, 0, sizeof(r->attr));
+        r->attr_size = 0;
+        r->pad = 0;
+        if (frame && frame->flags & (CALL_KERNEL_ATTR | CALL_USER_ATTR)) {
+                __builtin_memcpy(r->attr, frame->attr, sizeof(r->attr));
+                r->attr_size = frame->attr_size < sizeof(r->attr) ? frame->attr_size
+                                                                  : sizeof(r->attr);
+                r->outcome.flags |= frame->flags & CALL_USER_ATTR;
+                r->map_id = frame->object.id;
+                r->map_type = frame->object.type;
+                __builtin_memcpy(r->map_name, frame->object.name, sizeof(r->map_name));
+                return;
+        }
+        if (n > sizeof(r->attr))
+                n = sizeof(r->attr);
+        barrier_value(n);
+        if (n <= sizeof(r->attr) && !bpf_probe_read_user(r->attr, n, (void *) end->user_attr)) {
+                r->attr_size = n;
+                r->outcome.flags |= CALL_USER_ATTR | CALL_OBJECT_FROM_FD;
+                fill_element_map(&o, end->cmd, r->attr);
+        }
+        r->map_id = o.id;
+        r->map_type = o.type;
+        __builtin_memcpy(r->map_name, o.name, sizeof(r->map_name));
+}
+
+/* An element operation: the record is small. */
+static __always_inline void send_element(const struct ending *end, const struct frame *frame) {
+        struct record_element *r = bpf_ringbuf_reserve(&ring, sizeof(*r), 0);
+
         if (!r) {
                 lost_in_ring(end->cmd);
                 return;
         }
-        fill_header(&r->header, RECORD_ELEMENT, sizeof(*r));
-        fill_task(&r->task);
-        r->duration = end->flags & CALL_TIMED ? r->header.time - end->entered : 0;
-        r->ret = end->ret;
-        r->cmd = end->cmd;
-        r->size = end->size;
-        r->flags = end->flags;
-        r->source = end->source;
-        r->map_id = r->map_type = 0;
-        r->pad = 0;
-        __builtin_memset(r->map_name, 0, sizeof(r->map_name));
-        r->attr_size = fill_attr(r->attr, RECORD_ELEMENT_ATTR_MAX, end, frame, &r->flags);
-
-        /* map_fd stands first, in the batch commands at 36. */
-        if (slot_of(end->cmd) >= BPF_MAP_LOOKUP_BATCH)
-                __builtin_memcpy(&fd, r->attr + 36, sizeof(fd));
-        else
-                __builtin_memcpy(&fd, r->attr, sizeof(fd));
-        file = r->attr_size > 0 ? file_of_fd(fd) : NULL;
-        if (file && inode_name(file) == NAME8('b', 'p', 'f', '-', 'm', 'a', 'p')) {
-                map = BPF_CORE_READ(file, private_data);
-                r->map_id = BPF_CORE_READ(map, id);
-                r->map_type = BPF_CORE_READ(map, map_type);
-                BPF_CORE_READ_INTO(&r->map_name, map, name);
-        }
+        fill_element(r, RECORD_ELEMENT, sizeof(*r), end, frame);
         submit(&r->header);
+}
+
+/* One whose key and value somebody asks for. */
+static __always_inline void send_content(const struct ending *end, const struct frame_key *key) {
+        const struct frame *frame = bpf_map_lookup_elem(&frames, key);
+        const struct frame_detail *detail = frame ? detail_of(key, frame) : NULL;
+        struct record_content *r = bpf_ringbuf_reserve(&ring, sizeof(*r), 0);
+
+        if (!r) {
+                lost_in_ring(end->cmd);
+                return;
+        }
+        fill_element(&r->element, RECORD_CONTENT, sizeof(*r), end, frame);
+        __builtin_memset(&r->content, 0, sizeof(r->content));
+        if (detail)
+                bpf_probe_read_kernel(&r->content, sizeof(r->content), &detail->content);
+        submit(&r->element.header);
 }
 
 /* Anybody may make calls that are refused, as fast as a processor goes. They don't get the half of
@@ -170,10 +289,24 @@ static __always_inline bool is_noise(const struct ending *end) {
                        bpf_ringbuf_query(&ring, BPF_RB_RING_SIZE) / 2;
 }
 
+static __always_inline void send_one(const struct ending *end, struct frame *frame,
+                                     const struct frame_key *key,
+                                     const struct record_context *context) {
+        if (is_element(end->cmd) && !wants_content) {
+                send_element(end, frame);
+                return;
+        }
+        if (is_element(end->cmd))
+                send_content(end, key);
+        else
+                send_call(end, key, context);
+}
+
 /* Tells who calls, where that is not known yet, and what was called, where somebody wants it. The
- * context is taken at one place: the verifier walks it for every way that leads there. */
-static __always_inline void send(struct caller *c, const struct ending *end,
-                                 const struct frame *frame) {
+ * context is taken at one place: the verifier walks it for every way that leads there. It is memory
+ * of this CPU that nothing else may use until it is sent. */
+static __always_inline void send(struct caller *c, const struct ending *end, struct frame *frame,
+                                 const struct frame_key *key) {
         bool wants = is_wanted(end->cmd) || end->flags & CALL_OWN, element = is_element(end->cmd);
         struct record_context *context;
 
@@ -181,22 +314,26 @@ static __always_inline void send(struct caller *c, const struct ending *end,
                 lost_in_ring(end->cmd);
                 return;
         }
-
-        if (wants && element && c->told) {
+        if (wants && element && c->told && !wants_content) {
                 send_element(end, frame);
                 return;
         }
         if (!wants && c->told)
                 return;
+        if (wants && (!element || wants_content)) {
+                frame = complete_frame(key, frame, end);
+                if (frame && element)
+                        find_content(key->depth, end->ret, true);
+                else if (frame)
+                        gather(key->depth, end->ret);
+        }
         context = current_context();
         if (!context)
                 return;
         if (!c->told)
                 send_process(c, context);
-        if (wants && element)
-                send_element(end, frame);
-        else if (wants)
-                send_call(end, frame, context);
+        if (wants)
+                send_one(end, frame, key, context);
 }
 
 /* Closes what is open above a depth: calls whose end was not seen are lost. */
@@ -212,7 +349,7 @@ static __always_inline void drop_frames(struct caller *c, u64 thread, u32 above)
                 frame = c->framed & 1 << depth ? bpf_map_lookup_elem(&frames, &key) : NULL;
                 cmd = frame ? frame->cmd : depth == 1 ? c->cmd : (u32) -1;
                 if (frame)
-                        bpf_map_delete_elem(&frames, &key);
+                        close_frame(&key);
                 if (depth <= c->depth)
                         lost_by_probe(cmd);
         }
@@ -241,17 +378,10 @@ static __always_inline u32 frame_depth(const struct caller *c) {
 static __always_inline struct frame *open_frame(struct caller *c, u64 thread, u32 cmd, u32 size,
                                                 u32 flags) {
         struct frame_key key = {.thread = thread, .depth = frame_depth(c)};
-        struct frame *frame;
+        u64 entered = key.depth > 1 || is_shared(c) ? bpf_ktime_get_ns() : c->entered;
+        struct frame *frame = make_frame(&key, entered, cmd, size, flags | CALL_TIMED);
 
-        bpf_map_update_elem(&frames, &key, &blank_frame, BPF_ANY);
-        frame = bpf_map_lookup_elem(&frames, &key);
-        if (!frame)
-                return NULL;
-        frame->entered = key.depth > 1 || is_shared(c) ? bpf_ktime_get_ns() : c->entered;
-        frame->cmd = cmd;
-        frame->size = size;
-        frame->flags = flags | CALL_TIMED;
-        if (!is_shared(c))
+        if (frame && !is_shared(c))
                 c->framed |= 1 << (key.depth & FRAME_DEPTH_MAX);
         return frame;
 }

@@ -26,7 +26,10 @@ enum {
 
         ANON_INODE_FS_MAGIC = 0x09041934, /* include/uapi/linux/magic.h */
 
-        EPERM = 1,              /* include/uapi/asm-generic/errno-base.h */
+        /* include/uapi/asm-generic/errno-base.h */
+        EPERM = 1,
+        EACCES = 13,
+
         COMMON_ATTRS = 1 << 16, /* BPF_COMMON_ATTRS: rides inside cmd since Linux 7.0 */
 
         /* arch/x86/include/asm/thread_info.h, arch/arm64/include/asm/thread_info.h */
@@ -49,6 +52,7 @@ __u64 wanted __weak;   /* commands that send records, by slot */
 __u32 own_tgid __weak; /* the daemon, as the initial pid namespace has it: see whoami() */
 
 __u32 sees_verifier __weak; /* bpf_check() is hooked */
+__u32 wants_content __weak; /* somebody asks for keys and values */
 
 /* For the wake-ups: when the last record was sent, when the daemon was last woken. */
 __u64 last_record __weak;
@@ -68,8 +72,33 @@ struct frame {
         u32 size;
         u32 flags; /* enum call_flags */
         u32 attr_size;
+        u32 maps; /* that the verifier found in the program */
+        u32 pad;
         struct record_object object;
         u8 attr[RECORD_ATTR_MAX];
+};
+
+/* Where the verifier writes its log: in the caller's memory, but for the last. */
+struct log_place {
+        u64 text;
+        u32 size;
+        u32 level;
+        u64 true_size; /* where the kernel says how long the log is; 0: nowhere */
+};
+
+/* What was found beside the attributes, when they were used. Apart from the frame: element
+ * operations do without. */
+struct frame_detail {
+        u64 entered; /* as in the frame */
+        struct log_place log;
+        struct record_fd fds[RECORD_FDS_MAX];
+        struct record_target target;
+        u32 string_size; /* with NUL, 0: none */
+        u32 pad;
+        union {
+                char string[RECORD_STRING_MAX];
+                struct element_content content;
+        };
 };
 
 /* What is known of an action between its beginning and its end. */
@@ -91,6 +120,7 @@ struct action_frame {
 static const struct caller blank_caller;
 static const struct action_frame blank_action_frame;
 static const struct frame blank_frame;
+static const struct frame_detail blank_frame_detail;
 
 struct {
         __uint(type, BPF_MAP_TYPE_RINGBUF);
@@ -110,6 +140,13 @@ struct {
         __type(key, struct frame_key);
         __type(value, struct frame);
 } frames __weak SEC(".maps");
+
+struct {
+        __uint(type, BPF_MAP_TYPE_HASH);
+        __uint(max_entries, FRAMES_MAX);
+        __type(key, struct frame_key);
+        __type(value, struct frame_detail);
+} frame_details __weak SEC(".maps");
 
 /* Key: bpf_get_current_pid_tgid(). Apart from bpf() calls, a thread does one thing at a time. */
 struct {

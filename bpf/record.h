@@ -24,6 +24,7 @@ enum {
                                    bpf() */
         RECORD_COMMON_MAX = 32, /* bytes of struct bpf_common_attr kept; 24 in Linux 7.3 */
         RECORD_FDS_MAX = 6,     /* fds in the attributes of one command */
+        RECORD_CONTENT_MAX = 64, /* bytes of a key or a value */
         RECORD_GROUP_MAX = 64,
         RECORD_PART_SMALL = 256, /* bytes in a piece; there are two sizes */
         RECORD_PART_LARGE = 8192,
@@ -42,6 +43,8 @@ enum record_kind {
         RECORD_PART,    /* struct record_part: what the record of a call or an action, which comes
                            after it, has no room for */
         RECORD_ACTION,  /* struct record_action: what was done without bpf(), or by the kernel */
+        RECORD_CONTENT, /* struct record_content: an element operation with its key and value, only
+                           while somebody asks for those */
         _RECORD_KIND_MAX
 };
 
@@ -161,11 +164,17 @@ struct object_key {
         __u32 id;
 };
 
+/* Where a command's attributes may have fds; the daemon knows. */
+struct fd_offsets {
+        __u16 n;
+        __u16 offsets[RECORD_FDS_MAX];
+};
+
 /* What an fd in the attributes was when the call used it. */
 struct record_fd {
         __u32 offset; /* of the fd in the attributes */
         __u32 kind;   /* enum object_kind; OBJECT_NONE: no such fd */
-        __u32 id;     /* program, map, link, BTF: its id; netns: its inode */
+        __u32 id;     /* program, map, link, BTF: its id; others: the inode */
         __u32 type;   /* program, map or link type */
         char name[16];
 };
@@ -225,15 +234,20 @@ struct record_target {
         char group[RECORD_GROUP_MAX];
 };
 
-struct record_call {
-        struct record_header header;
-        struct record_task task;
+/* How a call ended. */
+struct record_outcome {
         __u64 duration; /* ns, with CALL_TIMED */
         __s64 ret;      /* negative: errno */
         __u32 cmd;      /* as it was given, with BPF_COMMON_ATTRS */
         __u32 size;     /* of attr, as the caller gave it */
         __u32 flags;    /* enum call_flags */
         __u32 source;   /* enum hook: what saw it end */
+};
+
+struct record_call {
+        struct record_header header;
+        struct record_task task;
+        struct record_outcome outcome;
         struct record_object object;
         __u64 entered;     /* names the call, with the thread: its parts have it too */
         __u32 attr_size;   /* bytes used in attr */
@@ -252,18 +266,26 @@ struct record_call {
 struct record_element {
         struct record_header header;
         struct record_task task;
-        __u64 duration;
-        __s64 ret;
-        __u32 cmd;
-        __u32 size;
-        __u32 flags;
-        __u32 source;
+        struct record_outcome outcome;
         __u32 map_id; /* 0: the fd named no map */
         __u32 map_type;
         char map_name[16];
         __u32 attr_size;
         __u32 pad;
         __u8 attr[RECORD_ELEMENT_ATTR_MAX];
+};
+
+/* The first bytes of what an operation works on. */
+struct element_content {
+        __u32 key_size; /* bytes used in key, 0: none */
+        __u32 value_size;
+        __u8 key[RECORD_CONTENT_MAX];
+        __u8 value[RECORD_CONTENT_MAX];
+};
+
+struct record_content {
+        struct record_element element;
+        struct element_content content;
 };
 
 /* What a part holds. */

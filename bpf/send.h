@@ -59,6 +59,20 @@ static __always_inline bool send_piece(const struct record_part *what, u64 offse
         return true;
 }
 
+/* Sends the large piece at `offset` of a part whose whole is at `from`. Returns whether there was
+ * room. A global function: the verifier walks it once, not for every piece. */
+__weak int send_large_piece(u64 entered, u64 part_user, u64 from, u64 total, u64 offset) {
+        struct record_part what = {
+                .thread = bpf_get_current_pid_tgid(),
+                .entered = entered,
+                .part = part_user & 0xff,
+                .total = total,
+        };
+
+        return send_piece(&what, offset, total - offset, (void *) (from + offset), part_user >> 8,
+                          RECORD_PART_LARGE);
+}
+
 /* Sends `total` bytes at `from` (of the caller's memory with `user`) as a part of the call or
  * action that this thread `entered`. */
 static __always_inline void send_part(u64 entered, enum part_kind part, const void *from, u64 total,
@@ -78,7 +92,7 @@ static __always_inline void send_part(u64 entered, enum part_kind part, const vo
         for (u32 i = 0; i < PART_LARGE_PIECES_MAX; i++) {
                 if (at >= total)
                         break;
-                if (!send_piece(&what, at, total - at, from + at, user, RECORD_PART_LARGE))
+                if (!send_large_piece(entered, part | (user ? 1 << 8 : 0), (u64) from, total, at))
                         break;
                 at += RECORD_PART_LARGE;
         }

@@ -93,6 +93,15 @@ int BPF_KPROBE(compat_entry, struct pt_regs *regs) {
         return 0;
 }
 
+/* What was found beside the attributes of the innermost call. */
+static __always_inline struct frame_detail *current_detail(const struct frame *frame) {
+        u64 thread = bpf_get_current_pid_tgid();
+        struct caller *c = bpf_map_lookup_elem(&callers, &thread);
+        struct frame_key key = {.thread = thread, .depth = c ? c->depth : 1};
+
+        return detail_of(&key, frame);
+}
+
 SEC("kprobe/security_bpf")
 int BPF_KPROBE(security_bpf, u32 cmd, void *attr, u32 size) {
         u64 thread = bpf_get_current_pid_tgid(), n = size;
@@ -122,10 +131,17 @@ int BPF_KPROBE(security_bpf, u32 cmd, void *attr, u32 size) {
         barrier_value(n);
         if (n > RECORD_ATTR_MAX)
                 return 0;
-        if (!bpf_probe_read_kernel(frame->attr, n, attr)) {
-                frame->attr_size = n;
-                frame->flags |= CALL_KERNEL_ATTR;
+        if (bpf_probe_read_kernel(frame->attr, n, attr))
+                return 0;
+        frame->attr_size = n;
+        frame->flags |= CALL_KERNEL_ATTR;
+        if (!is_element(cmd)) {
+                find_details(frame_depth(c));
+                return 0;
         }
+        fill_element_map(&frame->object, cmd, frame->attr);
+        if (wants_content)
+                find_content(frame_depth(c), 0, false);
         return 0;
 }
 
@@ -141,12 +157,35 @@ static __always_inline struct frame *frame_of_current(enum hook hook) {
         return innermost(c, thread);
 }
 
+/* bpf_check(prog, attr, uattr, log): uattr takes two registers. `log` is something else before
+ * Linux 7.0. */
 SEC("kprobe/bpf_check")
-int BPF_KPROBE(bpf_check) {
+int BPF_KPROBE(bpf_check, struct bpf_prog **place, void *attr, u64 uattr, u64 is_kernel,
+               struct bpf_log_attr *log) {
         struct frame *frame = frame_of_current(HOOK_BPF_CHECK);
+        struct frame_detail *detail;
+        struct bpf_prog *prog;
 
-        if (frame)
-                frame->flags |= CALL_VERIFIED;
+        if (!frame)
+                return 0;
+        frame->flags |= CALL_VERIFIED;
+        detail = current_detail(frame);
+        if (detail)
+                take_log(&detail->log, log);
+        if (!bpf_probe_read_kernel(&prog, sizeof(prog), place))
+                send_instructions(frame->entered, instructions_of(prog), BPF_CORE_READ(prog, len),
+                                  false);
+        return 0;
+}
+
+/* The verifier keeps a map that it found in the program. */
+SEC("kprobe/bpf_map_inc")
+int BPF_KPROBE(bpf_map_inc, struct bpf_map *map) {
+        struct frame *frame = frame_of_current(HOOK_BPF_MAP_INC);
+
+        if (frame && frame->flags & CALL_VERIFIED && !(frame->flags & CALL_PROG_SEEN) &&
+            frame->maps < USED_MAPS_MAX)
+                send_map(frame->entered, frame->maps++, map);
         return 0;
 }
 
@@ -171,10 +210,12 @@ int BPF_KPROBE(security_bpf_prog, struct bpf_prog *prog) {
         struct frame *frame = frame_of_current(HOOK_SECURITY_BPF_PROG);
 
         frame = frame_of_own(frame, OBJECT_PROG, BPF_CORE_READ(prog, aux, id));
-        if (frame) {
-                frame->flags |= CALL_PROG_SEEN;
-                fill_prog(&frame->object, prog);
-        }
+        if (!frame)
+                return 0;
+        frame->flags |= CALL_PROG_SEEN;
+        fill_prog(&frame->object, prog);
+        if (!frame->maps && slot_of(frame->cmd) == BPF_PROG_LOAD)
+                send_used_maps(frame->entered, (u64) prog);
         return 0;
 }
 
@@ -237,14 +278,13 @@ int sys_exit_bpf(struct syscall_exit_context *ctx) {
                 end.flags |= CALL_OWN;
         if (c->told && !is_wanted(end.cmd) && !(end.flags & CALL_OWN)) {
                 if (frame)
-                        bpf_map_delete_elem(&frames, &key);
+                        close_frame(&key);
                 return 0;
         }
         end.user_attr = syscall_argument(1);
         end.size = syscall_argument(2);
-        send(c, &end, frame);
-        if (frame)
-                bpf_map_delete_elem(&frames, &key);
+        send(c, &end, frame, &key);
+        end_frame(&key, frame, end.cmd);
         return 0;
 }
 
@@ -280,8 +320,8 @@ static __always_inline int leave(s64 ret, u32 kind, enum hook hook) {
             touches_own(end.cmd, ret, frame->user_attr, frame->flags & CALL_IN_KERNEL))
                 end.flags |= CALL_OWN;
         count(c, end.cmd, end.ret, end.entered, true);
-        send(c, &end, frame);
-        bpf_map_delete_elem(&frames, &key);
+        send(c, &end, frame, &key);
+        end_frame(&key, frame, end.cmd);
         return 0;
 }
 

@@ -62,6 +62,10 @@ static inline void field_set_add(struct field_set *s, enum field f) {
         s->bits[f / 64] |= UINT64_C(1) << (f % 64);
 }
 
+static inline void field_set_remove(struct field_set *s, enum field f) {
+        s->bits[f / 64] &= ~(UINT64_C(1) << (f % 64));
+}
+
 static inline bool field_set_has(const struct field_set *s, enum field f) {
         return s->bits[f / 64] & (UINT64_C(1) << (f % 64));
 }

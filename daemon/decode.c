@@ -14,6 +14,7 @@
 #include "decode.h"
 #include "describe.h"
 #include "event.h"
+#include "fds.h"
 #include "hooks.h"
 #include "kfuncs.h"
 #include "message.h"
@@ -305,7 +306,7 @@ static int decode_call(struct decoder *d, struct event *e, const void *data) {
         memcpy(string, r->string, r->string_size);
         string[r->string_size] = 0;
         const struct attr attr = {
-                .cmd = r->cmd & ~(uint32_t) COMMAND_COMMON_ATTRS,
+                .cmd = r->outcome.cmd & ~(uint32_t) COMMAND_COMMON_ATTRS,
                 .data = r->attr,
                 .size = r->attr_size,
                 .string = r->string_size > 0 ? string : NULL,
@@ -318,22 +319,23 @@ static int decode_call(struct decoder *d, struct event *e, const void *data) {
 
         set_time(d, e, &r->header);
         set_kind(e, attr.cmd);
-        set_outcome(e, attr.cmd, r->ret, r->flags);
-        if (r->flags & CALL_TIMED)
-                event_set_u64(e, FIELD_DURATION, r->duration);
-        event_set_static(e, FIELD_SOURCE, hook_name(r->source));
+        set_outcome(e, attr.cmd, r->outcome.ret, r->outcome.flags);
+        if (r->outcome.flags & CALL_TIMED)
+                event_set_u64(e, FIELD_DURATION, r->outcome.duration);
+        event_set_static(e, FIELD_SOURCE, hook_name(r->outcome.source));
         processes_describe(d->processes, e, &r->task, &r->context);
 
         set_command(d, e, attr.cmd);
-        event_set_u32(e, FIELD_BPF_SIZE, r->size);
-        if (r->flags & CALL_COMPAT)
+        event_set_u32(e, FIELD_BPF_SIZE, r->outcome.size);
+        if (r->outcome.flags & CALL_COMPAT)
                 event_set_bool(e, FIELD_BPF_COMPAT, true);
-        if (r->flags & CALL_IN_KERNEL)
+        if (r->outcome.flags & CALL_IN_KERNEL)
                 event_set_bool(e, FIELD_BPF_IN_KERNEL, true);
-        set_attr_source(e, r->flags);
+        set_attr_source(e, r->outcome.flags);
 
         if (!set_object(d, e, o))
                 set_from_attr(d, e, &attr);
+        fds_describe(e, &attr, &r->target);
         set_attachment(d, e, &attr);
         set_string(e, &attr);
         target_describe(e, d->symbols, &r->task, &r->target);
@@ -401,22 +403,22 @@ static int decode_element(struct decoder *d, struct event *e, const void *data) 
                 return -EBADMSG;
 
         const struct attr attr = {
-                .cmd = r->cmd & ~(uint32_t) COMMAND_COMMON_ATTRS,
+                .cmd = r->outcome.cmd & ~(uint32_t) COMMAND_COMMON_ATTRS,
                 .data = r->attr,
                 .size = r->attr_size,
         };
 
         set_time(d, e, &r->header);
         set_kind(e, attr.cmd);
-        set_outcome(e, attr.cmd, r->ret, r->flags);
-        if (r->flags & CALL_TIMED)
-                event_set_u64(e, FIELD_DURATION, r->duration);
-        event_set_static(e, FIELD_SOURCE, hook_name(r->source));
+        set_outcome(e, attr.cmd, r->outcome.ret, r->outcome.flags);
+        if (r->outcome.flags & CALL_TIMED)
+                event_set_u64(e, FIELD_DURATION, r->outcome.duration);
+        event_set_static(e, FIELD_SOURCE, hook_name(r->outcome.source));
         processes_describe_briefly(d->processes, e, &r->task);
         set_command(d, e, attr.cmd);
-        if (r->flags & CALL_COMPAT)
+        if (r->outcome.flags & CALL_COMPAT)
                 event_set_bool(e, FIELD_BPF_COMPAT, true);
-        if (r->flags & CALL_IN_KERNEL)
+        if (r->outcome.flags & CALL_IN_KERNEL)
                 event_set_bool(e, FIELD_BPF_IN_KERNEL, true);
 
         if (r->map_id != 0) {
@@ -428,10 +430,23 @@ static int decode_element(struct decoder *d, struct event *e, const void *data) 
 
         /* Map and result are told already: only what an operation has besides. */
         if (attr_says_more(&attr)) {
-                set_attr_source(e, r->flags);
+                set_attr_source(e, r->outcome.flags);
                 attr_decode(e, d->names, &attr);
         }
         return 1;
+}
+
+static int decode_content(struct decoder *d, struct event *e, const void *data) {
+        const struct record_content *r = data;
+        const struct element_content *c = &r->content;
+
+        if (c->key_size > sizeof(c->key) || c->value_size > sizeof(c->value))
+                return -EBADMSG;
+        if (c->key_size > 0)
+                event_set_bytes(e, FIELD_MAP_KEY, c->key, c->key_size);
+        if (c->value_size > 0)
+                event_set_bytes(e, FIELD_MAP_VALUE, c->value, c->value_size);
+        return decode_element(d, e, &r->element);
 }
 
 static int decode_process(struct decoder *d, struct event *e, const void *data) {
@@ -456,6 +471,7 @@ static const struct {
         [RECORD_ELEMENT] = {sizeof(struct record_element), decode_element},
         [RECORD_CALLER] = {sizeof(struct record_caller), decode_caller},
         [RECORD_ACTION] = {sizeof(struct record_action), decode_action},
+        [RECORD_CONTENT] = {sizeof(struct record_content), decode_content},
         [RECORD_PART] = {0, decode_part}, /* of two sizes: checked there */
 };
 

@@ -143,7 +143,8 @@ static void on_subscriptions_changed(void *userdata) {
         for (int slot = 0; slot < COMMAND_SLOTS; slot++)
                 if (slot_wanted(d, slot))
                         commands |= UINT64_C(1) << slot;
-        k = probe_set_want(d->probes, commands, subscription_table_count(d->subscriptions) > 0);
+        k = probe_set_want(d->probes, commands, subscription_table_count(d->subscriptions) > 0,
+                           subscription_table_wants_content(d->subscriptions));
         if (k < 0)
                 log_warning("Cannot attach a hook again: %s", strerror(-k));
         tell_status(d);

@@ -12,6 +12,7 @@
 #include <sys/resource.h>
 #include <systemd/sd-event.h>
 
+#include "attr.h"
 #include "event.h"
 #include "hooks.h"
 #include "log.h"
@@ -325,12 +326,16 @@ static int explain_load(int error) {
 
 static int configure(struct probe_set *p) {
         size_t size = p->options.ring_size ?: RING_SIZE_DEFAULT;
+        struct fd_offsets *offsets = (struct fd_offsets *) p->skel->rodata->fd_offsets;
         int cpus = libbpf_num_possible_cpus(), k;
 
         if (cpus < 0)
                 return cpus;
         p->cpus = (unsigned) cpus;
         p->skel->rodata->observe = p->options.observe;
+        /* The last slot is that of commands which nobody knows. */
+        for (uint32_t cmd = 0; cmd < COMMAND_SLOTS - 1; cmd++)
+                offsets[cmd].n = (uint16_t) attr_fds(cmd, offsets[cmd].offsets, RECORD_FDS_MAX);
         k = bpf_map__set_max_entries(p->skel->maps.ring, (uint32_t) size);
         if (k < 0)
                 return k;
@@ -481,12 +486,13 @@ struct probe_set *probe_set_free(struct probe_set *p) {
         return NULL;
 }
 
-int probe_set_want(struct probe_set *p, uint64_t commands, bool timed) {
+int probe_set_want(struct probe_set *p, uint64_t commands, bool timed, bool content) {
         const struct alternative *a;
         struct probe *probe;
         enum hook failed;
         int k;
 
+        p->skel->bss->wants_content = content;
         p->skel->bss->wanted = commands;
         for (size_t i = 0; i < probe_count; i++) {
                 a = chosen(p, i);

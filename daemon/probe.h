@@ -62,9 +62,9 @@ int probe_set_new(struct probe_set **ret, struct sd_event *loop,
 struct probe_set *probe_set_free(struct probe_set *p);
 
 /* Sets which commands (bit = number of its slot) send records. `timed`: somebody is listening, so
- * the hooks that are only worth their cost then are attached (or detached). Takes effect before it
- * returns. */
-int probe_set_want(struct probe_set *p, uint64_t commands, bool timed);
+ * the hooks that are only worth their cost then are attached (or detached). `content`: element
+ * operations bring keys and values. Takes effect before it returns. */
+int probe_set_want(struct probe_set *p, uint64_t commands, bool timed, bool content);
 
 /* Hands out what has come in up to now, so that an answer to a client is not behind its own calls.
  * Bounded. */

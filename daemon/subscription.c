@@ -42,8 +42,7 @@ struct subscription {
         uid_t uid;
         char path[sizeof(BPFMON_SUBSCRIPTION_PREFIX) + 24];
         struct match *match;
-        struct field_set only; /* the fields that it gets, if `some`; else all */
-        bool some;
+        struct field_set only; /* the fields that it gets */
         bool by_name; /* asked for its events by name: gets use and look as well */
         struct delivery delivery;
         sd_bus_track *track;
@@ -63,6 +62,26 @@ struct subscription_table {
         sd_event_source *retry; /* runs once after a ping was turned back */
         bool held;
 };
+
+/* What maps hold is for those who ask for it. */
+static const enum field content_fields[] = {FIELD_MAP_KEY, FIELD_MAP_VALUE};
+
+static struct field_set ordinary_fields(void) {
+        struct field_set set = {};
+
+        for (enum field f = 0; f < _FIELD_MAX; f++)
+                field_set_add(&set, f);
+        for (size_t i = 0; i < ELEMENTSOF(content_fields); i++)
+                field_set_remove(&set, content_fields[i]);
+        return set;
+}
+
+static bool asks_for_content(const struct subscription *s) {
+        for (size_t i = 0; i < ELEMENTSOF(content_fields); i++)
+                if (field_set_has(&s->only, content_fields[i]))
+                        return true;
+        return false;
+}
 
 static bool asks_by_name(const struct match *match) {
         static const enum field names[] = {FIELD_EVENT, FIELD_CLASS, FIELD_BPF_CMD,
@@ -348,6 +367,14 @@ bool subscription_table_wants(const struct subscription_table *t, const struct e
         return false;
 }
 
+bool subscription_table_wants_content(const struct subscription_table *t) {
+        for (struct subscription *s = t->first; s; s = s->next)
+                if (asks_for_content(s))
+                        return true;
+
+        return false;
+}
+
 size_t subscription_table_count(const struct subscription_table *t) {
         return t->n;
 }
@@ -410,11 +437,8 @@ int subscription_new(struct subscription_table *t, const char *owner, uid_t uid,
                 return r;
 
         snprintf(s->path, sizeof(s->path), BPFMON_SUBSCRIPTION_PREFIX "/%" PRIu64, ++t->last_id);
-        if (only) {
-                s->only = *only;
-                s->some = true;
-        }
-        delivery_init(&s->delivery, &t->context, s->owner, s->path, s->some ? &s->only : NULL);
+        s->only = only ? *only : ordinary_fields();
+        delivery_init(&s->delivery, &t->context, s->owner, s->path, &s->only);
         s->match = match;
         s->by_name = asks_by_name(match);
         s->next = t->first;

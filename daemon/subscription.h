@@ -50,6 +50,9 @@ void subscription_table_flush(struct subscription_table *t);
  * are wanted only where a match names `event`, `class`, `bpf.cmd` or `bpf.cmd_number`. */
 bool subscription_table_wants(const struct subscription_table *t, const struct event *partial);
 
+/* Whether some subscription asks for what maps hold: map.key or map.value. */
+bool subscription_table_wants_content(const struct subscription_table *t);
+
 size_t subscription_table_count(const struct subscription_table *t);
 const struct subscription_limits *subscription_table_limits(const struct subscription_table *t);
 /* Events dropped at the windows, all subscriptions, since the start. */
@@ -57,8 +60,8 @@ uint64_t subscription_table_window_lost(const struct subscription_table *t);
 
 /* Creates a subscription for the bus peer `owner` (a unique name, copied) of user `uid`, that
  * receives events passing `match` (ownership moves here on success; NULL: all), with the fields in
- * `only` (copied; NULL: all). It ends when its
- * owner closes it or leaves the bus. Returns -EDQUOT if the user has reached its limit, -ENOSPC if
+ * `only` (copied; NULL: all but map.key and map.value). It ends when its owner closes it or leaves
+ * the bus. Returns -EDQUOT if the user has reached its limit, -ENOSPC if
  * all have, -ENXIO if the owner has left already, -ENOMEM. `ret_path` is borrowed. */
 int subscription_new(struct subscription_table *t, const char *owner, uid_t uid,
                      struct match *match, const struct field_set *only, const char **ret_path);

@@ -55,12 +55,12 @@ static inline struct record_call call(uint32_t cmd, int64_t ret) {
         struct record_call r = {
                 .header = header(RECORD_CALL, sizeof(r)),
                 .task = task(),
-                .ret = ret,
-                .cmd = cmd,
-                .size = sizeof(union bpf_attr),
-                .flags = CALL_TIMED | CALL_KERNEL_ATTR,
-                .duration = 212000,
-                .source = HOOK_SYS_EXIT_BPF,
+                .outcome = {.duration = 212000,
+                            .ret = ret,
+                            .cmd = cmd,
+                            .size = sizeof(union bpf_attr),
+                            .flags = CALL_TIMED | CALL_KERNEL_ATTR,
+                            .source = HOOK_SYS_EXIT_BPF},
         };
         return r;
 }
@@ -97,15 +97,24 @@ static inline struct record_element element(uint32_t cmd, int64_t ret) {
         struct record_element r = {
                 .header = header(RECORD_ELEMENT, sizeof(r)),
                 .task = task(),
-                .duration = 300,
-                .ret = ret,
-                .cmd = cmd,
-                .flags = CALL_TIMED | CALL_USER_ATTR,
-                .source = HOOK_SYS_EXIT_BPF,
+                .outcome = {.duration = 300,
+                            .ret = ret,
+                            .cmd = cmd,
+                            .flags = CALL_TIMED | CALL_USER_ATTR,
+                            .source = HOOK_SYS_EXIT_BPF},
                 .map_id = 12,
                 .map_type = BPF_MAP_TYPE_HASH,
                 .map_name = "flows",
                 .attr_size = 32,
         };
+        return r;
+}
+
+/* The same operation, where somebody asks for its key and value. */
+static inline struct record_content content_of(struct record_element e) {
+        struct record_content r = {.element = e};
+
+        r.element.header.kind = RECORD_CONTENT;
+        r.element.header.size = sizeof(r);
         return r;
 }

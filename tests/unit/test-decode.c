@@ -127,7 +127,7 @@ START_TEST(failed_loads) {
         for (size_t i = 0; i < ELEMENTSOF(rows); i++) {
                 struct record_call r = call(BPF_PROG_LOAD, rows[i].ret);
 
-                r.flags = rows[i].flags;
+                r.outcome.flags = rows[i].flags;
                 decode(&r);
                 assert_string(FIELD_RESULT, rows[i].result);
                 assert_string(FIELD_ERRNO, rows[i].error);
@@ -141,7 +141,7 @@ START_TEST(rejected_names) {
         struct record_call r = call(BPF_PROG_LOAD, -EACCES);
 
         strcpy(r.task.comm, "loader");
-        r.flags = CALL_USER_ATTR;
+        r.outcome.flags = CALL_USER_ATTR;
         set_attr(&r, &(union bpf_attr){.prog_type = BPF_PROG_TYPE_XDP,
                                        .insn_cnt = 3,
                                        .prog_name = "fw",
@@ -268,7 +268,7 @@ START_TEST(attachments) {
                 FIELD_MESSAGE,
                 "bpftool attached cgroup_skb program \"count\" (id 77) as cgroup_inet_egress");
 
-        r.cmd = BPF_PROG_DETACH;
+        r.outcome.cmd = BPF_PROG_DETACH;
         decode(&r);
         assert_string(FIELD_EVENT, "detach");
         assert_string(FIELD_CLASS, "remove");
@@ -289,8 +289,8 @@ START_TEST(pins) {
         assert_u32(FIELD_MAP_ID, 3);
         assert_string(FIELD_MESSAGE, "bpftool pinned hash map \"m\" (id 3) at \"/sys/fs/bpf/fw\"");
 
-        r.cmd = BPF_OBJ_GET;
-        r.ret = -ENOENT;
+        r.outcome.cmd = BPF_OBJ_GET;
+        r.outcome.ret = -ENOENT;
         r.object.kind = OBJECT_NONE;
         decode(&r);
         assert_string(FIELD_EVENT, "object-get");
@@ -317,7 +317,7 @@ END_TEST
 START_TEST(odd_calls) {
         struct record_call r = call(BPF_PROG_LOAD | COMMAND_COMMON_ATTRS, 5);
 
-        r.flags |= CALL_COMPAT | CALL_IN_KERNEL;
+        r.outcome.flags |= CALL_COMPAT | CALL_IN_KERNEL;
         decode(&r);
         assert_string(FIELD_BPF_CMD, "PROG_LOAD");
         assert_u32(FIELD_BPF_CMD_NUMBER, 5);
@@ -336,7 +336,7 @@ START_TEST(odd_calls) {
         /* Types that nobody knows keep their number; a hook that does not exist has no name. */
         r = call(BPF_MAP_CREATE, 3);
         r.object = (struct record_object){.kind = OBJECT_MAP, .id = 1, .type = 4711};
-        r.source = 4711;
+        r.outcome.source = 4711;
         decode(&r);
         assert_string(FIELD_MAP_TYPE, "4711");
         assert_absent(FIELD_SOURCE);
@@ -369,7 +369,7 @@ START_TEST(elements) {
         assert_absent(FIELD_BPF_ATTR_RAW);
 
         /* Its attributes are told where they say more than the map. */
-        r.ret = 0;
+        r.outcome.ret = 0;
         r.attr[24] = BPF_F_LOCK;
         ck_assert_int_eq(decoder_record(decoder, event, &r, sizeof(r)), 1);
         ck_assert_str_eq(event_dict_get(event, FIELD_BPF_ATTR, "flags")->strings.items[0], "lock");

@@ -9,6 +9,7 @@ static const size_t sizes[_RECORD_KIND_MAX] = {
         [RECORD_CALL] = sizeof(struct record_call),
         [RECORD_ELEMENT] = sizeof(struct record_element),
         [RECORD_CALLER] = sizeof(struct record_caller),
+        [RECORD_CONTENT] = sizeof(struct record_content),
 };
 
 static bool is_right(int k, bool whole) {
@@ -54,6 +55,7 @@ START_TEST(lying_sizes) {
         static const uint32_t beyond[] = {1, 2, 1000, 1u << 16, 1u << 31, UINT32_MAX};
         struct record_call r;
         struct record_element element_record;
+        struct record_content content;
 
         for (size_t i = 0; i < ELEMENTSOF(beyond); i++) {
                 r = call(BPF_PROG_LOAD, 0);
@@ -73,6 +75,14 @@ START_TEST(lying_sizes) {
                 ck_assert_int_eq(
                         decoder_record(decoder, event, &element_record, sizeof(element_record)),
                         -EBADMSG);
+                content = content_of(element(BPF_MAP_LOOKUP_ELEM, 0));
+                content.content.key_size = MAX(beyond[i], RECORD_CONTENT_MAX + 1u);
+                ck_assert_int_eq(decoder_record(decoder, event, &content, sizeof(content)),
+                                 -EBADMSG);
+                content = content_of(element(BPF_MAP_LOOKUP_ELEM, 0));
+                content.content.value_size = MAX(beyond[i], RECORD_CONTENT_MAX + 1u);
+                ck_assert_int_eq(decoder_record(decoder, event, &content, sizeof(content)),
+                                 -EBADMSG);
         }
 
         r = call(BPF_PROG_LOAD, 0);
@@ -161,17 +171,17 @@ START_TEST(random_records) {
                 r.target.text_size %= RECORD_STRING_MAX + 1;
                 r.context.executable_size %= RECORD_EXECUTABLE_MAX + 1;
                 r.context.cgroup_size %= RECORD_CGROUP_MAX + 1;
-                r.cmd %= 64;
+                r.outcome.cmd %= 64;
                 decode(&r);
-                assert_sound(r.cmd);
+                assert_sound(r.outcome.cmd);
 
                 fill_randomly(&q, sizeof(q));
                 q.header.kind = RECORD_ELEMENT;
                 q.header.size = sizeof(q);
                 q.attr_size %= RECORD_ELEMENT_ATTR_MAX + 1;
-                q.cmd %= 64;
+                q.outcome.cmd %= 64;
                 ck_assert_int_eq(decoder_record(decoder, event, &q, sizeof(q)), 1);
-                assert_sound(q.cmd);
+                assert_sound(q.outcome.cmd);
         }
 }
 END_TEST
