@@ -13,6 +13,13 @@ enum {
         PF_KTHREAD = 0x00200000,             /* include/linux/sched.h */
 };
 
+/* Where the arguments of 32-bit calls are. */
+#if defined(__TARGET_ARCH_x86)
+#define COMPAT_ARGUMENT(regs, x86, n) BPF_CORE_READ(regs, x86)
+#else
+#define COMPAT_ARGUMENT(regs, x86, n) BPF_CORE_READ(regs, regs[n])
+#endif
+
 /* Attaching ------------------------------------------------------------------------------------ */
 
 static __always_inline bool is_perf_event(struct file *file) {
@@ -81,24 +88,36 @@ int BPF_KPROBE(security_file_ioctl, struct file *file, u32 cmd, u64 fd) {
         return 0;
 }
 
-SEC("tp/syscalls/sys_enter_ioctl")
-int sys_enter_ioctl(struct syscall_enter_context *ctx) {
+/* Any ioctl(), by its fd. */
+static __always_inline int call_begins(u32 fd, u32 cmd, u32 program, enum hook hook) {
         struct file *file;
 
-        if ((u32) ctx->args[1] != PERF_EVENT_IOC_SET_BPF)
+        if (cmd != PERF_EVENT_IOC_SET_BPF)
                 return 0;
-        file = file_of_fd(ctx->args[0]);
+        file = file_of_fd(fd);
         if (file && is_perf_event(file))
-                set_begins(file, ctx->args[2], HOOK_SYS_ENTER_IOCTL);
+                set_begins(file, program, hook);
         return 0;
 }
 
-/* The end of any ioctl(): of those that began at one of the two hooks above. */
+SEC("tp/syscalls/sys_enter_ioctl")
+int sys_enter_ioctl(struct syscall_enter_context *ctx) {
+        return call_begins(ctx->args[0], ctx->args[1], ctx->args[2], HOOK_SYS_ENTER_IOCTL);
+}
+
+/* With the registers as the caller set them. 32-bit calls pass neither the tracepoints nor always
+ * security_file_ioctl(). */
+SEC("kprobe/" COMPAT_IOCTL_FUNCTION)
+int BPF_KPROBE(compat_ioctl, struct pt_regs *regs) {
+        return call_begins(COMPAT_ARGUMENT(regs, bx, 0), COMPAT_ARGUMENT(regs, cx, 1),
+                           COMPAT_ARGUMENT(regs, dx, 2), HOOK_COMPAT_IOCTL);
+}
+
+/* The end of any ioctl(): of those that began at one of the hooks above. */
 static __always_inline int set_ends(s64 ret, enum hook hook) {
         struct action_frame *frame = action_current();
 
-        if (frame &&
-            (frame->hook == HOOK_SECURITY_FILE_IOCTL || frame->hook == HOOK_SYS_ENTER_IOCTL))
+        if (frame && frame->action == ACTION_ATTACH && frame->via == ROAD_PERF_IOCTL)
                 action_close(ret, hook);
         return 0;
 }
@@ -108,8 +127,7 @@ int sys_exit_ioctl(struct syscall_exit_context *ctx) {
         return set_ends(ctx->ret, HOOK_SYS_EXIT_IOCTL);
 }
 
-/* 32-bit calls do not pass the tracepoint. */
-SEC("kretprobe/" COMPAT_IOCTL)
+SEC("kretprobe/" COMPAT_IOCTL_FUNCTION)
 int BPF_KRETPROBE(compat_ioctl_return, s64 ret) {
         return set_ends(ret, HOOK_COMPAT_IOCTL_RETURN);
 }
