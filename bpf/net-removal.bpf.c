@@ -70,7 +70,7 @@ int BPF_KPROBE(xdp_install, struct net_device *dev, u64 mode) {
                 set_program(frame, now.prog);
                 return 0;
         }
-        if (!now.prog)
+        if (!now.prog && !now.link) /* one of them */
                 return 0;
         frame = removal_open(now.link ? ROAD_LINK : ROAD_NETLINK_XDP, HOOK_DEV_XDP_INSTALL);
         if (!frame)
