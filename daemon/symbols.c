@@ -14,17 +14,17 @@
 #define NS_PER_SECOND UINT64_C(1000000000)
 
 enum {
-        BURST_SECONDS = 3, /* of searches one after the other, */
-        SHARE = 10,        /* and then one part in so many of the time */
-        /* A slow machine is given as many searches as one where none takes longer, ms. */
-        SEARCH_MAX_MS = 200,
-        FORGET_SECONDS = 5, /* modules come and go, and what is in none may be in one then */
+        BURST_SECONDS = 3,   /* of searches one after the other, */
+        BURST_SEARCHES = 15, /* on a slow machine so many, */
+        SHARE = 10,          /* and then one part in so many of the time */
+        FORGET_SECONDS = 5,  /* modules come and go, and what is in none may be in one then */
 };
 
 struct symbols {
         struct symbol_cache cache;
         uint64_t spent;   /* ns of searches, less what time has made up for */
         uint64_t updated; /* when that was true, ns */
+        uint64_t last;    /* how long the last search took, ns */
 };
 
 int symbols_new(struct symbols **ret) {
@@ -57,7 +57,7 @@ static bool may_search(struct symbols *s, uint64_t now) {
 
         s->spent -= MIN(made_up, s->spent);
         s->updated = now;
-        return s->spent < BURST_SECONDS * NS_PER_SECOND;
+        return s->spent < MAX(BURST_SECONDS * NS_PER_SECOND, BURST_SEARCHES * s->last);
 }
 
 /* How one kind of list is searched. */
@@ -67,14 +67,15 @@ struct source {
 };
 
 static int search(struct symbols *s, const struct source *source, struct place *places, size_t n) {
-        uint64_t start = now_ns(), most = SEARCH_MAX_MS * NS_PER_SECOND / 1000;
+        uint64_t start = now_ns();
         int k;
 
         if (!may_search(s, start))
                 return -EBUSY;
         k = source->fd >= 0 ? elf_find(source->fd, places, n)
                             : kallsyms_find("/proc/kallsyms", places, n);
-        s->spent += MIN(now_ns() - start, most);
+        s->last = now_ns() - start;
+        s->spent += s->last;
         return k;
 }
 
@@ -95,9 +96,11 @@ static void take_answers(struct symbols *s, const struct source *source, struct 
 
                 key.address = addresses[places[i].index];
                 a = symbol_cache_get(&s->cache, &key, now);
-                if (!a)
-                        a = symbol_cache_add(&s->cache, &key, expiry(source, places[i].name, now),
-                                             TAKE_PTR(places[i].name));
+                if (!a) {
+                        uint64_t expires = expiry(source, places[i].name, now);
+
+                        a = symbol_cache_add(&s->cache, &key, expires, TAKE_PTR(places[i].name));
+                }
                 ret[places[i].index] = a ? a->name : NULL;
         }
 }
