@@ -38,13 +38,15 @@ static __always_inline void removal_close(struct action_frame *frame, enum hook 
 
 /* Whether a program has just come by the message that this thread is in: a message that fails takes
  * back what it began. */
-static __always_inline bool is_of_message(const struct bpf_prog *prog) {
+__weak int is_of_message(u64 prog) {
         struct message *m = message_current();
 
-        for (u32 i = 0; m && i < PROGRAMS_MAX; i++)
-                if (m->programs[i] == (u64) prog)
-                        return true;
-        return false;
+        if (!m)
+                return 0;
+        for (u32 i = 0; i < PROGRAMS_MAX; i++)
+                if (m->programs[i] == prog)
+                        return 1;
+        return 0;
 }
 
 /* XDP: dev_xdp_install(dev, mode, bpf_op, extack, flags, prog) for every change. A message tells it
@@ -103,7 +105,7 @@ static __always_inline void tell_filter(struct tcf_proto *tp, struct bpf_prog *p
         struct action_frame *frame;
         struct cls_bpf_rest r = {};
 
-        if (!is_prog(prog) || is_of_message(prog))
+        if (!is_prog(prog) || is_of_message((u64) prog))
                 return;
         frame = removal_open(ROAD_NETLINK_TC, hook);
         if (!frame)
@@ -182,7 +184,7 @@ SEC("kprobe/tcf_action_cleanup")
 int BPF_KPROBE(action_cleanup, struct tc_action *action) {
         struct bpf_prog *prog = program_of_action(action);
 
-        if (prog && !is_of_message(prog))
+        if (prog && !is_of_message((u64) prog))
                 tell_action(action, prog, HOOK_TCF_ACTION_CLEANUP);
         return 0;
 }
@@ -197,27 +199,28 @@ int BPF_KPROBE(action_replaced, struct tc_action *action) {
         return 0;
 }
 
+static __always_inline void tell_route(struct bpf_prog *prog) {
+        struct action_frame *frame;
+
+        if (!is_prog(prog) || is_of_message((u64) prog))
+                return;
+        frame = removal_open(ROAD_NETLINK_LWT, HOOK_LWTSTATE_FREE);
+        if (!frame)
+                return;
+        set_program(frame, prog);
+        frame->flags &= ~CALL_ATTRIBUTED;
+        removal_close(frame, HOOK_LWTSTATE_FREE);
+}
+
 /* The last holder of a route's program is a callback of the kernel's. */
 SEC("kprobe/lwtstate_free")
 int BPF_KPROBE(lwt_free, struct lwtunnel_state *state) {
         struct bpf_lwt *lwt = (void *) &state->data;
-        struct bpf_prog *programs[3];
-        struct action_frame *frame;
 
         if (BPF_CORE_READ(state, type) != ENCAP_BPF)
                 return 0;
-        programs[0] = BPF_CORE_READ(lwt, in.prog);
-        programs[1] = BPF_CORE_READ(lwt, out.prog);
-        programs[2] = BPF_CORE_READ(lwt, xmit.prog);
-        for (int i = 0; i < 3; i++) {
-                if (!is_prog(programs[i]) || is_of_message(programs[i]))
-                        continue;
-                frame = removal_open(ROAD_NETLINK_LWT, HOOK_LWTSTATE_FREE);
-                if (!frame)
-                        return 0;
-                set_program(frame, programs[i]);
-                frame->flags &= ~CALL_ATTRIBUTED;
-                removal_close(frame, HOOK_LWTSTATE_FREE);
-        }
+        tell_route(BPF_CORE_READ(lwt, in.prog));
+        tell_route(BPF_CORE_READ(lwt, out.prog));
+        tell_route(BPF_CORE_READ(lwt, xmit.prog));
         return 0;
 }
