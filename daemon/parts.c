@@ -87,6 +87,15 @@ static struct slot *take_slot(struct parts *p, uint64_t thread, uint64_t entered
         return s;
 }
 
+/* Bytes that are allocated for so many: powers of two, so that each is seldom moved. */
+static size_t room(size_t size) {
+        size_t n = 8;
+
+        while (n < size)
+                n *= 2;
+        return n;
+}
+
 static int append(struct parts *p, struct slot *s, const struct record_part *r) {
         struct piece *piece = &s->pieces[r->part];
         struct slot *victim;
@@ -102,11 +111,13 @@ static int append(struct parts *p, struct slot *s, const struct record_part *r) 
                 piece->broken = true;
                 return 0;
         }
-        data = realloc(piece->data, MAX(piece->size + r->size, (size_t) 8));
-        if (!data)
-                return -ENOMEM;
-        memcpy(data + piece->size, r->data, r->size);
-        piece->data = data;
+        if (!piece->data || room(piece->size + r->size) > room(piece->size)) {
+                data = realloc(piece->data, room(piece->size + r->size));
+                if (!data)
+                        return -ENOMEM;
+                piece->data = data;
+        }
+        memcpy(piece->data + piece->size, r->data, r->size);
         piece->size += r->size;
         piece->total = r->total;
         p->bytes += r->size;

@@ -135,6 +135,7 @@ static const char *next_line(const char *at, const char *end) {
 
 void verifier_describe(struct event *e, const char *log, size_t n) {
         const char *start, *end;
+        bool cut = n >= LOG_MAX; /* it may have come without its beginning */
 
         n = strnlen(log, n);
         while (n > 0 && isspace((unsigned char) log[n - 1]))
@@ -142,10 +143,9 @@ void verifier_describe(struct event *e, const char *log, size_t n) {
         if (n == 0)
                 return;
 
-        /* What is so long may have come without its beginning. */
         start = log;
         end = log + n;
-        if (n >= LOG_MAX)
+        if (cut)
                 start = next_line(start, end);
         set_reason(e, start, (size_t) (end - start));
         if (end - start > LOG_MAX)

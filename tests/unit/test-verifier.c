@@ -248,6 +248,21 @@ START_TEST(long_log) {
 }
 END_TEST
 
+/* As much as the kernel side sends, and a line's end the last of it. */
+START_TEST(whole_end_of_a_log) {
+        char log[4096 + 1];
+
+        memset(log, 'x', sizeof(log) - 1);
+        memcpy(log + 10, "\n0: (b7) r0 = 0\n", 16);
+        memset(log + 26, ' ', sizeof(log) - 27);
+        log[4095] = '\n';
+        log[4096] = 0;
+        describe(log);
+        ck_assert_str_eq(event_string(event, FIELD_VERIFIER_LOG), "0: (b7) r0 = 0");
+        ck_assert(!event_has(event, FIELD_VERIFIER_REASON));
+}
+END_TEST
+
 START_TEST(one_endless_line) {
         _cleanup_free_ char *log = malloc(100000);
 
@@ -282,6 +297,7 @@ static Suite *suite(void) {
         tcase_add_test(c, reasons_that_look_alike);
         tcase_add_test(c, nothing_to_tell);
         tcase_add_test(c, long_log);
+        tcase_add_test(c, whole_end_of_a_log);
         tcase_add_test(c, one_endless_line);
         tcase_add_test(c, random_bytes);
         suite_add_tcase(s, c);
