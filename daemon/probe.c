@@ -117,6 +117,14 @@ static void on_record(const void *data, size_t size, void *userdata) {
         p->handlers.record(data, size, p->userdata);
 }
 
+/* What the kernel side has sent up to now came before: a program is loaded before it goes. */
+static void on_monitor_record(const void *data, size_t size, void *userdata) {
+        struct probe_set *p = userdata;
+
+        ring_drain(p->ring);
+        p->handlers.record(data, size, p->userdata);
+}
+
 static void on_monitor_lost(uint64_t count, void *userdata) {
         struct probe_set *p = userdata;
         const struct probe_loss loss = {LOSS_ACTIONS, "monitor", count};
@@ -130,7 +138,7 @@ static void on_monitor_idle(void *userdata) {
         p->handlers.idle(p->userdata);
 }
 
-static const struct monitor_handlers monitor_handlers = {on_record, on_monitor_lost,
+static const struct monitor_handlers monitor_handlers = {on_monitor_record, on_monitor_lost,
                                                          on_monitor_idle};
 
 static void report_left(struct probe_set *p) {
