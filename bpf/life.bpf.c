@@ -117,7 +117,7 @@ static __always_inline void drop(struct pt_regs *ctx, void *object, u32 id, s64 
 /* `task`: who did it, or NULL. */
 static __always_inline void send_free(const struct record_object *object,
                                       const struct record_task *task, enum hook hook) {
-        struct record_action *r;
+        struct record_free *r;
 
         if (is_own(object->kind, object->id))
                 return;
@@ -126,24 +126,14 @@ static __always_inline void send_free(const struct record_object *object,
                 lost_action();
                 return;
         }
-        fill_header(&r->header, RECORD_ACTION, sizeof(*r));
+        fill_header(&r->header, RECORD_FREE, sizeof(*r));
         if (task)
                 __builtin_memcpy(&r->task, task, sizeof(r->task));
         else
                 __builtin_memset(&r->task, 0, sizeof(r->task));
-        r->duration = 0;
-        r->ret = 0;
-        r->entered = r->header.time;
-        r->action = ACTION_FREE;
-        r->via = ROAD_NONE;
         r->flags = task ? CALL_ATTRIBUTED : 0;
         r->source = hook;
-        r->filter_length = 0;
-        r->road_flags = 0;
         __builtin_memcpy(&r->object, object, sizeof(r->object));
-        __builtin_memset(&r->target, 0, sizeof(r->target));
-        /* The context goes before, in a record of its own. */
-        __builtin_memset(&r->context, 0, offsetof(struct record_context, executable));
         submit(&r->header);
 }
 

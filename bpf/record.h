@@ -45,6 +45,7 @@ enum record_kind {
         RECORD_ACTION,  /* struct record_action: what was done without bpf(), or by the kernel */
         RECORD_CONTENT, /* struct record_content: an element operation with its key and value, only
                            while somebody asks for those */
+        RECORD_FREE,    /* struct record_free: an object is gone; they come in storms */
         _RECORD_KIND_MAX
 };
 
@@ -318,7 +319,7 @@ struct record_part {
 enum action {
         ACTION_ATTACH = 1, /* a program or classic filter, by the road `via`; with CALL_DETACHES
                               away from there */
-        ACTION_FREE,       /* the object is gone */
+        ACTION_FREE,       /* the object is gone: as monitors tell it */
         ACTION_PIN,        /* target.text: path components */
         ACTION_UNPIN,
         _ACTION_MAX
@@ -358,6 +359,15 @@ struct record_action {
         struct record_object object;
         struct record_target target;
         struct record_context context;
+};
+
+/* Who did it, with CALL_ATTRIBUTED, was told of before, in a struct record_process. */
+struct record_free {
+        struct record_header header;
+        struct record_task task;
+        __u32 flags;  /* enum call_flags */
+        __u32 source; /* enum hook */
+        struct record_object object;
 };
 
 struct command_counter {

@@ -72,7 +72,7 @@ static const struct command_info *road_info(const struct record_action *r) {
 }
 
 const struct command_info *action_free_info(uint32_t kind) {
-        return &frees[kind];
+        return kind < _OBJECT_MAX && frees[kind].event ? &frees[kind] : NULL;
 }
 
 const struct command_info *action_info(const struct record_action *r) {
@@ -83,8 +83,7 @@ const struct command_info *action_info(const struct record_action *r) {
                 info = road_info(r);
                 break;
         case ACTION_FREE:
-                if (r->object.kind < _OBJECT_MAX)
-                        info = &frees[r->object.kind];
+                info = action_free_info(r->object.kind);
                 break;
         case ACTION_PIN:
         case ACTION_UNPIN:

@@ -13,7 +13,7 @@ struct event;
  * makes no sense. Static. */
 const struct command_info *action_info(const struct record_action *r);
 
-/* The same for an object that goes; `kind`: OBJECT_PROG, OBJECT_MAP, OBJECT_LINK or OBJECT_BTF. */
+/* The same for an object that goes; NULL for a kind of which that is not told. */
 const struct command_info *action_free_info(uint32_t kind);
 
 /* Sets attach.flags or seccomp.flags from the flags of its road, and filter.source. */

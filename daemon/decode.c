@@ -298,9 +298,8 @@ static int decode_call(struct decoder *d, struct event *e, const void *data) {
         char string[RECORD_STRING_MAX + 1];
 
         if (r->attr_size > sizeof(r->attr) || r->string_size > sizeof(r->string) ||
-            r->common_size > sizeof(r->common) ||
-            r->target.text_size > sizeof(r->target.text) || o->kind > OBJECT_BTF ||
-            !context_is_sound(&r->context))
+            r->common_size > sizeof(r->common) || r->target.text_size > sizeof(r->target.text) ||
+            o->kind > OBJECT_BTF || !context_is_sound(&r->context))
                 return -EBADMSG;
 
         memcpy(string, r->string, r->string_size);
@@ -372,8 +371,7 @@ static int decode_action(struct decoder *d, struct event *e, const void *data) {
                 event_set_u64(e, FIELD_DURATION, r->duration);
         event_set_static(e, FIELD_SOURCE, hook_name(r->source));
         if (r->flags & CALL_ATTRIBUTED)
-                processes_describe(d->processes, e, &r->task,
-                                   r->context.executable_size > 0 ? &r->context : NULL);
+                processes_describe(d->processes, e, &r->task, &r->context);
         else
                 event_set_bool(e, FIELD_ATTRIBUTED, false);
 
@@ -385,6 +383,28 @@ static int decode_action(struct decoder *d, struct event *e, const void *data) {
                 event_set_u32(e, FIELD_FILTER_INSTRUCTIONS, r->filter_length);
         set_parts(d, e, &r->task, r->entered, &r->target,
                   r->via == ROAD_SECCOMP || r->via == ROAD_PRCTL);
+        message_set(e, info);
+        return 1;
+}
+
+static int decode_free(struct decoder *d, struct event *e, const void *data) {
+        const struct record_free *r = data;
+        const struct command_info *info = action_free_info(r->object.kind);
+
+        if (!info)
+                return -EBADMSG;
+
+        set_time(d, e, &r->header);
+        event_set_static(e, FIELD_EVENT, info->event);
+        event_set_static(e, FIELD_CLASS, info->class);
+        event_set_static(e, FIELD_SEVERITY, "info");
+        event_set_static(e, FIELD_RESULT, "ok");
+        event_set_static(e, FIELD_SOURCE, hook_name(r->source));
+        if (r->flags & CALL_ATTRIBUTED)
+                processes_describe(d->processes, e, &r->task, NULL);
+        else
+                event_set_bool(e, FIELD_ATTRIBUTED, false);
+        set_object(d, e, &r->object);
         message_set(e, info);
         return 1;
 }
@@ -472,6 +492,7 @@ static const struct {
         [RECORD_CALLER] = {sizeof(struct record_caller), decode_caller},
         [RECORD_ACTION] = {sizeof(struct record_action), decode_action},
         [RECORD_CONTENT] = {sizeof(struct record_content), decode_content},
+        [RECORD_FREE] = {sizeof(struct record_free), decode_free},
         [RECORD_PART] = {0, decode_part}, /* of two sizes: checked there */
 };
 

@@ -355,6 +355,18 @@ static enum turn turn_of(const struct event *e, const struct aspect *a) {
         return TURN_NONE;
 }
 
+/* What is told of a link that comes is whose program it attaches. */
+static void describe_attached(struct objects *o, struct event *e, const struct aspect *a) {
+        const struct value *id = event_get(e, FIELD_PROG_ID);
+        const struct object *x;
+
+        if (a->kind != OBJECT_LINK || !id)
+                return;
+        x = find(o, OBJECT_PROG, id->u32);
+        if (x)
+                describe_loader(e, x);
+}
+
 bool objects_follow(struct objects *o, struct event *e, bool strict) {
         const struct value *pid = event_get(e, FIELD_PROCESS_PID);
         bool ourselves = pid && o->self != 0 && pid->u32 == o->self;
@@ -375,6 +387,7 @@ bool objects_follow(struct objects *o, struct event *e, bool strict) {
         switch (turn_of(e, a)) {
         case TURN_COMES:
                 comes(o, e, a, id);
+                describe_attached(o, e, a);
                 return !ourselves;
         case TURN_GOES:
                 if (!x)

@@ -30,6 +30,7 @@ extern const struct action storm_actions[];
 extern const struct action process_actions[];
 extern const struct action call_actions[];
 extern const struct action live_actions[];
+extern const struct action tamper_actions[];
 extern const struct action network_actions[];
 extern const struct action traffic_actions[];
 extern const struct action perf_actions[];

@@ -62,6 +62,8 @@ round() {
         mkdir -p "$out/truth"
         objects >"$out/before"
 
+        trigger life-leave /sys/fs/bpf/existing
+
         bpfmond --debug "$@" >"$out/daemon.log" 2>&1 &
         daemon=$!
         await 300 ready_or_dead
