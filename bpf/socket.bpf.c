@@ -25,8 +25,7 @@ struct {
         __type(value, struct action_frame);
 } loose_frame SEC(".maps");
 
-/* Socket options --------------------------------------------------------------------------------
- */
+/* Socket options ------------------------------------------------------------------------------- */
 
 /* Begins an action on a socket. */
 static __always_inline struct action_frame *open_socket(struct sock *sk, u32 via, u32 flags,
@@ -177,8 +176,7 @@ int BPF_KRETPROBE(copy_fprog_return, int ret) {
         return close_filter(ret, HOOK_COPY_FPROG_RETURN, HOOK_COPY_FPROG_RETURN);
 }
 
-/* What the kernel has copied ---------------------------------------------------------------------
- */
+/* What the kernel has copied ------------------------------------------------------------------- */
 
 /* Every classic filter passes here, checked and not yet translated. Those that are checked for
  * seccomp and io_uring are changed by then: of seccomp's the kernel has kept the original. */
@@ -208,8 +206,7 @@ int BPF_KPROBE(bpf_jit_compile, struct bpf_prog___filter *prog) {
         return 0;
 }
 
-/* Filters that go with their socket --------------------------------------------------------------
- */
+/* Filters that go with their socket ------------------------------------------------------------ */
 
 #if defined(__TARGET_ARCH_x86)
 extern const int __preempt_count __ksym __weak;
@@ -320,8 +317,7 @@ int BPF_KPROBE(packet_release, struct socket *socket) {
                          task_flags() & PF_KTHREAD ? 0 : CALL_ATTRIBUTED, HOOK_PACKET_RELEASE);
 }
 
-/* seccomp ----------------------------------------------------------------------------------------
- */
+/* seccomp -------------------------------------------------------------------------------------- */
 
 /* do_seccomp(op, flags, uargs), by prctl() too. */
 SEC("kprobe/do_seccomp")
@@ -350,8 +346,7 @@ int BPF_KRETPROBE(do_seccomp_return, s64 ret) {
         return close_filter(ret, HOOK_DO_SECCOMP, HOOK_DO_SECCOMP_RETURN);
 }
 
-/* tun --------------------------------------------------------------------------------------------
- */
+/* tun ------------------------------------------------------------------------------------------ */
 
 /* The program that a tun device steers or filters by. */
 static __always_inline u64 tun_program(struct sock *sk, u32 which) {
@@ -447,8 +442,7 @@ int BPF_KRETPROBE(tun_prog_return, s64 ret) {
         return close_filter(0, HOOK_TUN_PROG, HOOK_TUN_PROG_RETURN);
 }
 
-/* io_uring ---------------------------------------------------------------------------------------
- */
+/* io_uring ------------------------------------------------------------------------------------- */
 
 /* struct io_uring_bpf with its filter, include/uapi/linux/io_uring/bpf_filter.h: since Linux 7.0.
  */

@@ -48,8 +48,7 @@ enum {
         ERRNO_MAX = 4095, /* MAX_ERRNO, include/linux/err.h */
 };
 
-/* The call ---------------------------------------------------------------------------------------
- */
+/* The call ------------------------------------------------------------------------------------- */
 
 static __always_inline struct pt_regs___call *registers(void) {
         struct task_struct *task = (void *) bpf_get_current_task();
@@ -102,8 +101,7 @@ static __always_inline u32 uring_flag(void) {
         return task_flags() & PF_IO_WORKER || call_number() == NR_IO_URING_ENTER ? CALL_URING : 0;
 }
 
-/* Targets ----------------------------------------------------------------------------------------
- */
+/* Targets -------------------------------------------------------------------------------------- */
 
 static __always_inline bool is_tun(struct sock *sk) {
         u32 name = 0;
@@ -202,8 +200,7 @@ static __always_inline struct sock *socket_of_fd(u32 fd) {
         return BPF_CORE_READ(socket, sk);
 }
 
-/* Filters ----------------------------------------------------------------------------------------
- */
+/* Filters -------------------------------------------------------------------------------------- */
 
 /* The program that is on a socket now, by the road of the action. */
 static __noinline u64 installed(u32 via, struct sock *sk) {
@@ -222,8 +219,8 @@ static __noinline u64 installed(u32 via, struct sock *sk) {
                        : 0;
 }
 
-/* Sends the instructions of a classic filter. */
-static __noinline int send_filter(u64 entered, u64 from, u64 length, bool user) {
+/* Sends the instructions of a classic filter. A global function: it is walked once. */
+__weak int send_filter(u64 entered, u64 from, u64 length, u32 user) {
         if (length <= FILTER_LENGTH_MAX)
                 send_part(entered, PART_FILTER, (void *) from, length * SOCK_FILTER_SIZE, user);
         return 0;

@@ -36,8 +36,7 @@ enum {
         REGISTER_FILTER = 37, /* IORING_REGISTER_BPF_FILTER */
 };
 
-/* seccomp ---------------------------------------------------------------------------------------
- */
+/* seccomp -------------------------------------------------------------------------------------- */
 
 static long seccomp(unsigned operation, unsigned flags, void *args) {
         return outcome(syscall(SYS_seccomp, operation, flags, args));
@@ -253,8 +252,7 @@ static int seccomp_compat(const struct arguments *a) {
         return (int) r;
 }
 
-/* tun --------------------------------------------------------------------------------------------
- */
+/* tun ------------------------------------------------------------------------------------------ */
 
 static const char tap_name[] = "bpfmontap0";
 
@@ -328,8 +326,7 @@ static int tun_program(const struct arguments *a) {
         return fails ? (r < 0 ? 0 : -EBADE) : (int) r;
 }
 
-/* io_uring ---------------------------------------------------------------------------------------
- */
+/* io_uring ------------------------------------------------------------------------------------- */
 
 static int ring_setup(struct io_uring_params *p) {
         return (int) outcome(syscall(SYS_io_uring_setup, 2, p));

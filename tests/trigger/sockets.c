@@ -89,8 +89,7 @@ void *low_memory(size_t size) {
 }
 #endif
 
-/* Kinds of sockets ------------------------------------------------------------------------------
- */
+/* Kinds of sockets ----------------------------------------------------------------------------- */
 
 static int open_inet(int family, int type) {
         struct sockaddr_in in = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
@@ -204,8 +203,7 @@ static long attach(int fd, size_t n) {
         return set(fd, SO_ATTACH_FILTER, &f, sizeof(f));
 }
 
-/* SO_ATTACH_FILTER, SO_ATTACH_BPF, SO_DETACH_FILTER ----------------------------------------------
- */
+/* SO_ATTACH_FILTER, SO_ATTACH_BPF, SO_DETACH_FILTER -------------------------------------------- */
 
 static int sock_attach(const struct arguments *a) {
         const struct kind *kind = find_kind(argument(a, 0, "udp"));
@@ -386,8 +384,7 @@ static int sock_compat(const struct arguments *a) {
         return (int) r;
 }
 
-/* Sockets that share a port ---------------------------------------------------------------------
- */
+/* Sockets that share a port -------------------------------------------------------------------- */
 
 static int open_shared(void) {
         struct sockaddr_in in = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
@@ -430,8 +427,7 @@ static int reuseport(const struct arguments *a) {
         return fails ? (r < 0 ? 0 : -EBADE) : (int) r;
 }
 
-/* Packet sockets that share packets -------------------------------------------------------------
- */
+/* Packet sockets that share packets ------------------------------------------------------------ */
 
 /* HOW: cbpf, ebpf, or fail */
 static int fanout(const struct arguments *a) {
