@@ -15,6 +15,7 @@
 #include "attr.h"
 #include "event.h"
 #include "hooks.h"
+#include "kernel-side.h"
 #include "log.h"
 #include "monitor.h"
 #include "observe.h"
@@ -24,10 +25,6 @@
 #include "util.h"
 
 #include "bpfmon.skel.h"
-
-enum {
-        RING_SIZE_DEFAULT = 2 * 1024 * 1024, /* mapped twice: counts twice in RSS */
-};
 
 enum probe_state { STATE_FAILED, STATE_ATTACHED, STATE_WAITING, STATE_OFF, STATE_ABSENT };
 
@@ -297,71 +294,6 @@ static bool have_kprobes(void) {
 
 /* Loading -------------------------------------------------------------------------------------- */
 
-static int libbpf_line(enum libbpf_print_level level, const char *format, va_list args) {
-        _cleanup_free_ char *text = NULL;
-
-        /* A hook that cannot be attached is no news: `bpfmonctl probes` has it. */
-        if (level == LIBBPF_DEBUG || vasprintf(&text, format, args) < 0)
-                return 0;
-        for (size_t n = strlen(text); n > 0 && text[n - 1] == '\n'; n--)
-                text[n - 1] = 0;
-        log_debug("%s", text);
-        return 0;
-}
-
-void probe_quiet(void) {
-        libbpf_set_print(libbpf_line);
-}
-
-static int explain_load(int error) {
-        bool refused = error == EPERM || error == EACCES;
-
-        if (refused && geteuid() != 0)
-                log_error("Not allowed to load BPF programs; run it as root");
-        else if (refused)
-                log_error("Not allowed to load BPF programs: root lacks CAP_BPF, CAP_PERFMON or "
-                          "CAP_SYS_ADMIN here, or the kernel is locked down "
-                          "(/sys/kernel/security/lockdown)");
-        else if (access("/sys/kernel/btf/vmlinux", R_OK) < 0)
-                log_error("The kernel does not describe itself (/sys/kernel/btf/vmlinux is not "
-                          "there); use one with CONFIG_DEBUG_INFO_BTF");
-        else
-                log_error("Cannot load the BPF programs: %s; run it with --debug for the "
-                          "verifier's reason",
-                          strerror(error));
-        return -error;
-}
-
-static int configure(struct probe_set *p) {
-        size_t size = p->options.ring_size ?: RING_SIZE_DEFAULT;
-        struct fd_offsets *offsets = (struct fd_offsets *) p->skel->rodata->fd_offsets;
-        int cpus = libbpf_num_possible_cpus(), k;
-
-        if (cpus < 0)
-                return cpus;
-        p->cpus = (unsigned) cpus;
-        p->skel->rodata->observe = p->options.observe;
-        /* The last slot is that of commands which nobody knows. */
-        for (uint32_t cmd = 0; cmd < COMMAND_SLOTS - 1; cmd++)
-                offsets[cmd].n = (uint16_t) attr_fds(cmd, offsets[cmd].offsets, RECORD_FDS_MAX);
-        k = bpf_map__set_max_entries(p->skel->maps.ring, (uint32_t) size);
-        if (k < 0)
-                return k;
-        k = bpf_map__set_max_entries(p->skel->maps.stats, p->cpus);
-        if (k < 0)
-                return k;
-
-        if (p->kprobes)
-                return 0;
-        for (int h = HOOK_NONE + 1; h < _HOOK_MAX; h++)
-                if (hook_is_kprobe(h))
-                        bpf_program__set_autoload(program_of(p, h), false);
-        /* They serve kprobes alone. */
-        bpf_program__set_autoload(p->skel->progs.seed_maps, false);
-        k = bpf_map__set_max_entries(p->skel->maps.map_ids, 1);
-        return k < 0 ? k : bpf_map__set_max_entries(p->skel->maps.droppers, 1);
-}
-
 static int map_stats(struct probe_set *p) {
         size_t page = (size_t) sysconf(_SC_PAGESIZE);
         void *m;
@@ -370,48 +302,23 @@ static int map_stats(struct probe_set *p) {
         p->stats_stride = (sizeof(struct cpu_stats) + 7) & ~(size_t) 7;
         p->stats_size = (p->cpus * p->stats_stride + page - 1) & ~(page - 1);
         m = mmap(NULL, p->stats_size, PROT_READ, MAP_SHARED, bpf_map__fd(p->skel->maps.stats), 0);
-        if (m == MAP_FAILED)
-                return -errno;
+        if (m == MAP_FAILED) {
+                int k = -errno;
+
+                log_error("Cannot map the kernel side's counters: %s", strerror(-k));
+                return k;
+        }
         p->stats = m;
         return 0;
 }
 
-/* Tells the kernel side who we are. */
-static int find_self(struct probe_set *p) {
-        LIBBPF_OPTS(bpf_test_run_opts, options);
-        int k = bpf_prog_test_run_opts(bpf_program__fd(p->skel->progs.whoami), &options);
-
-        return k < 0 ? -errno : 0;
-}
-
-/* Lets the kernel side remember the maps that are there already. */
-static void seed_maps(struct probe_set *p) {
-        struct bpf_link *link = bpf_program__attach(p->skel->progs.seed_maps);
-        _cleanup_close_ int fd = link ? bpf_iter_create(bpf_link__fd(link)) : -1;
-        char nothing[64];
-        ssize_t n;
-
-        do
-                n = fd < 0 ? -1 : read(fd, nothing, sizeof(nothing));
-        while (n > 0 || (n < 0 && errno == EAGAIN && fd >= 0));
-        if (n < 0)
-                log_debug("Maps that exist will go without a word: %s", strerror(errno));
-        bpf_link__destroy(link);
-}
-
 static int load(struct probe_set *p) {
-        int k;
+        int cpus = libbpf_num_possible_cpus(), k;
 
-        p->skel = bpfmon_bpf__open();
-        if (!p->skel)
-                return -errno;
-        k = configure(p);
-        if (k < 0)
-                return k;
-        k = bpfmon_bpf__load(p->skel);
-        if (k < 0)
-                return k;
-        k = find_self(p);
+        if (cpus < 0)
+                return cpus;
+        p->cpus = (unsigned) cpus;
+        k = kernel_side_load(&p->skel, &p->options, p->kprobes, p->cpus);
         if (k < 0)
                 return k;
         p->ownership = (struct ownership){bpf_map__fd(p->skel->maps.own_objects), p->handlers.own,
@@ -459,7 +366,7 @@ int probe_set_new(struct probe_set **ret, struct sd_event *loop,
         (void) setrlimit(RLIMIT_MEMLOCK, &(struct rlimit){RLIM_INFINITY, RLIM_INFINITY});
         k = load(p);
         if (k < 0)
-                return explain_load(-k);
+                return k; /* said already */
         k = ring_new(&p->ring, bpf_map__fd(p->skel->maps.ring), loop, &ring_handlers, p);
         if (k < 0) {
                 log_error("Cannot read the ring buffer: %s", strerror(-k));
@@ -473,7 +380,7 @@ int probe_set_new(struct probe_set **ret, struct sd_event *loop,
         if (k < 0)
                 return k;
         if (p->kprobes)
-                seed_maps(p);
+                kernel_side_seed_maps(p->skel);
         malloc_trim(0); /* libbpf has just freed the kernel's BTF */
         *ret = TAKE_PTR(p);
         return 0;

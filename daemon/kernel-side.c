@@ -1,0 +1,172 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include <bpf/bpf.h>
+#include <bpf/libbpf.h>
+#include <linux/bpf.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "attr.h"
+#include "hooks.h"
+#include "kernel-side.h"
+#include "log.h"
+#include "probe.h"
+#include "util.h"
+
+#include "bpfmon.skel.h"
+
+enum {
+        RING_SIZE_DEFAULT = 2 * 1024 * 1024, /* mapped twice: counts twice in RSS */
+        REFUSED_MAX = 16,                    /* programs that a kernel may refuse */
+};
+
+/* The program that the kernel has refused last. libbpf tells it to its log alone, and its log takes
+ * no context. */
+static char refused[64];
+
+static struct bpf_program *program_of(const struct bpfmon_bpf *skel, enum hook hook) {
+        return bpf_object__find_program_by_name(skel->obj, hook_program(hook));
+}
+
+static int libbpf_line(enum libbpf_print_level level, const char *format, va_list args) {
+        _cleanup_free_ char *text = NULL;
+
+        /* A hook that cannot be attached is no news: `bpfmonctl probes` has it. */
+        if (level == LIBBPF_DEBUG || vasprintf(&text, format, args) < 0)
+                return 0;
+        for (size_t n = strlen(text); n > 0 && text[n - 1] == '\n'; n--)
+                text[n - 1] = 0;
+        log_debug("%s", text);
+        (void) sscanf(text, "libbpf: prog '%63[^']': failed to load", refused);
+        return 0;
+}
+
+void probe_quiet(void) {
+        libbpf_set_print(libbpf_line);
+}
+
+static int explain_load(int error) {
+        bool denied = error == EPERM || error == EACCES;
+
+        if (denied && geteuid() != 0)
+                log_error("Not allowed to load BPF programs; run it as root");
+        else if (denied)
+                log_error("Not allowed to load BPF programs: root lacks CAP_BPF, CAP_PERFMON or "
+                          "CAP_SYS_ADMIN here, or the kernel is locked down "
+                          "(/sys/kernel/security/lockdown)");
+        else if (access("/sys/kernel/btf/vmlinux", R_OK) < 0)
+                log_error("The kernel does not describe itself (/sys/kernel/btf/vmlinux is not "
+                          "there); use one with CONFIG_DEBUG_INFO_BTF");
+        else
+                log_error("Cannot load the BPF programs: %s; run it with --debug for the "
+                          "verifier's reason",
+                          strerror(error));
+        return -error;
+}
+
+static int configure(struct bpfmon_bpf *skel, const struct probe_options *options, bool kprobes,
+                     unsigned cpus) {
+        size_t size = options->ring_size ?: RING_SIZE_DEFAULT;
+        struct fd_offsets *offsets = (struct fd_offsets *) skel->rodata->fd_offsets;
+        int k;
+
+        skel->rodata->observe = options->observe;
+        /* The last slot is that of commands which nobody knows. */
+        for (uint32_t cmd = 0; cmd < COMMAND_SLOTS - 1; cmd++)
+                offsets[cmd].n = (uint16_t) attr_fds(cmd, offsets[cmd].offsets, RECORD_FDS_MAX);
+        k = bpf_map__set_max_entries(skel->maps.ring, (uint32_t) size);
+        if (k < 0)
+                return k;
+        k = bpf_map__set_max_entries(skel->maps.stats, cpus);
+        if (k < 0)
+                return k;
+
+        if (kprobes)
+                return 0;
+        for (int h = HOOK_NONE + 1; h < _HOOK_MAX; h++)
+                if (hook_is_kprobe(h))
+                        bpf_program__set_autoload(program_of(skel, h), false);
+        /* They serve kprobes alone. */
+        bpf_program__set_autoload(skel->progs.seed_maps, false);
+        k = bpf_map__set_max_entries(skel->maps.map_ids, 1);
+        return k < 0 ? k : bpf_map__set_max_entries(skel->maps.droppers, 1);
+}
+
+/* Tells the kernel side who we are. */
+static int find_self(struct bpfmon_bpf *skel) {
+        LIBBPF_OPTS(bpf_test_run_opts, options);
+        int k = bpf_prog_test_run_opts(bpf_program__fd(skel->progs.whoami), &options);
+
+        return k < 0 ? -errno : 0;
+}
+
+void kernel_side_seed_maps(struct bpfmon_bpf *skel) {
+        struct bpf_link *link = bpf_program__attach(skel->progs.seed_maps);
+        _cleanup_close_ int fd = link ? bpf_iter_create(bpf_link__fd(link)) : -1;
+        char nothing[64];
+        ssize_t n;
+
+        do
+                n = fd < 0 ? -1 : read(fd, nothing, sizeof(nothing));
+        while (n > 0 || (n < 0 && errno == EAGAIN && fd >= 0));
+        if (n < 0)
+                log_debug("Maps that exist will go without a word: %s", strerror(errno));
+        bpf_link__destroy(link);
+}
+
+/* Whether programs are left out that the kernel refuses: each hook stands alone. */
+static bool leave_out(struct bpfmon_bpf *skel, const char names[][sizeof(refused)], size_t n) {
+        struct bpf_program *program;
+
+        for (size_t i = 0; i < n; i++) {
+                program = bpf_object__find_program_by_name(skel->obj, names[i]);
+                if (!program || program == skel->progs.whoami)
+                        return false;
+                bpf_program__set_autoload(program, false);
+        }
+        return true;
+}
+
+/* Loads all but the `n` programs of these names. */
+static int load_without(struct bpfmon_bpf **ret, const struct probe_options *options, bool kprobes,
+                        unsigned cpus, const char names[][sizeof(refused)], size_t n) {
+        struct bpfmon_bpf *skel = bpfmon_bpf__open();
+        int k;
+
+        if (!skel)
+                return -errno;
+        k = configure(skel, options, kprobes, cpus);
+        if (k >= 0 && !leave_out(skel, names, n))
+                k = -EINVAL;
+        if (k >= 0)
+                k = bpfmon_bpf__load(skel);
+        if (k >= 0)
+                k = find_self(skel);
+        if (k < 0) {
+                bpfmon_bpf__destroy(skel);
+                return k;
+        }
+        *ret = skel;
+        return 0;
+}
+
+int kernel_side_load(struct bpfmon_bpf **ret, const struct probe_options *options, bool kprobes,
+                     unsigned cpus) {
+        char names[REFUSED_MAX][sizeof(refused)];
+        size_t n = 0;
+        int k;
+
+        for (;;) {
+                refused[0] = 0;
+                k = load_without(ret, options, kprobes, cpus, names, n);
+                if (k >= 0)
+                        return 0;
+                if (k == -EPERM || !refused[0] || n == REFUSED_MAX ||
+                    (n > 0 && strcmp(refused, names[n - 1]) == 0))
+                        return explain_load(-k);
+                log_warning("The kernel refuses the program %s: %s; going on without it (run with "
+                            "--debug for the verifier's reason)",
+                            refused, strerror(-k));
+                memcpy(names[n++], refused, sizeof(refused));
+        }
+}
