@@ -31,8 +31,10 @@ static __always_inline bool add_component(char *path, u64 size, u64 max, u64 *us
         n = bpf_probe_read_kernel_str(path + at, PATH_COMPONENT_SIZE, name);
         if (n > 0 && at + n > max)
                 return false;
-        if (n > 0)
-                *used = at + n;
+        /* Copied by a helper: the verifier then forgets what it knows of it, and need not walk the
+         * rest for each number of bytes that there may be. */
+        at = n > 0 ? at + n : at;
+        bpf_probe_read_kernel(used, sizeof(*used), &at);
         return true;
 }
 

@@ -66,7 +66,7 @@ round() {
 
         bpfmond --debug "$@" >"$out/daemon.log" 2>&1 &
         daemon=$!
-        await 300 ready_or_dead
+        await 900 ready_or_dead
         ready || return
         bpfmonctl subscribe --json=short >"$out/events" 2>"$out/events.err" &
         events=$!
