@@ -4,15 +4,11 @@
 
 #include "net.h"
 
-/* A frame beside the one of the message: 0 for threads that nobody sees. What kernel threads do is
- * done in nobody's name. */
-static __always_inline struct action_frame *removal_open(u32 via, enum hook hook) {
-        struct task_struct___flags *task = (void *) bpf_get_current_task();
+/* A frame beside the one of the message. */
+static __always_inline struct action_frame *frame_beside(u32 via, enum hook hook) {
         u64 key = ~bpf_get_current_pid_tgid();
         struct action_frame *frame;
 
-        if (!observes_current())
-                return NULL;
         bpf_map_update_elem(&action_frames, &key, &blank_action_frame, BPF_ANY);
         frame = bpf_map_lookup_elem(&action_frames, &key);
         if (!frame) {
@@ -24,7 +20,16 @@ static __always_inline struct action_frame *removal_open(u32 via, enum hook hook
         frame->action = ACTION_ATTACH;
         frame->via = via;
         frame->flags = CALL_DETACHES;
-        if (!(BPF_CORE_READ(task, flags) & TASK_IS_KERNEL_THREAD))
+        return frame;
+}
+
+/* NULL where nobody wants to know what this thread does. What kernel threads do is done in nobody's
+ * name. */
+static __always_inline struct action_frame *removal_open(u32 via, enum hook hook) {
+        struct task_struct___flags *task = (void *) bpf_get_current_task();
+        struct action_frame *frame = observes_current() ? frame_beside(via, hook) : NULL;
+
+        if (frame && !(BPF_CORE_READ(task, flags) & TASK_IS_KERNEL_THREAD))
                 frame->flags |= CALL_ATTRIBUTED;
         return frame;
 }
@@ -204,20 +209,20 @@ static __always_inline void tell_route(struct bpf_prog *prog) {
 
         if (!is_prog(prog) || is_of_message((u64) prog))
                 return;
-        frame = removal_open(ROAD_NETLINK_LWT, HOOK_LWTSTATE_FREE);
+        frame = frame_beside(ROAD_NETLINK_LWT, HOOK_LWTSTATE_FREE);
         if (!frame)
                 return;
         set_program(frame, prog);
-        frame->flags &= ~CALL_ATTRIBUTED;
         removal_close(frame, HOOK_LWTSTATE_FREE);
 }
 
-/* The last holder of a route's program is a callback of the kernel's. */
+/* The last holder of a route's program is a callback of the kernel's, which runs whatever thread is
+ * on the processor: the daemon's too. */
 SEC("kprobe/lwtstate_free")
 int BPF_KPROBE(lwt_free, struct lwtunnel_state *state) {
         struct bpf_lwt *lwt = (void *) &state->data;
 
-        if (BPF_CORE_READ(state, type) != ENCAP_BPF)
+        if (observe != OBSERVE_ALL || BPF_CORE_READ(state, type) != ENCAP_BPF)
                 return 0;
         tell_route(BPF_CORE_READ(lwt, in.prog));
         tell_route(BPF_CORE_READ(lwt, out.prog));
