@@ -122,10 +122,11 @@ static __always_inline void gather_object(struct frame *frame, struct frame_deta
 }
 
 /* Whether instructions are worth the room that they take where bpf_check() is not hooked: what was
- * refused beforehand may be anything, from anybody. */
+ * refused beforehand may be anything, from anybody. EACCES is the verifier's usual word, ENOSPC
+ * that its log found no room. */
 static __always_inline bool takes_instructions(const struct frame *frame, s64 ret) {
         return !sees_verifier && slot_of(frame->cmd) == BPF_PROG_LOAD &&
-               (ret >= 0 || ret == -EACCES);
+               (ret >= 0 || ret == -EACCES || ret == -ENOSPC);
 }
 
 /* Whether the caller's buffer can have a verdict: not that of a program that was not looked at. */

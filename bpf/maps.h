@@ -29,6 +29,7 @@ enum {
         /* include/uapi/asm-generic/errno-base.h */
         EPERM = 1,
         EACCES = 13,
+        ENOSPC = 28,
 
         COMMON_ATTRS = 1 << 16, /* BPF_COMMON_ATTRS: rides inside cmd since Linux 7.0 */
 

@@ -249,7 +249,7 @@ const struct attr_field attr_rows[] = {
         {LINK_CREATE, "tcx.relative_fd", 16, 4, ATTR_FD, .when = WHEN_TCX | WHEN_RELATIVE_FD},
         {LINK_CREATE, "tcx.relative_id", 16, 4, ATTR_NUMBER, .when = WHEN_TCX | WHEN_RELATIVE_ID},
         {LINK_CREATE, "tcx.expected_revision", 24, 8, ATTR_NUMBER, .when = WHEN_TCX},
-        {LINK_CREATE, "uprobe_multi.path", 16, 8, ATTR_POINTER, .when = WHEN_UPROBE_MULTI},
+        {LINK_CREATE, "uprobe_multi.path", 16, 8, ATTR_STRING, .when = WHEN_UPROBE_MULTI},
         {LINK_CREATE, "uprobe_multi.offsets", 24, 8, ATTR_POINTER, .when = WHEN_UPROBE_MULTI},
         {LINK_CREATE, "uprobe_multi.ref_ctr_offsets", 32, 8, ATTR_POINTER,
          .when = WHEN_UPROBE_MULTI},

@@ -124,7 +124,7 @@ static int prog_run(const struct arguments *a) {
         return ret;
 }
 
-static int btf_load(const struct arguments *a) {
+int make_btf(void) {
         /* One type: int, 32 bits, signed. */
         static const struct {
                 struct btf_header header;
@@ -146,8 +146,11 @@ static int btf_load(const struct arguments *a) {
 
         attr.btf = (uintptr_t) &btf;
         attr.btf_size = offsetof(__typeof__(btf), strings) + sizeof(btf.strings);
-        return report_made("btf-load", "BTF_LOAD", bpf_call(BPF_BTF_LOAD, &attr, sizeof(attr)),
-                           report_btf);
+        return bpf_call(BPF_BTF_LOAD, &attr, sizeof(attr));
+}
+
+static int btf_load(const struct arguments *a) {
+        return report_made("btf-load", "BTF_LOAD", make_btf(), report_btf);
 }
 
 /* A program for cgroups that lets every packet pass. */

@@ -93,6 +93,12 @@ uint32_t object_id(int fd) {
         return object_info(fd, &info, sizeof(info)) < 0 ? 0 : info.id;
 }
 
+uint32_t btf_id(int fd) {
+        struct bpf_btf_info info = {};
+
+        return object_info(fd, &info, sizeof(info)) < 0 ? 0 : info.id;
+}
+
 int map_value_size(int fd, uint32_t *ret_id, uint32_t *ret_value_size) {
         struct bpf_map_info info = {};
         int r = object_info(fd, &info, sizeof(info));

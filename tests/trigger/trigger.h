@@ -29,6 +29,8 @@ extern const struct action race_actions[];
 extern const struct action storm_actions[];
 extern const struct action process_actions[];
 extern const struct action call_actions[];
+extern const struct action link_actions[];
+extern const struct action program_actions[];
 extern const struct action live_actions[];
 extern const struct action tamper_actions[];
 extern const struct action network_actions[];
@@ -56,6 +58,9 @@ int make_program(const char *name, uint32_t type, uint32_t attach_type, int resu
 /* Loads `n` instructions with `attr` filled in for all else. Returns as above. */
 int load_program(union bpf_attr *attr, const struct bpf_insn *insns, size_t n);
 
+/* Loads BTF of one type, int. Returns as above. */
+int make_btf(void);
+
 /* A link that attaches a program of ours to a tracepoint that hardly ever fires. Returns as above.
  */
 int open_raw_tracepoint(int program);
@@ -82,6 +87,9 @@ int report_btf(int fd);
 /* Id of the object behind the fd of a program, map or link (they share the place of the id in what
  * the kernel tells); 0 when it does not tell. */
 uint32_t object_id(int fd);
+
+/* The same for BTF. */
+uint32_t btf_id(int fd);
 
 /* Id and size of the values of the map behind an fd. Returns a negative errno. */
 int map_value_size(int fd, uint32_t *ret_id, uint32_t *ret_value_size);

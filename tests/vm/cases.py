@@ -4,6 +4,7 @@
 import dataclasses
 
 ABSENT = object()  # a field that must not be there
+PRESENT = object()  # one that must be there, whatever it says
 
 @dataclasses.dataclass
 class Case:
@@ -15,7 +16,10 @@ class Case:
     object: str = "none"
     fields: dict = dataclasses.field(default_factory=dict)  # fields that are always so
     kprobes: dict = dataclasses.field(default_factory=dict)  # fields with kprobes only
+    tracepoints: dict = dataclasses.field(default_factory=dict)  # fields without kprobes only
     copied: dict = dataclasses.field(default_factory=dict)  # members of the report -> fields
+    words: dict = dataclasses.field(default_factory=dict)  # fields -> text with members of the report: "map {id}"
+    endings: dict = dataclasses.field(default_factory=dict)  # members of the report -> fields that end as they do
     stream: str = "events"
     # Which copy of the attributes was read with kprobes; None: the kernel never got so far, and none could be read.
     source: tuple = ("kernel",)

@@ -55,6 +55,18 @@ ready_or_dead() {
         ready || ! kill -0 "$daemon" 2>/dev/null
 }
 
+# act: the actions on standard input, a label and an action a line; their reports go to $out/truth.
+# shellcheck disable=SC2086
+act() {
+        while read -r label action; do
+                trigger $action >"$out/truth/$label" 2>"$out/truth/$label.err" </dev/null
+                echo $? >"$out/truth/$label.status"
+        done
+}
+
+content_fields=seq,event,class,result,errno,process.pid,process.tid,process.name,process.executable,user.id,\
+bpf.cmd,bpf.return,map.id,map.name,map.key,map.value
+
 # round NAME [OPTION…]: the daemon with these options, from start to end.
 round() {
         out=/out/$1
@@ -74,13 +86,19 @@ round() {
         use=$!
         settle_both
 
-        # shellcheck disable=SC2086
-        while read -r label action; do
-                trigger $action >"$out/truth/$label" 2>"$out/truth/$label.err" </dev/null
-                echo $? >"$out/truth/$label.status"
-        done </actions
+        act </actions
         rm -f /sys/fs/bpf/pinned
         settle_both
+
+        # Keys and values are there while somebody asks for them.
+        bpfmonctl subscribe --json=short --fields="$content_fields" class=use >"$out/content" 2>"$out/content.err" &
+        content=$!
+        settle "$out/content" prog-run prog-run
+        act </contents
+        settle "$out/content" prog-run prog-run
+        settle_both
+        kill -TERM "$content"
+        wait "$content"
 
         for verb in probes status callers; do
                 bpfmonctl $verb --json=short >"$out/$verb" 2>"$out/$verb.err"

@@ -7,7 +7,7 @@ import cases_lives
 import cases_networks
 import cases_perf
 import cases_sockets
-from cases import ABSENT, Case
+from cases import ABSENT, PRESENT, Case
 
 # Members of the test program's report -> fields of the event.
 CALLER = {"pid": "process.pid", "tid": "process.tid", "uid": "user.id", "comm": "process.name",
@@ -112,16 +112,22 @@ UNWATCHED = {"drop": "drop"}
 
 def actions():
     """The lines of the guest's list: a label without blanks and an action."""
-    rows = [(case.label, case.action) for case in CASES]
+    rows = [(case.label, case.action) for case in CASES if case.stream != "content"]
     rows += [(label, action) for label, (action, _) in SEQUENCES.items()]
     rows += [row for table in (ELEMENTS, UNWATCHED) for row in table.items()]
     return [(label.replace(" ", "."), action) for label, action in rows]
 
 
+def contents():
+    """The same of what is done while somebody asks for keys and values."""
+    return [(case.label.replace(" ", "."), case.action) for case in CASES if case.stream == "content"]
+
+
 def lookup(event, name):
-    """The value of a field; bpf.attr.NAME is a member of the dictionary bpf.attr."""
-    if name.startswith("bpf.attr."):
-        return (event.get("bpf.attr") or {}).get(name[len("bpf.attr."):], ABSENT)
+    """The value of a field; bpf.attr.NAME is a member of the dictionary bpf.attr, bpf.fds.NAME one of bpf.fds."""
+    for dictionary in ("bpf.attr", "bpf.fds"):
+        if name.startswith(dictionary + "."):
+            return (event.get(dictionary) or {}).get(name[len(dictionary) + 1:], ABSENT)
     return event.get(name, ABSENT)
 
 
@@ -142,9 +148,9 @@ def wanted_fields(case, truth, road):
         wanted.update({field: truth[key] for key, field in CALLER.items() if case.thread or key not in ("tid", "comm")})
     wanted.update({field: truth[key] for key, field in OBJECTS[case.object].items() if key in truth})
     wanted.update({field: truth[key] for key, field in case.copied.items()})
+    wanted.update({field: text.format(**truth) for field, text in case.words.items()})
     wanted.update(case.fields)
-    if road == "kprobes":
-        wanted.update(case.kprobes)
+    wanted.update(case.kprobes if road == "kprobes" else case.tracepoints)
     return wanted
 
 
@@ -153,9 +159,15 @@ def differences(case, truth, event, road):
     lines = []
     for field, value in wanted_fields(case, truth, road).items():
         got = lookup(event, field)
+        if value is PRESENT and got is not ABSENT:
+            continue
         if got is not value and got != value:
-            lines.append(f"{field}: expected {'nothing' if value is ABSENT else repr(value)}, "
+            lines.append(f"{field}: expected {'nothing' if value is ABSENT else 'something' if value is PRESENT else repr(value)}, "
                          f"got {'nothing' if got is ABSENT else repr(got)}")
+    for key, field in case.endings.items():
+        got = event.get(field)
+        if not got or not truth[key].endswith(got):
+            lines.append(f"{field}: expected the end of {truth[key]!r}, got {got!r}")
     if "cmd" not in truth:
         return lines
     sources = case.source if road == "kprobes" else case.source and ("user",)
