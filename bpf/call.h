@@ -181,7 +181,7 @@ static __always_inline u32 fill_common(u8 *common, const struct ending *end) {
         return size;
 }
 
-static __always_inline void send_call(const struct ending *end, const struct frame_key *key,
+static __always_inline bool send_call(const struct ending *end, const struct frame_key *key,
                                       const struct record_context *context) {
         const struct frame *frame = bpf_map_lookup_elem(&frames, key);
         const struct frame_detail *detail = frame ? detail_of(key, frame) : NULL;
@@ -189,7 +189,7 @@ static __always_inline void send_call(const struct ending *end, const struct fra
 
         if (!r) {
                 lost_in_ring(end->cmd);
-                return;
+                return false;
         }
         fill_header(&r->header, RECORD_CALL, sizeof(*r));
         fill_task(&r->task);
@@ -217,6 +217,7 @@ static __always_inline void send_call(const struct ending *end, const struct fra
         }
         bpf_probe_read_kernel(&r->context, sizeof(r->context), context);
         submit(&r->header);
+        return true;
 }
 
 static __always_inline void fill_element(struct record_element *r, u32 kind, u32 size,
@@ -290,8 +291,8 @@ static __always_inline bool is_noise(const struct ending *end) {
                        bpf_ringbuf_query(&ring, BPF_RB_RING_SIZE) / 2;
 }
 
-static __always_inline void send_one(const struct ending *end, struct frame *frame,
-                                     const struct frame_key *key,
+static __always_inline void send_one(struct caller *c, const struct ending *end,
+                                     struct frame *frame, const struct frame_key *key,
                                      const struct record_context *context) {
         if (is_element(end->cmd) && !wants_content) {
                 send_element(end, frame);
@@ -299,8 +300,8 @@ static __always_inline void send_one(const struct ending *end, struct frame *fra
         }
         if (is_element(end->cmd))
                 send_content(end, key);
-        else
-                send_call(end, key, context);
+        else if (send_call(end, key, context))
+                c->told = 1;
 }
 
 /* Tells who calls, where that is not known yet, and what was called, where somebody wants it. The
@@ -331,10 +332,11 @@ static __always_inline void send(struct caller *c, const struct ending *end, str
         context = current_context();
         if (!context)
                 return;
-        if (!c->told)
+        /* The record of a call tells who called, too. */
+        if (!c->told && (!wants || element))
                 send_process(c, context);
         if (wants)
-                send_one(end, frame, key, context);
+                send_one(c, end, frame, key, context);
 }
 
 /* Closes what is open above a depth: calls whose end was not seen are lost. */
