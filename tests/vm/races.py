@@ -25,6 +25,22 @@ def one_each(events, ids, field):
     return lines, {number: found[number][0] for number, count in counts.items() if count == 1}
 
 
+def told_lost(events):
+    """How many events the stream said were lost."""
+    return sum(e.get("lost.count", 0) for e in events if e.get("event") == "lost")
+
+
+def one_each_or_lost(events, kind, ids, field):
+    """As one_each(), of a storm: an emulated processor may not follow it, but then what is missing was said to be
+    lost."""
+    lines, found = one_each([e for e in events if e.get("event") == kind], ids, field)
+    missing = [line for line in lines if line.endswith(": 0 events")]
+    if missing and len(missing) <= told_lost(events):
+        print(f"# {len(missing)} of {len(ids)} {kind} events were lost, and said to be", flush=True)
+        lines = [line for line in lines if line not in missing]
+    return lines, found
+
+
 def different(event, wanted):
     return [f"{field}: expected {value!r}, got {lookup(event, field)!r}: {event}"
             for field, value in wanted.items() if lookup(event, field) != value]
@@ -85,8 +101,7 @@ def check_used(rows, events, _road):
 def check_short(rows, events, _road):
     """Nothing is left of the callers when the daemon reads of them."""
     (truth,) = rows
-    lines, found = one_each([e for e in events if e.get("event") == "map-create"],
-                            truth["ids"], "map.id")
+    lines, found = one_each_or_lost(events, "map-create", truth["ids"], "map.id")
     lines += complete(truth, len(truth["pids"]))
     for number, pid in zip(truth["ids"], truth["pids"]):
         if number in found:
@@ -97,10 +112,11 @@ def check_short(rows, events, _road):
 
 
 def check_storm(rows, events, _road):
-    """Programs that are loaded and gone by the thousand: each load is told once, and of whom."""
+    """Programs that are loaded and gone by the thousand: each load is told once, and of whom, or counted as
+    lost."""
     lines = []
     for truth in rows:
-        missing, found = one_each([e for e in events if e.get("event") == "prog-load"], truth["ids"], "prog.id")
+        missing, found = one_each_or_lost(events, "prog-load", truth["ids"], "prog.id")
         lines += missing
         for i, number in enumerate(truth["ids"]):
             if number in found:
