@@ -256,7 +256,7 @@ static int link_of(const struct arguments *a) {
                         return r;
                 attr.link_create.prog_fd = (uint32_t) r;
                 ret = bpf_call(BPF_LINK_CREATE, &attr, sizeof(attr));
-                if (ret == -EINVAL)
+                if (ret == -EINVAL || ret == -EOPNOTSUPP)
                         return report_skip("link", "no such links");
                 report_begin("link");
                 report_call("LINK_CREATE", ret);

@@ -16,7 +16,7 @@ def xdp(label, event="attach", action=None, flags=("skb_mode",), **more):
     """A program of a device; without kprobes the device tells which one it runs, and nobody who did it."""
     fields = {"attach.via": "netlink-xdp", "prog.type": "xdp", **(INSTALL if event == "attach" else REMOVE)}
     kprobes = {"attach.flags": list(flags) if flags else ABSENT, **more.pop("kprobes", {})}
-    return Case(label, action or label, event, "program", fields, kprobes, {**DEVICE, **NAME}, found_by=PROGRAM,
+    return Case(label, action or label, event, "program", fields, kprobes, copied={**DEVICE, **NAME}, found_by=PROGRAM,
                 monitored=more.pop("monitored", {"attach.flags": ["skb_mode"]}), **more)
 
 

@@ -166,7 +166,7 @@ def differences(case, truth, event, road):
                          f"got {'nothing' if got is ABSENT else repr(got)}")
     for key, field in case.endings.items():
         got = event.get(field)
-        if not got or not truth[key].endswith(got):
+        if not got or not truth[key].rstrip().endswith(got):
             lines.append(f"{field}: expected the end of {truth[key]!r}, got {got!r}")
     if "cmd" not in truth:
         return lines
