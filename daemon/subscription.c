@@ -43,7 +43,7 @@ struct subscription {
         char path[sizeof(BPFMON_SUBSCRIPTION_PREFIX) + 24];
         struct match *match;
         struct field_set only; /* the fields that it gets */
-        bool by_name; /* asked for its events by name: gets use and look as well */
+        bool by_name;          /* asked for its events by name: gets use and look as well */
         struct delivery delivery;
         sd_bus_track *track;
 };
