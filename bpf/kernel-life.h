@@ -74,11 +74,6 @@ struct pt_regs___stack {
         unsigned long sp;
 };
 
-/* Since Linux 5.12, when functions of inodes got one more argument, their first. */
-struct renamedata {
-        struct dentry *old_dentry;
-};
-
 struct bpf_iter__bpf_map {
         void *meta;
         struct bpf_map *map;

@@ -1,24 +1,21 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-/* The lives of objects: when programs, maps, links and BTF go, and who pins them.
+/* The lives of objects: when programs, maps, links and BTF go, and who dropped them.
  *
  * Programs and links are let go by the task that drops the last reference, or by a worker of the
  * kernel for it. Maps and BTF always go later, in nobody's name: who dropped the last reference is
  * remembered until then, in `droppers`. */
 
 #include "caller.h"
-#include "action.h"
+#include "object.h"
 #include "kernel-life.h"
 #include "map-ids.h"
 #include "own.h"
 
 enum {
         DROPPERS_MAX = 2048,
-        MOUNTS_MAX = 16, /* of a file system that are looked at */
-        PATH_MAX_BYTES = 512,
 
         PF_KTHREAD = 0x00200000,        /* include/linux/sched.h */
         PERF_BPF_EVENT_PROG_UNLOAD = 2, /* include/uapi/linux/perf_event.h */
-        BPF_FS_MAGIC = 0xcafe4a11,      /* include/uapi/linux/magic.h */
 };
 
 /* Who dropped the last reference of a map or BTF that is still to go. */
@@ -35,28 +32,6 @@ struct {
         __type(key, u64);
         __type(value, struct dropper);
 } droppers __weak SEC(".maps");
-
-/* Room for what a stack has no room for; no two programs use it at a time on one CPU. */
-struct life_scratch {
-        struct action_frame frame;
-        struct dentry *dentry;
-        u64 path_size; /* bytes used in `path` */
-        u64 path_cut;
-        char path[PATH_MAX_BYTES + PATH_COMPONENT_SIZE];
-};
-
-struct {
-        __uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
-        __uint(max_entries, 1);
-        __type(key, u32);
-        __type(value, struct life_scratch);
-} life_scratch __weak SEC(".maps");
-
-static __always_inline struct life_scratch *scratch_room(void) {
-        u32 zero = 0;
-
-        return bpf_map_lookup_elem(&life_scratch, &zero);
-}
 
 /* Who did it ----------------------------------------------------------------------------------- */
 
@@ -296,169 +271,5 @@ int BPF_KPROBE(btf_free_rcu, struct callback_head *rcu) {
         }
         fill_btf(&object, btf);
         free_later(btf, &object, HOOK_BTF_FREE_RCU);
-        return 0;
-}
-
-/* Pins ----------------------------------------------------------------------------------------- */
-
-/* How the mounts of a file system hang together. */
-struct mount_chain {
-        u64 first; /* offset in the super block */
-        u64 next;  /* offset in a mount */
-        u64 back;  /* from what they point to, to the mount itself */
-};
-
-static __always_inline struct mount_chain mount_chain(void) {
-        struct mount_chain chain = {};
-
-        if (bpf_core_field_exists(struct mount___list, mnt_instance)) {
-                chain.first = bpf_core_field_offset(struct super_block___list, s_mounts);
-                chain.next = bpf_core_field_offset(struct mount___list, mnt_instance);
-                chain.back = chain.next;
-        } else {
-                chain.first = bpf_core_field_offset(struct super_block___chain, s_mounts);
-                chain.next = bpf_core_field_offset(struct mount___chain, mnt_next_for_sb);
-        }
-        barrier_value(chain.first);
-        barrier_value(chain.next);
-        barrier_value(chain.back);
-        return chain;
-}
-
-static __always_inline u64 read_pointer(u64 at) {
-        u64 p = 0;
-
-        bpf_probe_read_kernel(&p, sizeof(p), (void *) at);
-        return p;
-}
-
-/* Where a file system is mounted: where the caller sees it, or else at the first place. */
-static __always_inline struct mount *mount_of(struct super_block *sb) {
-        struct task_struct *task = (void *) bpf_get_current_task();
-        struct mnt_namespace *namespace = BPF_CORE_READ(task, nsproxy, mnt_ns);
-        struct mount_chain chain = mount_chain();
-        u64 head = (u64) sb + chain.first, at = read_pointer(head), first = 0;
-        struct mount___owned *mount;
-
-        for (int i = 0; i < MOUNTS_MAX; i++) {
-                if (!at || at == head)
-                        break;
-                mount = (void *) (at - chain.back);
-                if (!first)
-                        first = (u64) mount;
-                if (BPF_CORE_READ(mount, mnt_ns) == namespace) {
-                        first = (u64) mount;
-                        break;
-                }
-                at = read_pointer((u64) mount + chain.next);
-        }
-        return (void *) first;
-}
-
-/* Walks from the dentry of the scratch room to the root. A global function without arguments: see
- * take_context(). */
-__weak int take_path(void) {
-        struct life_scratch *s = scratch_room();
-        struct dentry *dentry;
-        struct mount *mount;
-        u64 used = 0;
-
-        if (!s)
-                return 0;
-        dentry = s->dentry;
-        mount = mount_of(BPF_CORE_READ(dentry, d_sb));
-        s->path_cut = !mount || add_path(s->path, sizeof(s->path), sizeof(s->path), &used, dentry,
-                                         &mount->mnt);
-        s->path_size = used;
-        return 0;
-}
-
-/* Sends the path of a file as a part of what this thread `entered`. */
-static __always_inline void send_path(struct life_scratch *s, struct dentry *dentry, u64 entered) {
-        struct record_part what = {
-                .thread = bpf_get_current_pid_tgid(),
-                .entered = entered,
-                .part = PART_PATH,
-        };
-
-        s->dentry = dentry;
-        take_path();
-        what.total = s->path_size + s->path_cut;
-        if (s->path_size <= RECORD_PART_SMALL)
-                send_piece(&what, 0, s->path_size, s->path, false, RECORD_PART_SMALL);
-        else
-                send_piece(&what, 0, s->path_size, s->path, false, RECORD_PART_LARGE);
-}
-
-/* What a file of the BPF file system stands for. All that it has is a pointer. */
-static __always_inline void fill_pinned(struct record_object *o, void *raw) {
-        struct bpf_prog_aux___back *aux;
-        struct bpf_prog *prog;
-        u64 key = (u64) raw;
-
-        if (bpf_map_lookup_elem(&map_ids, &key)) {
-                fill_map(o, raw);
-                return;
-        }
-        aux = (void *) BPF_CORE_READ((struct bpf_prog *) raw, aux);
-        if (BPF_CORE_READ(aux, prog) == raw) {
-                fill_prog(o, raw);
-                return;
-        }
-        prog = BPF_CORE_READ((struct bpf_link *) raw, prog);
-        aux = (void *) BPF_CORE_READ(prog, aux);
-        if (!prog || BPF_CORE_READ(aux, prog) == prog)
-                fill_link(o, raw);
-}
-
-static __always_inline void *pinned_by(struct dentry *dentry) {
-        if (BPF_CORE_READ(dentry, d_sb, s_magic) != BPF_FS_MAGIC)
-                return NULL;
-        return BPF_CORE_READ((struct dentry___inode *) dentry, d_inode, i_private);
-}
-
-/* vfs_mkobj(dentry, mode, make, raw): a file for an object is about to be made, after all that
- * could be wrong with its path was looked at. */
-SEC("kprobe/vfs_mkobj")
-int BPF_KPROBE(pin_made, struct dentry *dentry) {
-        u64 thread = bpf_get_current_pid_tgid();
-        struct caller *c = bpf_map_lookup_elem(&callers, &thread);
-        struct frame_key key = {.thread = thread};
-        struct life_scratch *s = scratch_room();
-        struct frame *frame;
-
-        if (!c || !s || BPF_CORE_READ(dentry, d_sb, s_magic) != BPF_FS_MAGIC)
-                return 0;
-        key.depth = c->start_time ? c->depth : 1;
-        frame = bpf_map_lookup_elem(&frames, &key);
-        if (!frame)
-                return 0;
-        hit(HOOK_VFS_MKOBJ);
-        send_path(s, dentry, frame->entered);
-        return 0;
-}
-
-/* Sends one pin that came or went, with the frame of the scratch room. */
-static __always_inline void send_pin(struct life_scratch *s, u32 action, struct dentry *dentry,
-                                     void *raw, u64 entered, enum hook hook) {
-        __builtin_memcpy(&s->frame, &blank_action_frame, sizeof(s->frame));
-        s->frame.entered = entered;
-        s->frame.action = action;
-        s->frame.flags = CALL_ATTRIBUTED;
-        fill_pinned(&s->frame.object, raw);
-        send_path(s, dentry, entered);
-        action_send(&s->frame, 0, hook);
-}
-
-/* It never fails. */
-SEC("kprobe/simple_unlink")
-int BPF_KPROBE(pin_unlinked, void *directory, struct dentry *dentry) {
-        struct life_scratch *s = scratch_room();
-        void *raw = pinned_by(dentry);
-
-        if (!s || !raw || !observes_current())
-                return 0;
-        hit(HOOK_SIMPLE_UNLINK);
-        send_pin(s, ACTION_UNPIN, dentry, raw, bpf_ktime_get_ns(), HOOK_SIMPLE_UNLINK);
         return 0;
 }

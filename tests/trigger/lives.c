@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* The lives of objects: who drops them, and who pins them. */
+/* The lives of objects: who drops them. */
 
 #include <errno.h>
 #include <fcntl.h>
@@ -8,15 +8,11 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <sys/stat.h>
-#include <sys/utsname.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "trigger.h"
+#include "lives.h"
 #include "util.h"
-
-#define BPFFS "/sys/fs/bpf"
 
 static int make_life_program(const char *name) {
         return make_program(name, BPF_PROG_TYPE_RAW_TRACEPOINT, 0, 0);
@@ -58,27 +54,24 @@ static int make_life_btf(const char *name) {
         return bpf_call(BPF_BTF_LOAD, &attr, sizeof(attr));
 }
 
-static const struct kind {
-        const char *name;
-        int (*make)(const char *name);
-        int (*report)(int fd);
-} kinds[] = {
+const struct life_kind life_kinds[] = {
         {"program", make_life_program, report_program},
         {"map", make_life_map, report_map},
         {"link", make_life_link, report_link},
         {"btf", make_life_btf, report_btf},
+        {},
 };
 
-static const struct kind *kind_of(const struct arguments *a) {
-        for (size_t i = 0; i < ELEMENTSOF(kinds); i++)
-                if (strcmp(kinds[i].name, argument(a, 0, "program")) == 0)
-                        return &kinds[i];
-        return NULL;
+const struct life_kind *life_kind(const struct arguments *a) {
+        const struct life_kind *kind = life_kinds;
+
+        while (kind->name && strcmp(kind->name, argument(a, 0, "program")) != 0)
+                kind++;
+        return kind->name ? kind : NULL;
 }
 
-/* The report of an object that goes, or is pinned or unpinned: by this process. */
-static int report_life(const char *action, const struct kind *kind, int fd, pid_t loader,
-                       const char *path) {
+int report_life(const char *action, const struct life_kind *kind, int fd, pid_t loader,
+                const char *path) {
         int r;
 
         report_begin(action);
@@ -90,7 +83,7 @@ static int report_life(const char *action, const struct kind *kind, int fd, pid_
         return r;
 }
 
-static int pin(int fd, const char *path) {
+int life_pin(int fd, const char *path) {
         union bpf_attr attr = {};
 
         attr.pathname = (uintptr_t) path;
@@ -98,28 +91,11 @@ static int pin(int fd, const char *path) {
         return bpf_call(BPF_OBJ_PIN, &attr, sizeof(attr));
 }
 
-static int open_pin(const char *path) {
-        union bpf_attr attr = {};
-
-        attr.pathname = (uintptr_t) path;
-        return bpf_call(BPF_OBJ_GET, &attr, sizeof(attr));
-}
-
-/* Whether the kernel lets go of what was pinned in the name of who removes the pin: not before the
- * file is destroyed by that call itself, and no more by RCU. */
-static bool unlink_frees(void) {
-        struct utsname name;
-        int major, minor;
-
-        return uname(&name) == 0 && sscanf(name.release, "%d.%d", &major, &minor) == 2 &&
-               (major > 5 || (major == 5 && minor >= 15));
-}
-
 /* Going ---------------------------------------------------------------------------------------- */
 
 /* Nothing else holds it. */
 static int life_close(const struct arguments *a) {
-        const struct kind *kind = kind_of(a);
+        const struct life_kind *kind = life_kind(a);
         int fd, r;
 
         if (!kind)
@@ -134,7 +110,7 @@ static int life_close(const struct arguments *a) {
 
 /* It goes with the process, which never closes it. */
 static int life_exit(const struct arguments *a) {
-        const struct kind *kind = kind_of(a);
+        const struct life_kind *kind = life_kind(a);
         int fd;
 
         if (!kind)
@@ -144,7 +120,7 @@ static int life_exit(const struct arguments *a) {
 }
 
 /* Programs, maps and links begin with type and id; BTF does not. */
-static uint32_t id_of(const struct kind *kind, int fd) {
+static uint32_t id_of(const struct life_kind *kind, int fd) {
         struct bpf_btf_info info = {};
         union bpf_attr attr = {};
 
@@ -212,7 +188,7 @@ static int hold(int socket) {
 
 /* The process that loads passes its fd to another one, and has none left. */
 static int life_passed(const struct arguments *a) {
-        const struct kind *kind = kind_of(a);
+        const struct life_kind *kind = life_kind(a);
         int sockets[2], fd, status, r;
         pid_t child;
 
@@ -237,26 +213,6 @@ static int life_passed(const struct arguments *a) {
         return r;
 }
 
-/* `later`: skips kernels where it goes in the name of who removes the pin, else all others. */
-static int life_unpinned(const struct arguments *a) {
-        const char *path = BPFFS "/life_unpinned";
-        const struct kind *kind = kind_of(a);
-        bool later = strcmp(argument(a, 1, ""), "later") == 0;
-        int fd, r;
-
-        if (!kind)
-                return -EINVAL;
-        if (unlink_frees() == later)
-                return report_skip("life-unpinned", "this kernel frees in another way");
-        fd = kind->make("life_unpinned");
-        r = fd < 0 ? fd : pin(fd, path);
-        if (r < 0)
-                return r;
-        r = report_life("life-unpinned", kind, fd, getpid(), path);
-        close(fd);
-        return unlink(path) < 0 ? -errno : r;
-}
-
 /* A program holds the map. */
 static int life_used(const struct arguments *a) {
         int map = make_life_map("life_used"), program, r;
@@ -276,7 +232,7 @@ static int life_used(const struct arguments *a) {
         program = load_program(&attr, insns, ELEMENTSOF(insns));
         if (program < 0)
                 return program;
-        r = report_life("life-used", &kinds[1], map, getpid(), NULL);
+        r = report_life("life-used", &life_kinds[LIFE_MAP], map, getpid(), NULL);
         close(map);
         close(program);
         return r;
@@ -305,7 +261,7 @@ static int life_inner(const struct arguments *a) {
         r = bpf_call(BPF_MAP_UPDATE_ELEM, &element, sizeof(element));
         if (r < 0)
                 return r;
-        r = report_life("life-inner", &kinds[1], inner, getpid(), NULL);
+        r = report_life("life-inner", &life_kinds[LIFE_MAP], inner, getpid(), NULL);
         close(inner);
         close(outer);
         return r;
@@ -353,143 +309,13 @@ static int life_detach_refused(const struct arguments *a) {
         return 0;
 }
 
-/* Loaded and pinned by one process, opened from the pin and attached by another one. */
-static int life_reopened(const struct arguments *a) {
-        const char *path = BPFFS "/life_reopened";
-        pid_t child = fork();
-        int status, fd, link;
-
-        if (child < 0)
-                return -errno;
-        if (child == 0) {
-                fd = make_life_program("life_reopened");
-                _exit(fd < 0 || pin(fd, path) < 0);
-        }
-        if (waitpid(child, &status, 0) != child || status != 0)
-                return -ECHILD;
-        fd = open_pin(path);
-        if (unlink(path) < 0)
-                return -errno;
-        if (fd < 0)
-                return fd;
-        link = open_raw_tracepoint(fd);
-        report_begin("life-reopened");
-        report_call("RAW_TRACEPOINT_OPEN", link);
-        report_number("loader", child);
-        if (link >= 0)
-                report_link(link);
-        report_end();
-        return link;
-}
-
-/* Pins ----------------------------------------------------------------------------------------- */
-
-/* By a path that is none from the root. The pin is gone at the end. */
-static int life_pin_relative(const struct arguments *a) {
-        int fd = make_life_map("life_relative"), r;
-        long ret;
-
-        if (fd < 0)
-                return fd;
-        if (chdir(BPFFS) < 0 || mkdir("life_folder", 0700) < 0)
-                return -errno;
-        ret = pin(fd, "life_folder/../life_folder/pin");
-        report_begin("life-pin-relative");
-        report_call("OBJ_PIN", ret);
-        report_number("loader", getpid());
-        report_text("path", BPFFS "/life_folder/pin");
-        r = report_map(fd);
-        report_end();
-        return unlink("life_folder/pin") < 0 || rmdir("life_folder") < 0 ? -errno : r;
-}
-
-static int report_pin_failure(const char *action, const char *path) {
-        int fd = make_life_map("life_unlucky");
-        long ret;
-
-        if (fd < 0)
-                return fd;
-        ret = pin(fd, path);
-        report_begin(action);
-        report_call("OBJ_PIN", ret);
-        report_text("path", path);
-        report_number("loader", getpid());
-        report_map(fd);
-        report_end();
-        return ret < 0 ? 0 : -EBADE;
-}
-
-static int life_pin_taken(const struct arguments *a) {
-        const char *path = BPFFS "/life_taken";
-        int r;
-
-        if (mkdir(path, 0700) < 0)
-                return -errno;
-        r = report_pin_failure("life-pin-taken", path);
-        return rmdir(path) < 0 ? -errno : r;
-}
-
-/* Only the BPF file system takes pins. */
-static int life_pin_elsewhere(const struct arguments *a) {
-        return report_pin_failure("life-pin-elsewhere", "/tmp/life_pin");
-}
-
-/* What is pinned is held besides: only the pin goes. */
-static int life_unpin(const struct arguments *a) {
-        const char *path = BPFFS "/life_unpin";
-        const struct kind *kind = kind_of(a);
-        int fd, r;
-
-        if (!kind)
-                return -EINVAL;
-        fd = kind->make("life_unpin");
-        r = fd < 0 ? fd : pin(fd, path);
-        if (r < 0)
-                return r;
-        if (unlink(path) < 0)
-                return -errno;
-        return report_life("life-unpin", kind, fd, getpid(), path);
-}
-
-/* Before and after ----------------------------------------------------------------------------- */
-
-/* For who starts later to find. */
-static int life_leave(const struct arguments *a) {
-        int fd = make_life_program("life_left");
-
-        return fd < 0 ? fd : pin(fd, argument(a, 0, ""));
-}
-
-/* The end of what the above left. */
-static int life_found(const struct arguments *a) {
-        const char *path = argument(a, 0, "");
-        int fd = open_pin(path), r;
-
-        if (fd < 0)
-                return fd;
-        if (unlink(path) < 0)
-                return -errno;
-        sleep(1); /* older kernels let go of the pin when RCU has come round */
-        r = report_life("life-found", &kinds[0], fd, 0, NULL);
-        close(fd);
-        return r;
-}
-
 const struct action live_actions[] = {
         {"life-close", "KIND", life_close, "makes a program, map, link or btf, and closes it"},
         {"life-exit", "KIND", life_exit, "makes it, and leaves"},
         {"life-passed", "KIND", life_passed, "makes it; another process drops it"},
-        {"life-unpinned", "KIND [later]", life_unpinned, "makes it; the end of its pin is its end"},
         {"life-used", "", life_used, "makes a map; the end of a program is its end"},
         {"life-inner", "", life_inner, "makes a map; the end of a map of maps is its end"},
         {"life-detach", "CGROUP", life_detach, "makes a link and detaches it"},
         {"life-detach-refused", "", life_detach_refused, "cannot detach a link"},
-        {"life-reopened", "", life_reopened, "attaches what another process loaded and pinned"},
-        {"life-pin-relative", "", life_pin_relative, "pins a map by a relative path"},
-        {"life-pin-taken", "", life_pin_taken, "cannot pin a map: there is something"},
-        {"life-pin-elsewhere", "", life_pin_elsewhere, "cannot pin a map: not a place for it"},
-        {"life-unpin", "KIND", life_unpin, "pins and unpins it"},
-        {"life-leave", "PATH", life_leave, "leaves a program pinned"},
-        {"life-found", "PATH", life_found, "unpins what is pinned, the last that held it"},
         {},
 };

@@ -32,6 +32,7 @@ extern const struct action call_actions[];
 extern const struct action link_actions[];
 extern const struct action program_actions[];
 extern const struct action live_actions[];
+extern const struct action pin_actions[];
 extern const struct action tamper_actions[];
 extern const struct action network_actions[];
 extern const struct action traffic_actions[];

@@ -42,6 +42,12 @@ STOLEN = {"pin.path": f"{FOLDER}/stolen"}
 # Element operations are told briefly.
 BRIEF = {"object": "none", "copied": {"name": "map.name"}}
 
+def renamed(label, event, copied, found_by):
+    """The same action makes several events."""
+    return Case(f"life-rename {label}", "life-rename", event, "none", {"result": "ok"}, copied={**LOADER, **copied},
+                found_by=found_by, needs_kprobes=True)
+
+
 CASES = [
     *(freed(kind, action) for action in ("life-close", "life-exit", "life-passed") for kind in FREED),
     # Whether it goes at once, or when RCU has come round: in nobody's name.
@@ -65,6 +71,9 @@ CASES = [
     unlucky("life-pin-taken", "EEXIST"),
     unlucky("life-pin-elsewhere", "EPERM", "denied"),
     *(pinned(kind, "life-unpin") for kind in ("program", "map", "link")),
+    renamed("from", "unpin", {"from": "pin.path"}, {**ID["program"], "from": "pin.path"}),
+    renamed("to", "pin", {}, {**ID["program"], "to": "pin.path"}),
+    renamed("replaced", "unpin", {"to": "pin.path"}, {"replaced": "map.id"}),
     Case("life-found", f"life-found {FOLDER}/existing", "prog-unload", "program",
          {**REMOVED, "existed": True, "loaded_by.pid": ABSENT, "loaded_by.user.id": 0, "prog.name": "life_left"},
          found_by=ID["program"], monitored={}),
