@@ -40,7 +40,7 @@ CASES = [
     attach("software", "perf_event"),
     attach("breakpoint", "perf_event"),
     Case("perf-32bit", "perf-32bit", "attach", "program", {"prog.type": "kprobe", **VIA},
-         copied={"target": "attach.target"}, needs_kprobes=True),
+         copied={"target": "attach.target"}, needs_kprobes=True, only="amd64"),
     failure("perf-bad-fd", "EBADF", fields={"prog.id": ABSENT}),
     failure("perf-map", "EINVAL", fields={"prog.id": ABSENT, "map.id": ABSENT}),
     failure("perf-wrong-type", "EINVAL", object="program", fields={"prog.type": "socket_filter"}),

@@ -63,7 +63,7 @@ SOCKETS = [
          found_by=PLACE, anonymous=True, needs_kprobes=True),
     Case("sock-inherit", "sock-inherit", "socket-filter-detach", fields={"attach.via": "setsockopt"},
          found_by=LENGTH, anonymous=True, needs_kprobes=True),
-    attach("sock-compat", "sock-compat", "setsockopt", needs_kprobes=True),
+    attach("sock-compat", "sock-compat", "setsockopt", needs_kprobes=True, only="amd64"),
 ]
 
 SHARED = [
@@ -95,7 +95,7 @@ SECCOMP = [
     # Nothing came of it, though the kernel returned no error.
     seccomp("seccomp threads-fail", "seccomp-threads fail", "seccomp", ["tsync"],
             fields={"result": "failed", "errno": "ESRCH", "filter.source": "user"}, kprobes={"filter.source": "kernel"}),
-    seccomp("seccomp compat", "seccomp-compat", "prctl", needs_kprobes=True),
+    seccomp("seccomp compat", "seccomp-compat", "prctl", needs_kprobes=True, only="amd64"),
     refused("seccomp bad", "seccomp-refuse bad", "seccomp", event="seccomp-filter",
             copied={**LENGTH, "target": "attach.target"}),
     refused("seccomp denied", "seccomp-refuse denied", "seccomp", "denied", event="seccomp-filter", copied=LENGTH,

@@ -73,9 +73,10 @@ CASES = [
     failure("fail-efault", "map-create", "EFAULT", source=None),
     # Refused before or after the kernel has its copy: that changed between kernels.
     failure("fail-eperm", "prog-load", "EPERM", "denied", source=("kernel", "user"), fields={"user.id": 65534}),
-    map_case("compat", "compat", "trigger_compat", kprobes={"bpf.compat": True}, blind="call-exit-32bit"),
+    map_case("compat", "compat", "trigger_compat", kprobes={"bpf.compat": True}, blind="call-exit-32bit",
+             only="amd64"),
     failure("compat-efault", "map-create", "EFAULT", source=None, kprobes={"bpf.compat": True},
-            blind="call-exit-32bit"),
+            blind="call-exit-32bit", only="amd64"),
     map_case("nested", "nested", "trigger_inner", kprobes={"bpf.in_kernel": True}, blind="call-exit-program",
              since=(5, 14)),
     map_case("toctou-untouched", "toctou-untouched", "trigger_untouch", copied={"value_size": "bpf.attr.value_size"}),

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """One guest: a kernel and an initramfs under QEMU, from power on to power off."""
 
+import dataclasses
 import gzip
 import io
 import pathlib
@@ -11,11 +12,28 @@ import time
 
 from initramfs import find_tool
 
+
+@dataclasses.dataclass
+class Machine:
+    """What QEMU is told, and what the kernel."""
+
+    emulator: tuple  # program, and its package
+    options: list
+    console: str
+    results: str  # device of the second serial port
+    second: list  # … and how it is plugged in
+
+
 # thread=multi is not an option: with it, text patching (kprobes) makes guests of two processors panic.
-COMMAND = ["-accel", "tcg,thread=single,tb-size=512", "-cpu", "max,la57=off", "-smp", "2", "-m", "1024",
-           "-nographic", "-no-reboot", "-nodefaults"]
-KERNEL_ARGUMENTS = "console=ttyS0 quiet rdinit=/init panic=-1 mitigations=off"
-TIMEOUT = 480
+COMMON = ["-accel", "tcg,thread=single,tb-size=512", "-smp", "2", "-nographic", "-no-reboot", "-nodefaults"]
+MACHINES = {
+    "amd64": Machine(("qemu-system-x86_64", "qemu-system-x86"), ["-cpu", "max,la57=off"], "ttyS0", "ttyS1",
+                     ["-serial", "chardev:results"]),
+    "arm64": Machine(("qemu-system-aarch64", "qemu-system-arm"), ["-machine", "virt", "-cpu", "cortex-a72"], "ttyAMA0",
+                     "ttyS0", ["-device", "pci-serial,chardev=results"]),
+}
+KERNEL_ARGUMENTS = "quiet rdinit=/init panic=-1 mitigations=off"
+TIMEOUT = 900
 
 
 class Failed(Exception):
@@ -48,20 +66,23 @@ def with_modules(image, initramfs, folder):
     return joined
 
 
-def run(image, initramfs, folder):
-    """Boots, waits for the end, and leaves what the guest hands over in `folder`/out. Returns the seconds it took."""
+def run(image, initramfs, folder, architecture="amd64", memory=1024, arguments="", options=(), timeout=TIMEOUT):
+    """Boots, waits for the end, and leaves what the guest hands over in `folder`/out. `memory` is in MiB, `arguments`
+    are the kernel's, `options` QEMU's. Returns the seconds it took."""
+    machine = MACHINES[architecture]
     folder = pathlib.Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
     initramfs = with_modules(image, initramfs, folder)
-    command = [find_tool("qemu-system-x86_64", "qemu-system-x86"), *COMMAND,
-               "-serial", f"file:{folder}/console", "-serial", f"file:{folder}/out.tar.gz",
-               "-kernel", str(image), "-initrd", str(initramfs), "-append", KERNEL_ARGUMENTS]
+    arguments = f"console={machine.console} results={machine.results} {KERNEL_ARGUMENTS} {arguments}"
+    command = [find_tool(*machine.emulator), *COMMON, *machine.options, "-m", str(memory), *options,
+               "-serial", f"file:{folder}/console", "-chardev", f"file,id=results,path={folder}/out.tar.gz",
+               *machine.second, "-kernel", str(image), "-initrd", str(initramfs), "-append", arguments]
     start = time.monotonic()
     try:
         result = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, errors="replace",
-                                timeout=TIMEOUT, check=False)
+                                timeout=timeout, check=False)
     except subprocess.TimeoutExpired as error:
-        raise Failed(f"not at its end after {TIMEOUT} s; its console:\n{console_tail(folder)}") from error
+        raise Failed(f"not at its end after {timeout} s; its console:\n{console_tail(folder)}") from error
     if result.returncode:
         raise Failed(f"QEMU: exit status {result.returncode}: {result.stderr.strip()}")
     try:

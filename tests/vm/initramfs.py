@@ -62,11 +62,13 @@ class Archive:
             self.directory(os.path.dirname(name))
             self._entry(name, stat.S_IFREG | mode, data if isinstance(data, bytes) else data.encode())
 
-    def program(self, path, name=None):
-        """A program of this machine, with its libraries at the paths where it looks for them."""
-        self.file(name or path, pathlib.Path(path).read_bytes(), 0o755)
-        for library in libraries(path):
-            self.file(library, pathlib.Path(library).read_bytes(), 0o755)
+    def program(self, path, name=None, needs=None, root="/"):
+        """A program, with its libraries at the paths where it looks for them: those of this machine, or what `needs`
+        finds below `root`."""
+        root = pathlib.Path(root)
+        self.file(name or f"/{pathlib.Path(path).relative_to(root)}", pathlib.Path(path).read_bytes(), 0o755)
+        for library in needs(path, root) if needs else libraries(path):
+            self.file(library, (root / library.lstrip("/")).read_bytes(), 0o755)
 
     def device(self, name, major, minor):
         self._entry(name, stat.S_IFCHR | 0o600, b"", (major, minor))
@@ -78,8 +80,9 @@ class Archive:
                 out.write(part)
 
 
-def build(path, programs, files):
-    """Writes the archive. `programs`: name in the guest -> path here; `files`: name in the guest -> text."""
+def build(path, programs, files, needs=None, root="/"):
+    """Writes the archive. `programs`: name in the guest -> path here; `files`: name in the guest -> text; `needs` and
+    `root`: as of Archive.program(), for another machine than this one."""
     archive = Archive()
     for name in DIRECTORIES:
         archive.directory(name)
@@ -89,8 +92,11 @@ def build(path, programs, files):
     archive.file("init", (HERE / "init").read_bytes(), 0o755)
     archive.file("checks.sh", (HERE / "checks.sh").read_bytes())
     archive.file("bus.conf", (HERE / "bus.conf").read_bytes())
-    archive.program(find_tool("busybox", "busybox-static"), "/bin/busybox")
-    archive.program(find_tool("dbus-daemon", "dbus-daemon"), "/usr/bin/dbus-daemon")
-    for name, program in programs.items():
-        archive.program(program, name)
+    if needs:
+        tools = {"/bin/busybox": root / "bin/busybox", "/usr/bin/dbus-daemon": root / "usr/bin/dbus-daemon"}
+    else:
+        tools = {"/bin/busybox": find_tool("busybox", "busybox-static"),
+                 "/usr/bin/dbus-daemon": find_tool("dbus-daemon", "dbus-daemon")}
+    for name, program in {**tools, **programs}.items():
+        archive.program(program, name, needs, root)
     archive.write(path)

@@ -24,7 +24,9 @@ KERNELS = {
     "6.1": ["bookworm"],
     "6.12": ["trixie"],
     "newest": ["trixie-backports", "forky"],
+    "arm64": ["trixie"],
 }
+FOREIGN = {"arm64": "arm64"}  # kernels for another architecture than amd64, as Debian calls it
 CODENAMES = {"bullseye", "bookworm", "trixie", "forky", "sid", "oldstable", "stable", "testing", "unstable"}
 KEYRING = "/usr/share/keyrings/debian-archive-keyring.gpg"
 INDEX_AGE = 24 * 3600
@@ -48,8 +50,8 @@ Dir::Etc::sourcelist "{apt}/kernels.sources";
 Dir::Etc::sourceparts "/dev/null";
 Dir::Etc::preferences "/dev/null";
 Dir::Etc::preferencesparts "/dev/null";
-APT::Architecture "amd64";
-APT::Architectures {{ "amd64"; }};
+APT::Architecture "{architecture}";
+APT::Architectures {{ "{architecture}"; }};
 APT::Sandbox::User "";
 Acquire::Languages "none";
 Acquire::Retries "3";
@@ -67,6 +69,11 @@ Components: main
 
 class Unavailable(Exception):
     """A kernel could not be had; the message says why."""
+
+
+def architecture(name):
+    """That of a kernel of KERNELS."""
+    return FOREIGN.get(name, "amd64")
 
 
 def cache_dir():
@@ -119,9 +126,10 @@ def pack_modules(folder, version, path):
 class Fetcher:
     """One private apt state. Use it in a with statement: it holds the lock of the cache."""
 
-    def __init__(self):
+    def __init__(self, architecture="amd64"):
         self.dir = cache_dir()
-        self.apt = self.dir / "apt"
+        self.architecture = architecture
+        self.apt = self.dir / ("apt" if architecture == "amd64" else f"apt-{architecture}")
         self.dir.mkdir(parents=True, exist_ok=True)
         self.index_error = None
 
@@ -139,7 +147,7 @@ class Fetcher:
 
     def update(self):
         """Brings the package lists up to date, at most once a day."""
-        suites = [suite for names in KERNELS.values() for suite in names]
+        suites = dict.fromkeys(suite for names in KERNELS.values() for suite in names)
         sources = SOURCES.format(mirror=machine_mirror(), suites=" ".join(suites))
         if os.path.exists(KEYRING):
             sources += f"Signed-By: {KEYRING}\n"
@@ -149,7 +157,7 @@ class Fetcher:
         for name in ("state/lists/partial", "cache/archives/partial", "log"):
             (self.apt / name).mkdir(parents=True, exist_ok=True)
         (self.apt / "status").touch()
-        (self.apt / "apt.conf").write_text(CONFIG.format(apt=self.apt))
+        (self.apt / "apt.conf").write_text(CONFIG.format(apt=self.apt, architecture=self.architecture))
         listed.write_text(sources)
         result = self.run("apt-get", "update")
         if result.returncode or re.search(r"^[EW]:.*Failed", result.stderr, re.M):
@@ -170,7 +178,7 @@ class Fetcher:
         """(version, suite, packages to look into) of the newest kernel of these suites."""
         best = None
         for suite in suites:
-            found = self.depends("linux-image-amd64", suite)
+            found = self.depends(f"linux-image-{self.architecture}", suite)
             if not found:
                 continue
             version, packages = found
@@ -180,6 +188,18 @@ class Fetcher:
         if not best:
             raise Unavailable(f"no kernel in {', '.join(suites)}: {self.index_error or 'not on the mirror'}")
         return best
+
+    def download(self, names, suite, folder):
+        """Downloads packages of a suite with all that they depend on into a folder. Returns the names of the files,
+        which carry the versions."""
+        self.update()
+        options = [f"APT::Default-Release={suite}", f"Dir::Cache::archives={folder}"]
+        (folder / "partial").mkdir(parents=True, exist_ok=True)
+        result = self.run("apt-get", "install", "--download-only", "--yes", "--no-install-recommends", "-qq",
+                          *(f"-o{option}" for option in options), *names)
+        if result.returncode:
+            raise Unavailable(f"{', '.join(names)} cannot be downloaded: {(result.stderr or result.stdout).strip()}")
+        return sorted(file.name for file in folder.glob("*.deb"))
 
     def unpack(self, package, suite, folder):
         """Downloads a package and unpacks its kernel image as vmlinuz, its modules as lib/modules/VERSION."""

@@ -18,9 +18,11 @@ class Expected:
     until: tuple = ()  # … and the first where it is not so any more
     roads: tuple = (WITH,)
     hit: bool = True  # what was attached
+    only: str = ""  # the architecture where this is so
 
-    def applies(self, road, version):
-        return road in self.roads and version >= self.since and not (self.until and version >= self.until)
+    def applies(self, road, version, architecture):
+        return (road in self.roads and version >= self.since and not (self.until and version >= self.until)
+                and self.only in ("", architecture))
 
 
 EXPECTED = [
@@ -29,6 +31,8 @@ EXPECTED = [
     Expected("call-exit-kernel", "absent", "light skeletons came with 5.14", until=(5, 14)),
     Expected("io-uring-filter", "absent", "filters of io_uring came with 7.0", until=(7, 0)),
     Expected("call-exit-kernel", "attached", "no module here has a light skeleton", since=(5, 14), hit=False),
+    *(Expected(name, "attached", "no 32-bit program is there", only="arm64", hit=False)
+      for name in ("call-entry-32bit", "call-exit-32bit", "perf-attach-32bit")),
 ]
 
 # Without kprobes: those whose first, and whose second choice needs none. All others fail, and say so.
@@ -37,19 +41,19 @@ WORSE_WITHOUT = {"call-entry", "netlink", "netlink-xdp", "perf-attach", "program
                  "socket-filter-fanout", "socket-filter-reuseport"}
 
 
-def expected(name, road, version):
+def expected(name, road, version, architecture):
     """What is expected of a probe: (state, whether it was hit)."""
     for row in EXPECTED:
-        if row.probe == name and row.applies(road, version):
+        if row.probe == name and row.applies(road, version, architecture):
             return row.state, row.hit
     if road == WITH or name in AS_GOOD_WITHOUT:
         return "attached", True
     return ("degraded", True) if name in WORSE_WITHOUT else ("failed", False)
 
 
-def check(row, road, version):
+def check(row, road, version, architecture):
     """What is wrong with one line of `bpfmonctl probes`."""
-    state, hit = expected(row["probe.name"], road, version)
+    state, hit = expected(row["probe.name"], road, version, architecture)
     got, failed, lines = row.get("probe.state"), row.get("probe.failed"), []
     if got != state:
         lines.append(f"state: expected {state}, got {got} (probes.py has what is expected)")
@@ -62,7 +66,7 @@ def check(row, road, version):
     return lines and [*lines, row]
 
 
-def missing(rows, road, version):
+def missing(rows, road, version, architecture):
     """Probes that these tables know, and the daemon does not list."""
-    known = {row.probe for row in EXPECTED if row.applies(road, version)} | AS_GOOD_WITHOUT | WORSE_WITHOUT
+    known = {row.probe for row in EXPECTED if row.applies(road, version, architecture)} | AS_GOOD_WITHOUT | WORSE_WITHOUT
     return [f"{name} is not listed" for name in sorted(known - set(rows))]

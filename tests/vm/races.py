@@ -115,17 +115,23 @@ def check_short(rows, events, _road):
 
 
 def check_storm(rows, events, _road):
-    """Programs that are loaded and gone by the thousand: each load is told once, and of whom, or counted as
-    lost."""
+    """Programs that are loaded and gone by the thousand: each load and unload is told once, and of whom,
+    or counted as lost."""
     lines = []
     for truth in rows:
-        missing, found = one_each_or_lost(events, "prog-load", truth["ids"], "prog.id")
+        missing, loads = one_each_or_lost(events, "prog-load", truth["ids"], "prog.id")
+        lines += missing
+        missing, unloads = one_each_or_lost(events, "prog-unload", truth["ids"], "prog.id")
         lines += missing
         for i, number in enumerate(truth["ids"]):
-            if number in found:
-                lines += different(found[number], {
-                    "result": "ok", "prog.name": f"{truth['name']}{i:x}", "process.pid": truth["pid"],
-                    "process.name": truth["comm"], "process.executable": truth["executable"]})
+            name = {"prog.name": f"{truth['name']}{i:x}"}
+            if number in loads:
+                lines += different(loads[number], {
+                    **name, "result": "ok", "process.pid": truth["pid"], "process.name": truth["comm"],
+                    "process.executable": truth["executable"]})
+            if number in unloads:
+                loader = {"loaded_by.pid": truth["pid"], "loaded_by.name": truth["comm"]}
+                lines += different(unloads[number], {**name, **(loader if number in loads else {})})
         print(f"# load-storm: {truth['rate']} loads a second by process {truth['pid']}, asked for {truth['wanted']}",
               flush=True)
     return lines
