@@ -2,23 +2,19 @@
 #include "manager.h"
 
 #include <string.h>
-#include <sys/utsname.h>
 #include <systemd/sd-bus.h>
 
 #include "callers.h"
 #include "errors.h"
-#include "escape.h"
 #include "event-bus.h"
 #include "event.h"
 #include "match-bus.h"
 #include "match.h"
+#include "options.h"
 #include "probe.h"
+#include "status.h"
 #include "subscription.h"
 #include "util.h"
-
-enum {
-        SHOWN_OPTION_BYTES = 64, /* of an option's name in an error */
-};
 
 struct manager {
         struct manager_context context;
@@ -26,119 +22,6 @@ struct manager {
 };
 
 DEFINE_CLEANUP(struct match *, match_free);
-
-static int refuse_option(const char *option, const char *method, const char *valid,
-                         sd_bus_error *error) {
-        char shown[3 * SHOWN_OPTION_BYTES + 1];
-
-        utf8_sanitize(option, SHOWN_OPTION_BYTES, shown, sizeof(shown));
-        return sd_bus_error_setf(error, BPFMON_ERROR_INVALID_OPTION,
-                                 "Unknown option \"%s\"; valid options of %s: %s", shown, method,
-                                 valid);
-}
-
-/* Adds a field by its name. */
-static int add_field(struct field_set *set, const char *name, sd_bus_error *error) {
-        char shown[3 * SHOWN_OPTION_BYTES + 1];
-        const char *nearest;
-        int f = field_from_name(name);
-
-        if (f >= 0) {
-                field_set_add(set, (enum field) f);
-                return 0;
-        }
-        utf8_sanitize(name, SHOWN_OPTION_BYTES, shown, sizeof(shown));
-        nearest = field_nearest(name);
-        return sd_bus_error_setf(error, BPFMON_ERROR_INVALID_OPTION,
-                                 "Unknown field \"%s\" in the option fields%s%s%s", shown,
-                                 nearest ? "; did you mean \"" : "", nearest ?: "",
-                                 nearest ? "\"?" : "");
-}
-
-/* Reads the value of the option fields, a variant with an `as`. */
-static int read_fields(sd_bus_message *m, struct field_set *set, sd_bus_error *error) {
-        const char *contents, *name;
-        size_t n = 0;
-        int r;
-
-        r = sd_bus_message_peek_type(m, NULL, &contents);
-        if (r < 0)
-                return r;
-        if (strcmp(contents, "as") != 0)
-                return sd_bus_error_setf(error, BPFMON_ERROR_INVALID_OPTION,
-                                         "The option fields is an array of strings (as), not %.16s",
-                                         contents);
-
-        r = sd_bus_message_enter_container(m, 'v', "as");
-        if (r >= 0)
-                r = sd_bus_message_enter_container(m, 'a', "s");
-        if (r < 0)
-                return r;
-        while ((r = sd_bus_message_read_basic(m, 's', &name)) > 0) {
-                if (++n > _FIELD_MAX)
-                        return sd_bus_error_set(error, BPFMON_ERROR_INVALID_OPTION,
-                                                "The option fields has more names than there are "
-                                                "fields");
-                r = add_field(set, name, error);
-                if (r < 0)
-                        return r;
-        }
-        if (r >= 0)
-                r = sd_bus_message_exit_container(m);
-        if (r >= 0)
-                r = sd_bus_message_exit_container(m);
-        return r;
-}
-
-/* Reads the options of Subscribe: `ret_some` says whether `ret_only` counts. */
-static int read_subscribe_options(sd_bus_message *m, struct field_set *ret_only, bool *ret_some,
-                                  sd_bus_error *error) {
-        const char *option;
-        int r;
-
-        r = sd_bus_message_enter_container(m, 'a', "{sv}");
-        if (r < 0)
-                return r;
-        while ((r = sd_bus_message_enter_container(m, 'e', "sv")) > 0) {
-                r = sd_bus_message_read_basic(m, 's', &option);
-                if (r < 0)
-                        return r;
-                if (strcmp(option, "fields") != 0)
-                        return refuse_option(option, "Subscribe", "fields", error);
-                r = read_fields(m, ret_only, error);
-                if (r < 0)
-                        return r;
-                *ret_some = true;
-                r = sd_bus_message_exit_container(m);
-                if (r < 0)
-                        return r;
-        }
-        if (r < 0)
-                return r;
-        return sd_bus_message_exit_container(m);
-}
-
-/* Reads the options of a call that has none yet. */
-static int read_no_options(sd_bus_message *m, const char *method, sd_bus_error *error) {
-        const char *option;
-        int r;
-
-        r = sd_bus_message_enter_container(m, 'a', "{sv}");
-        if (r < 0)
-                return r;
-
-        r = sd_bus_message_enter_container(m, 'e', "sv");
-        if (r < 0)
-                return r;
-        if (r == 0)
-                return sd_bus_message_exit_container(m);
-
-        r = sd_bus_message_read_basic(m, 's', &option);
-        if (r < 0)
-                return r;
-
-        return refuse_option(option, method, "none", error);
-}
 
 /* Who sent the message: the bus says so, not the sender. */
 static int sender_uid(sd_bus_message *m, uid_t *ret) {
@@ -157,8 +40,7 @@ static int method_subscribe(sd_bus_message *m, void *userdata, sd_bus_error *err
         struct subscription_table *table = manager->context.subscriptions;
         const struct subscription_limits *limits = subscription_table_limits(table);
         _cleanup_(match_freep) struct match *match = NULL;
-        struct field_set only = {};
-        bool some = false;
+        struct options options;
         const char *path;
         uid_t uid;
         int r;
@@ -167,7 +49,7 @@ static int method_subscribe(sd_bus_message *m, void *userdata, sd_bus_error *err
         if (r < 0)
                 return r;
 
-        r = read_subscribe_options(m, &only, &some, error);
+        r = options_read(m, "Subscribe", OPTION_BIT(OPTION_FIELDS), &options, error);
         if (r < 0)
                 return r;
 
@@ -175,7 +57,8 @@ static int method_subscribe(sd_bus_message *m, void *userdata, sd_bus_error *err
         if (r < 0)
                 return r;
 
-        r = subscription_new(table, sd_bus_message_get_sender(m), uid, match, some ? &only : NULL,
+        r = subscription_new(table, sd_bus_message_get_sender(m), uid, match,
+                             options.given & OPTION_BIT(OPTION_FIELDS) ? &options.fields : NULL,
                              &path);
         if (r == -EDQUOT)
                 return sd_bus_error_setf(error, BPFMON_ERROR_LIMIT_EXCEEDED,
@@ -242,13 +125,14 @@ static int list_callers(const struct manager *manager, const struct match *match
 static int method_list_callers(sd_bus_message *m, void *userdata, sd_bus_error *error) {
         struct manager *manager = userdata;
         _cleanup_(match_freep) struct match *match = NULL;
+        struct options options;
         int r;
 
         r = match_read(m, &match, error);
         if (r < 0)
                 return r;
 
-        r = read_no_options(m, "ListCallers", error);
+        r = options_read(m, "ListCallers", 0, &options, error);
         if (r < 0)
                 return r;
 
@@ -256,113 +140,15 @@ static int method_list_callers(sd_bus_message *m, void *userdata, sd_bus_error *
         return reply_rows(m, list_callers, manager, match);
 }
 
-struct probe_counts {
-        uint32_t attached;
-        uint32_t failed;
-};
-
-static int count_probe(const struct event *row, void *userdata) {
-        static const char *const working[] = {"attached", "waiting", "degraded"};
-        const char *state = event_string(row, FIELD_PROBE_STATE);
-        struct probe_counts *counts = userdata;
-
-        for (size_t i = 0; state && i < ELEMENTSOF(working); i++)
-                counts->attached += strcmp(state, working[i]) == 0;
-        counts->failed += state && strcmp(state, "failed") == 0;
-        return 0;
-}
-
-/* Bytes of memory in use; 0 where /proc is missing. */
-static uint64_t memory_rss(void) {
-        _cleanup_fclose_ FILE *f = fopen("/proc/self/statm", "re");
-        unsigned long pages = 0;
-
-        if (!f || fscanf(f, "%*u %lu", &pages) != 1)
-                return 0;
-
-        return (uint64_t) pages * sysconf(_SC_PAGESIZE);
-}
-
-/* One entry of GetStatus: `type` is its D-Bus type, and says which value counts. */
-struct status {
-        const char *name;
-        char type;
-        uint64_t number;
-        const char *string;
-};
-
-static int append_status(sd_bus_message *reply, const struct status *status) {
-        switch (status->type) {
-        case 's':
-                return sd_bus_message_append(reply, "{sv}", status->name, "s", status->string);
-        case 't':
-                return sd_bus_message_append(reply, "{sv}", status->name, "t", status->number);
-        case 'u':
-                return sd_bus_message_append(reply, "{sv}", status->name, "u",
-                                             (uint32_t) status->number);
-        case 'b':
-                return sd_bus_message_append(reply, "{sv}", status->name, "b",
-                                             (int) status->number);
-        default:
-                return -EINVAL;
-        }
-}
-
-static int append_statuses(sd_bus_message *reply, const struct status *statuses, size_t n) {
-        int r;
-
-        r = sd_bus_message_open_container(reply, 'a', "{sv}");
-        for (size_t i = 0; r >= 0 && i < n; i++)
-                r = append_status(reply, &statuses[i]);
-        if (r < 0)
-                return r;
-
-        return sd_bus_message_close_container(reply);
-}
-
 static int method_get_status(sd_bus_message *m, void *userdata, _unused_ sd_bus_error *error) {
-        const struct manager_context *c = &((struct manager *) userdata)->context;
+        const struct manager *manager = userdata;
         _cleanup_(sd_bus_message_unrefp) sd_bus_message *reply = NULL;
-        struct probe_counts probes = {};
-        struct utsname system = {};
-        char host[3 * sizeof(system.nodename) + 1];
         int r;
-
-        probe_set_drain(c->probes);
-        r = probe_set_list(c->probes, count_probe, &probes);
-        if (r < 0)
-                return r;
-
-        if (uname(&system) < 0)
-                return -errno;
-        utf8_sanitize(system.nodename, sizeof(system.nodename), host, sizeof(host));
-
-        const struct status statuses[] = {
-                {"version", 's', .string = BPFMON_VERSION},
-                {"since", 't', c->since},
-                {"host", 's', .string = host},
-                {"kernel", 's', .string = system.release},
-                {"degraded", 'b', probe_set_degraded(c->probes)},
-                {"probes.attached", 'u', probes.attached},
-                {"probes.failed", 'u', probes.failed},
-                {"events.seen", 't', *c->events_seen},
-                {"events.lost", 't', *c->events_lost},
-                {"records.bad", 't', *c->bad_records},
-                {"subscriptions", 'u', subscription_table_count(c->subscriptions)},
-                {"subscriptions.max", 'u', subscription_table_limits(c->subscriptions)->total},
-                {"window.lost", 't', subscription_table_window_lost(c->subscriptions)},
-                {"memory.rss", 't', memory_rss()},
-        };
 
         r = sd_bus_message_new_method_return(m, &reply);
-        if (r < 0)
-                return r;
-
-        r = append_statuses(reply, statuses, ELEMENTSOF(statuses));
-        if (r < 0)
-                return r;
-
-        return sd_bus_send(NULL, reply, NULL);
+        if (r >= 0)
+                r = status_append(reply, &manager->context);
+        return r < 0 ? r : sd_bus_send(NULL, reply, NULL);
 }
 
 #define DEFINE_PROPERTY(name, type, value)                                                        \

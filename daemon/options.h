@@ -1,0 +1,27 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+/* The options of a call, an `a{sv}`: one table of all that there are; each method says which of them
+ * it takes. An unknown option is an error: it would change what the caller gets. */
+
+#include <stdbool.h>
+#include <systemd/sd-bus.h>
+
+#include "event.h"
+
+enum option {
+        OPTION_FIELDS, /* as: the fields of events */
+        _OPTION_MAX
+};
+
+#define OPTION_BIT(option) (1U << (option))
+
+struct options {
+        unsigned given; /* OPTION_BIT() of those that were there */
+        struct field_set fields;
+};
+
+/* Reads an `a{sv}` from the message into `ret` (zeroed first). `allowed` has the OPTION_BIT() of
+ * what `method` (its name, for errors) takes. On failure sets `error`, to
+ * BPFMON_ERROR_INVALID_OPTION where the caller is at fault. Returns 0 or a negative errno. */
+int options_read(sd_bus_message *m, const char *method, unsigned allowed, struct options *ret,
+                 sd_bus_error *error);

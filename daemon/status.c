@@ -1,0 +1,113 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "status.h"
+
+#include <stdio.h>
+#include <string.h>
+#include <sys/utsname.h>
+#include <unistd.h>
+
+#include "escape.h"
+#include "event.h"
+#include "manager.h"
+#include "probe.h"
+#include "subscription.h"
+#include "util.h"
+
+struct probe_counts {
+        uint32_t attached;
+        uint32_t failed;
+};
+
+static int count_probe(const struct event *row, void *userdata) {
+        static const char *const working[] = {"attached", "waiting", "degraded"};
+        const char *state = event_string(row, FIELD_PROBE_STATE);
+        struct probe_counts *counts = userdata;
+
+        for (size_t i = 0; state && i < ELEMENTSOF(working); i++)
+                counts->attached += strcmp(state, working[i]) == 0;
+        counts->failed += state && strcmp(state, "failed") == 0;
+        return 0;
+}
+
+/* Bytes of memory in use; 0 where /proc is missing. */
+static uint64_t memory_rss(void) {
+        _cleanup_fclose_ FILE *f = fopen("/proc/self/statm", "re");
+        unsigned long pages = 0;
+
+        if (!f || fscanf(f, "%*u %lu", &pages) != 1)
+                return 0;
+
+        return (uint64_t) pages * sysconf(_SC_PAGESIZE);
+}
+
+/* One entry of GetStatus: `type` is its D-Bus type, and says which value counts. */
+struct status {
+        const char *name;
+        char type;
+        uint64_t number;
+        const char *string;
+};
+
+static int append_status(sd_bus_message *reply, const struct status *status) {
+        switch (status->type) {
+        case 's':
+                return sd_bus_message_append(reply, "{sv}", status->name, "s", status->string);
+        case 't':
+                return sd_bus_message_append(reply, "{sv}", status->name, "t", status->number);
+        case 'u':
+                return sd_bus_message_append(reply, "{sv}", status->name, "u",
+                                             (uint32_t) status->number);
+        case 'b':
+                return sd_bus_message_append(reply, "{sv}", status->name, "b",
+                                             (int) status->number);
+        default:
+                return -EINVAL;
+        }
+}
+
+static int append_statuses(sd_bus_message *reply, const struct status *statuses, size_t n) {
+        int r;
+
+        r = sd_bus_message_open_container(reply, 'a', "{sv}");
+        for (size_t i = 0; r >= 0 && i < n; i++)
+                r = append_status(reply, &statuses[i]);
+        if (r < 0)
+                return r;
+
+        return sd_bus_message_close_container(reply);
+}
+
+int status_append(sd_bus_message *reply, const struct manager_context *c) {
+        struct probe_counts probes = {};
+        struct utsname system = {};
+        char host[3 * sizeof(system.nodename) + 1];
+        int r;
+
+        probe_set_drain(c->probes);
+        r = probe_set_list(c->probes, count_probe, &probes);
+        if (r < 0)
+                return r;
+
+        if (uname(&system) < 0)
+                return -errno;
+        utf8_sanitize(system.nodename, sizeof(system.nodename), host, sizeof(host));
+
+        const struct status statuses[] = {
+                {"version", 's', .string = BPFMON_VERSION},
+                {"since", 't', c->since},
+                {"host", 's', .string = host},
+                {"kernel", 's', .string = system.release},
+                {"degraded", 'b', probe_set_degraded(c->probes)},
+                {"probes.attached", 'u', probes.attached},
+                {"probes.failed", 'u', probes.failed},
+                {"events.seen", 't', *c->events_seen},
+                {"events.lost", 't', *c->events_lost},
+                {"records.bad", 't', *c->bad_records},
+                {"subscriptions", 'u', subscription_table_count(c->subscriptions)},
+                {"subscriptions.max", 'u', subscription_table_limits(c->subscriptions)->total},
+                {"window.lost", 't', subscription_table_window_lost(c->subscriptions)},
+                {"memory.rss", 't', memory_rss()},
+        };
+
+        return append_statuses(reply, statuses, ELEMENTSOF(statuses));
+}
