@@ -1,0 +1,328 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "daemon.h"
+
+#include <inttypes.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <systemd/sd-bus.h>
+#include <systemd/sd-daemon.h>
+#include <systemd/sd-event.h>
+#include <time.h>
+
+#include "callers.h"
+#include "clock.h"
+#include "decode.h"
+#include "errors.h"
+#include "event.h"
+#include "log.h"
+#include "manager.h"
+#include "names.h"
+#include "objects.h"
+#include "probe.h"
+#include "process.h"
+#include "subscription.h"
+#include "util.h"
+
+enum {
+        /* The bus answers within microseconds, or is not to be waited for. */
+        BUS_TIMEOUT_USEC = 2000000,
+};
+
+struct daemon {
+        sd_event *loop;
+        sd_bus *bus;
+        struct names *names;
+        struct processes *processes;
+        struct decoder *decoder;
+        struct objects *objects;
+        bool strict; /* only some processes are observed */
+        struct probe_set *probes;
+        struct callers *callers;
+        struct subscription_table *subscriptions;
+        struct manager *manager;
+        struct event *event; /* the one being made */
+        uint64_t since;      /* CLOCK_REALTIME, µs */
+        uint64_t events_seen;
+        uint64_t events_lost;
+        uint64_t bad_records;
+        uint64_t records_lost; /* that are no events */
+};
+
+static void tell_status(const struct daemon *d) {
+        size_t n = subscription_table_count(d->subscriptions);
+
+        sd_notifyf(false, "STATUS=Watching bpf() calls%s; %zu subscription%s",
+                   probe_set_degraded(d->probes) ? " (not everything: see bpfmonctl probes)" : "",
+                   n, n == 1 ? "" : "s");
+}
+
+static void on_record(const void *data, size_t size, void *userdata) {
+        struct daemon *d = userdata;
+        const struct record_caller *caller = data;
+        int k = decoder_record(d->decoder, d->event, data, size);
+
+        if (k < 0) {
+                if (d->bad_records++ == 0)
+                        log_warning("A record of %zu bytes does not parse; it is left out, and "
+                                    "further ones are only counted",
+                                    size);
+                return;
+        }
+        if (k == 0) {
+                if (caller->header.kind == RECORD_CALLER)
+                        callers_left(d->callers, caller);
+                return;
+        }
+        if (!objects_follow(d->objects, d->event, d->strict))
+                return;
+        event_set_u64(d->event, FIELD_SEQ, ++d->events_seen);
+        subscription_table_offer(d->subscriptions, d->event);
+}
+
+static void on_loss(const struct probe_loss *loss, void *userdata) {
+        struct daemon *d = userdata;
+
+        if (loss->slot == LOSS_OTHER) {
+                if (d->records_lost == 0)
+                        log_warning(
+                                "%" PRIu64
+                                " records about processes or parts of records were lost; events may "
+                                "lack an executable or instructions, further losses are only counted",
+                                loss->count);
+                d->records_lost += loss->count;
+                return;
+        }
+        d->events_lost += loss->count;
+        decoder_partial(d->decoder, d->event, loss->slot);
+        event_set_static(d->event, FIELD_LOST_WHERE, loss->where);
+        subscription_table_lost(d->subscriptions, d->event, loss->count);
+}
+
+static void on_left(void *userdata) {
+        struct daemon *d = userdata;
+
+        callers_sweep(d->callers);
+}
+
+static void on_idle(void *userdata) {
+        struct daemon *d = userdata;
+
+        subscription_table_flush(d->subscriptions);
+}
+
+static void on_own(uint32_t kind, uint32_t id, bool gone, void *userdata) {
+        struct daemon *d = userdata;
+
+        if (objects_set_own(d->objects, kind, id, gone) < 0)
+                log_warning("Out of memory; some of our own objects pass for somebody else's");
+}
+
+/* What is installed, removed or changed is always sent; the rest while somebody asks for it. */
+static bool slot_wanted(struct daemon *d, int slot) {
+        const char *class;
+
+        decoder_partial(d->decoder, d->event, slot);
+        class = event_string(d->event, FIELD_CLASS);
+        if (class && strcmp(class, "use") != 0 && strcmp(class, "look") != 0)
+                return true;
+        return subscription_table_wants(d->subscriptions, d->event);
+}
+
+static void on_subscriptions_changed(void *userdata) {
+        struct daemon *d = userdata;
+        uint64_t commands = 0;
+        int k;
+
+        for (int slot = 0; slot < COMMAND_SLOTS; slot++)
+                if (slot_wanted(d, slot))
+                        commands |= UINT64_C(1) << slot;
+        k = probe_set_want(d->probes, commands, subscription_table_count(d->subscriptions) > 0,
+                           subscription_table_wants_content(d->subscriptions));
+        if (k < 0)
+                log_warning("Cannot attach a hook again: %s", strerror(-k));
+        tell_status(d);
+}
+
+/* Takes the name before anything is attached: of two daemons the second leaves no trace. */
+static int connect_bus(struct daemon *d) {
+        int k = sd_bus_open_system_with_description(&d->bus, "bpfmond");
+
+        if (k < 0) {
+                log_error("Cannot reach the system bus: %s; is dbus running? "
+                          "(DBUS_SYSTEM_BUS_ADDRESS names another one)",
+                          strerror(-k));
+                return k;
+        }
+        (void) sd_bus_set_method_call_timeout(d->bus, BUS_TIMEOUT_USEC);
+        k = sd_bus_request_name(d->bus, BPFMON_BUS_NAME, 0);
+        if (k == -EEXIST)
+                log_error("Another bpfmond runs on this bus (it owns %s); stop it first",
+                          BPFMON_BUS_NAME);
+        else if (k < 0)
+                log_error("Cannot own %s: %s; install the bus policy (org.bpfmon1.conf) and run "
+                          "as root",
+                          BPFMON_BUS_NAME, strerror(-k));
+        return k;
+}
+
+static int on_signal(sd_event_source *s, _unused_ const struct signalfd_siginfo *info,
+                     _unused_ void *userdata) {
+        return sd_event_exit(sd_event_source_get_event(s), EXIT_SUCCESS);
+}
+
+static int on_disconnected(_unused_ sd_bus_message *m, void *userdata,
+                           _unused_ sd_bus_error *error) {
+        struct daemon *d = userdata;
+
+        log_error("The bus is gone; ending");
+        return sd_event_exit(d->loop, EXIT_FAILURE);
+}
+
+static int setup_loop(struct daemon *d) {
+        static const int signals[] = {SIGTERM, SIGINT};
+        sigset_t mask;
+        int k;
+
+        sigemptyset(&mask);
+        for (size_t i = 0; i < ELEMENTSOF(signals); i++)
+                sigaddset(&mask, signals[i]);
+        if (sigprocmask(SIG_BLOCK, &mask, NULL) < 0)
+                return -errno;
+        k = sd_event_default(&d->loop);
+        for (size_t i = 0; k >= 0 && i < ELEMENTSOF(signals); i++)
+                k = sd_event_add_signal(d->loop, NULL, signals[i], on_signal, d);
+        if (k >= 0)
+                k = sd_event_set_watchdog(d->loop, true);
+        return k < 0 ? k : 0;
+}
+
+/* What comes while we look is in the ring, and is followed afterwards. */
+static int seed(struct daemon *d) {
+        uint64_t start = clock_now();
+        int n = objects_seed(d->objects, d->names);
+
+        if (n < 0)
+                return n;
+        log_debug("%d objects exist already; looked at them in %" PRIu64 " us", n,
+                  (clock_now() - start) / 1000);
+        return 0;
+}
+
+static int setup_stages(struct daemon *d, const struct probe_options *options) {
+        static const struct probe_handlers handlers = {on_record, on_loss, on_left, on_idle,
+                                                       on_own};
+        struct timespec now;
+        int k;
+
+        d->event = malloc(sizeof(*d->event));
+        if (!d->event)
+                return -ENOMEM;
+        event_reset(d->event);
+        d->strict = options->observe != OBSERVE_ALL;
+        clock_gettime(CLOCK_REALTIME, &now);
+        d->since = (uint64_t) now.tv_sec * 1000000 + (uint64_t) now.tv_nsec / 1000;
+
+        k = names_new_kernel(&d->names);
+        if (k >= 0)
+                k = processes_new(&d->processes);
+        if (k >= 0)
+                k = decoder_new(&d->decoder, d->names, d->processes);
+        if (k >= 0)
+                k = objects_new(&d->objects);
+        if (k < 0) {
+                log_error("Cannot start: %s", strerror(-k));
+                return k;
+        }
+        k = probe_set_new(&d->probes, d->loop, options, &handlers, d);
+        if (k < 0)
+                return k;
+        objects_set_self(d->objects, probe_set_self(d->probes));
+        k = d->strict ? 0 : seed(d);
+        if (k < 0) {
+                log_error("Cannot remember what exists: %s", strerror(-k));
+                return k;
+        }
+        k = callers_new(&d->callers, probe_set_callers_fd(d->probes), d->processes, d->names);
+        if (k >= 0)
+                k = subscription_table_new(&d->subscriptions, d->bus, &subscription_limits_default,
+                                           on_subscriptions_changed, d);
+        if (k < 0)
+                log_error("Cannot start: %s", strerror(-k));
+        return k;
+}
+
+static int setup_bus(struct daemon *d) {
+        struct manager_context context = {
+                .probes = d->probes,
+                .callers = d->callers,
+                .subscriptions = d->subscriptions,
+                .events_seen = &d->events_seen,
+                .events_lost = &d->events_lost,
+                .bad_records = &d->bad_records,
+                .since = d->since,
+        };
+        int k = manager_new(&d->manager, d->bus, &context);
+
+        if (k >= 0)
+                k = sd_bus_match_signal_async(d->bus, NULL, NULL, "/org/freedesktop/DBus/Local",
+                                              "org.freedesktop.DBus.Local", "Disconnected",
+                                              on_disconnected, NULL, d);
+        if (k >= 0)
+                k = sd_bus_attach_event(d->bus, d->loop, SD_EVENT_PRIORITY_NORMAL);
+        return k < 0 ? k : 0;
+}
+
+static void daemon_done(struct daemon *d) {
+        probe_set_free(d->probes);
+        manager_free(d->manager);
+        subscription_table_free(d->subscriptions);
+        callers_free(d->callers);
+        objects_free(d->objects);
+        decoder_free(d->decoder);
+        processes_free(d->processes);
+        names_free(d->names);
+        if (d->bus)
+                sd_bus_detach_event(d->bus);
+        sd_bus_close_unref(d->bus); /* no flush: a bus that does not read must not hold us up */
+        sd_event_unref(d->loop);
+        free(d->event);
+}
+
+static int run(struct daemon *d, const struct probe_options *options) {
+        int k = setup_loop(d);
+
+        if (k < 0) {
+                log_error("Cannot set up the event loop: %s", strerror(-k));
+                return k;
+        }
+        k = connect_bus(d);
+        if (k < 0)
+                return k;
+        k = setup_stages(d, options);
+        if (k < 0)
+                return k; /* said already */
+        k = setup_bus(d);
+        if (k < 0) {
+                log_error("Cannot offer the interface: %s", strerror(-k));
+                return k;
+        }
+        on_subscriptions_changed(d);
+        sd_notify(false, "READY=1");
+        log_info("Watching bpf() calls%s",
+                 probe_set_degraded(d->probes) ? ", but not all: see bpfmonctl probes" : "");
+        k = sd_event_loop(d->loop);
+        sd_notify(false, "STOPPING=1\nSTATUS=Detaching");
+        return k;
+}
+
+int daemon_run(const struct probe_options *options) {
+        struct daemon d = {};
+        int k = run(&d, options);
+
+        daemon_done(&d);
+        if (k < 0)
+                return k;
+        return k == EXIT_SUCCESS ? 0 : -EIO;
+}
