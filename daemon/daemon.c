@@ -22,6 +22,7 @@
 #include "objects.h"
 #include "probe.h"
 #include "process.h"
+#include "reader.h"
 #include "subscription.h"
 #include "util.h"
 
@@ -40,6 +41,7 @@ struct daemon {
         bool strict; /* only some processes are observed */
         struct probe_set *probes;
         struct callers *callers;
+        struct readers readers;
         struct subscription_table *subscriptions;
         struct manager *manager;
         struct event *event; /* the one being made */
@@ -78,7 +80,7 @@ static void on_record(const void *data, size_t size, void *userdata) {
         if (!objects_follow(d->objects, d->event, d->strict))
                 return;
         event_set_u64(d->event, FIELD_SEQ, ++d->events_seen);
-        subscription_table_offer(d->subscriptions, d->event);
+        readers_offer(&d->readers, d->event);
 }
 
 static void on_loss(const struct probe_loss *loss, void *userdata) {
@@ -97,7 +99,7 @@ static void on_loss(const struct probe_loss *loss, void *userdata) {
         d->events_lost += loss->count;
         decoder_partial(d->decoder, d->event, loss->slot);
         event_set_static(d->event, FIELD_LOST_WHERE, loss->where);
-        subscription_table_lost(d->subscriptions, d->event, loss->count);
+        readers_lost(&d->readers, d->event, loss->count);
 }
 
 static void on_left(void *userdata) {
@@ -109,7 +111,7 @@ static void on_left(void *userdata) {
 static void on_idle(void *userdata) {
         struct daemon *d = userdata;
 
-        subscription_table_flush(d->subscriptions);
+        readers_flush(&d->readers);
 }
 
 static void on_own(uint32_t kind, uint32_t id, bool gone, void *userdata) {
@@ -127,10 +129,10 @@ static bool slot_wanted(struct daemon *d, int slot) {
         class = event_string(d->event, FIELD_CLASS);
         if (class && strcmp(class, "use") != 0 && strcmp(class, "look") != 0)
                 return true;
-        return subscription_table_wants(d->subscriptions, d->event);
+        return readers_want(&d->readers, d->event);
 }
 
-static void on_subscriptions_changed(void *userdata) {
+static void on_readers_changed(void *userdata) {
         struct daemon *d = userdata;
         uint64_t commands = 0;
         int k;
@@ -138,8 +140,8 @@ static void on_subscriptions_changed(void *userdata) {
         for (int slot = 0; slot < COMMAND_SLOTS; slot++)
                 if (slot_wanted(d, slot))
                         commands |= UINT64_C(1) << slot;
-        k = probe_set_want(d->probes, commands, subscription_table_count(d->subscriptions) > 0,
-                           subscription_table_wants_content(d->subscriptions));
+        k = probe_set_want(d->probes, commands, d->readers.n > 0,
+                           readers_want_content(&d->readers));
         if (k < 0)
                 log_warning("Cannot attach a hook again: %s", strerror(-k));
         tell_status(d);
@@ -244,10 +246,11 @@ static int setup_stages(struct daemon *d, const struct probe_options *options) {
                 log_error("Cannot remember what exists: %s", strerror(-k));
                 return k;
         }
+        d->readers = (struct readers){.changed = on_readers_changed, .userdata = d};
         k = callers_new(&d->callers, probe_set_callers_fd(d->probes), d->processes, d->names);
         if (k >= 0)
-                k = subscription_table_new(&d->subscriptions, d->bus, &subscription_limits_default,
-                                           on_subscriptions_changed, d);
+                k = subscription_table_new(&d->subscriptions, d->bus, &d->readers,
+                                           &subscription_limits_default);
         if (k < 0)
                 log_error("Cannot start: %s", strerror(-k));
         return k;
@@ -275,6 +278,7 @@ static int setup_bus(struct daemon *d) {
 }
 
 static void daemon_done(struct daemon *d) {
+        d->readers.changed = NULL; /* what they want does not matter any more */
         probe_set_free(d->probes);
         manager_free(d->manager);
         subscription_table_free(d->subscriptions);
@@ -308,7 +312,7 @@ static int run(struct daemon *d, const struct probe_options *options) {
                 log_error("Cannot offer the interface: %s", strerror(-k));
                 return k;
         }
-        on_subscriptions_changed(d);
+        on_readers_changed(d);
         sd_notify(false, "READY=1");
         log_info("Watching bpf() calls%s",
                  probe_set_degraded(d->probes) ? ", but not all: see bpfmonctl probes" : "");

@@ -12,6 +12,7 @@
 #include "log.h"
 #include "match-bus.h"
 #include "match.h"
+#include "reader.h"
 #include "util.h"
 
 /* The window is what may be on its way while a reader is not scheduled: at 50,000 events/s of 640
@@ -36,25 +37,18 @@ enum {
 };
 
 struct subscription {
+        struct reader reader; /* the first member: see from_reader() */
         struct subscription_table *table;
-        struct subscription *next;
         char *owner;
-        uid_t uid;
         char path[sizeof(BPFMON_SUBSCRIPTION_PREFIX) + 24];
-        struct match *match;
-        struct field_set only; /* the fields that it gets */
-        bool by_name;          /* asked for its events by name: gets use and look as well */
         struct delivery delivery;
         sd_bus_track *track;
 };
 
 struct subscription_table {
         sd_bus *bus;
+        struct readers *readers;
         struct subscription_limits limits;
-        void (*changed)(void *userdata);
-        void *userdata;
-        struct subscription *first;
-        size_t n;
         uint64_t last_id;
         struct delivery_context context;
         sd_bus_slot *objects, *nodes;
@@ -63,55 +57,46 @@ struct subscription_table {
         bool held;
 };
 
-/* What maps hold is for those who ask for it. */
-static const enum field content_fields[] = {FIELD_MAP_KEY, FIELD_MAP_VALUE};
-
-static struct field_set ordinary_fields(void) {
-        struct field_set set = {};
-
-        for (enum field f = 0; f < _FIELD_MAX; f++)
-                field_set_add(&set, f);
-        for (size_t i = 0; i < ELEMENTSOF(content_fields); i++)
-                field_set_remove(&set, content_fields[i]);
-        return set;
+static struct subscription *from_reader(struct reader *r) {
+        return (struct subscription *) r;
 }
 
-static bool asks_for_content(const struct subscription *s) {
-        for (size_t i = 0; i < ELEMENTSOF(content_fields); i++)
-                if (field_set_has(&s->only, content_fields[i]))
-                        return true;
-        return false;
+static void take_event(struct reader *r, const struct event *event) {
+        delivery_event(&from_reader(r)->delivery, event);
 }
 
-static bool asks_by_name(const struct match *match) {
-        static const enum field names[] = {FIELD_EVENT, FIELD_CLASS, FIELD_BPF_CMD,
-                                           FIELD_BPF_CMD_NUMBER};
-
-        for (size_t i = 0; i < ELEMENTSOF(names); i++)
-                if (match_names(match, names[i]))
-                        return true;
-
-        return false;
+static void take_lost(struct reader *r, _unused_ const struct event *partial, uint64_t count) {
+        delivery_lost(&from_reader(r)->delivery, count);
 }
 
-/* Whether events like this one go only to those who ask for them by name. */
-static bool needs_asking(const struct event *event) {
-        const char *class = event_string(event, FIELD_CLASS);
-
-        return class && (strcmp(class, "use") == 0 || strcmp(class, "look") == 0);
+static void flush(struct reader *r) {
+        delivery_flush(&from_reader(r)->delivery);
 }
 
-static bool subscription_may_want(const struct subscription *s, const struct event *partial) {
-        return (s->by_name || !needs_asking(partial)) && match_may(s->match, partial);
+static const struct reader_kind kind = {take_event, take_lost, flush};
+
+/* The next subscription among the readers, from this one on. */
+static struct subscription *find_kind(struct reader *r) {
+        while (r && r->kind != &kind)
+                r = r->next;
+        return from_reader(r);
+}
+
+static struct subscription *first_subscription(const struct subscription_table *t) {
+        return find_kind(t->readers->first);
+}
+
+static struct subscription *next_subscription(const struct subscription *s) {
+        return find_kind(s->reader.next);
 }
 
 static struct subscription *subscription_free(struct subscription *s) {
         if (!s)
                 return NULL;
 
+        reader_remove(&s->reader);
         delivery_done(&s->delivery);
         sd_bus_track_unref(s->track);
-        match_free(s->match);
         free(s->owner);
         free(s);
         return NULL;
@@ -119,24 +104,8 @@ static struct subscription *subscription_free(struct subscription *s) {
 
 DEFINE_CLEANUP(struct subscription *, subscription_free);
 
-/* Ends a subscription. Never called while the list is being walked: the bus dispatches nothing
- * while events are offered. */
-static void subscription_remove(struct subscription *s) {
-        struct subscription_table *t = s->table;
-
-        for (struct subscription **i = &t->first; *i; i = &(*i)->next)
-                if (*i == s) {
-                        *i = s->next;
-                        t->n--;
-                        break;
-                }
-
-        subscription_free(s);
-        t->changed(t->userdata);
-}
-
 static int on_owner_left(_unused_ sd_bus_track *track, void *userdata) {
-        subscription_remove(userdata);
+        subscription_free(userdata);
         return 0;
 }
 
@@ -164,10 +133,7 @@ static int method_update(sd_bus_message *m, void *userdata, sd_bus_error *error)
         if (r < 0)
                 return r;
 
-        match_free(s->match);
-        s->match = match;
-        s->by_name = asks_by_name(match);
-        s->table->changed(s->table->userdata);
+        reader_set_match(&s->reader, match);
         return sd_bus_reply_method_return(m, NULL);
 }
 
@@ -179,7 +145,7 @@ static int method_close(sd_bus_message *m, void *userdata, sd_bus_error *error) 
         if (r < 0)
                 return r;
 
-        subscription_remove(s);
+        subscription_free(s);
         return sd_bus_reply_method_return(m, NULL);
 }
 
@@ -197,7 +163,7 @@ static int find_object(_unused_ sd_bus *bus, const char *path, _unused_ const ch
                        void *userdata, void **ret, _unused_ sd_bus_error *error) {
         struct subscription_table *t = userdata;
 
-        for (struct subscription *s = t->first; s; s = s->next)
+        for (struct subscription *s = first_subscription(t); s; s = next_subscription(s))
                 if (strcmp(s->path, path) == 0) {
                         *ret = s;
                         return 1;
@@ -209,13 +175,13 @@ static int find_object(_unused_ sd_bus *bus, const char *path, _unused_ const ch
 static int list_objects(_unused_ sd_bus *bus, _unused_ const char *prefix, void *userdata,
                         char ***ret, _unused_ sd_bus_error *error) {
         struct subscription_table *t = userdata;
-        char **paths = calloc(t->n + 1, sizeof(*paths));
+        char **paths = calloc(subscription_table_count(t) + 1, sizeof(*paths));
         size_t n = 0;
 
         if (!paths)
                 return -ENOMEM;
 
-        for (struct subscription *s = t->first; s; s = s->next)
+        for (struct subscription *s = first_subscription(t); s; s = next_subscription(s))
                 if (!(paths[n++] = strdup(s->path))) {
                         while (n > 0)
                                 free(paths[--n]);
@@ -227,8 +193,17 @@ static int list_objects(_unused_ sd_bus *bus, _unused_ const char *prefix, void 
         return 0;
 }
 
+static void flush_all(struct subscription_table *t) {
+        t->held = false;
+        for (struct subscription *s = first_subscription(t); s; s = next_subscription(s))
+                delivery_flush(&s->delivery);
+
+        if (!t->held && t->post)
+                (void) sd_event_source_set_enabled(t->post, SD_EVENT_OFF);
+}
+
 static int on_post(_unused_ sd_event_source *source, void *userdata) {
-        subscription_table_flush(userdata);
+        flush_all(userdata);
         return 0;
 }
 
@@ -252,7 +227,7 @@ static void on_held(void *userdata) {
 }
 
 static int on_retry(_unused_ sd_event_source *source, _unused_ uint64_t usec, void *userdata) {
-        subscription_table_flush(userdata);
+        flush_all(userdata);
         return 0;
 }
 
@@ -274,9 +249,8 @@ static void on_refused(void *userdata) {
 
 DEFINE_CLEANUP(struct subscription_table *, subscription_table_free);
 
-int subscription_table_new(struct subscription_table **ret, sd_bus *bus,
-                           const struct subscription_limits *limits,
-                           void (*changed)(void *userdata), void *userdata) {
+int subscription_table_new(struct subscription_table **ret, sd_bus *bus, struct readers *readers,
+                           const struct subscription_limits *limits) {
         _cleanup_(subscription_table_freep) struct subscription_table *t = calloc(1, sizeof(*t));
         int r;
 
@@ -284,9 +258,8 @@ int subscription_table_new(struct subscription_table **ret, sd_bus *bus,
                 return -ENOMEM;
 
         t->bus = sd_bus_ref(bus);
+        t->readers = readers;
         t->limits = *limits;
-        t->changed = changed;
-        t->userdata = userdata;
         t->context = (struct delivery_context){
                 .bus = bus,
                 .limits = &t->limits,
@@ -313,12 +286,8 @@ struct subscription_table *subscription_table_free(struct subscription_table *t)
         if (!t)
                 return NULL;
 
-        while (t->first) {
-                struct subscription *s = t->first;
-
-                t->first = s->next;
+        for (struct subscription *s; (s = first_subscription(t));)
                 subscription_free(s);
-        }
         sd_bus_slot_unref(t->objects);
         sd_bus_slot_unref(t->nodes);
         sd_event_source_disable_unref(t->post);
@@ -328,55 +297,8 @@ struct subscription_table *subscription_table_free(struct subscription_table *t)
         return NULL;
 }
 
-void subscription_table_offer(struct subscription_table *t, const struct event *event) {
-        bool quiet;
-
-        if (!t->first)
-                return;
-
-        quiet = needs_asking(event);
-        for (struct subscription *s = t->first; s; s = s->next)
-                if ((s->by_name || !quiet) && match_test(s->match, event))
-                        delivery_event(&s->delivery, event);
-}
-
-void subscription_table_lost(struct subscription_table *t, const struct event *partial,
-                             uint64_t count) {
-        if (!event_has(partial, FIELD_EVENT))
-                return;
-
-        for (struct subscription *s = t->first; s; s = s->next)
-                if (subscription_may_want(s, partial))
-                        delivery_lost(&s->delivery, count);
-}
-
-void subscription_table_flush(struct subscription_table *t) {
-        t->held = false;
-        for (struct subscription *s = t->first; s; s = s->next)
-                delivery_flush(&s->delivery);
-
-        if (!t->held && t->post)
-                (void) sd_event_source_set_enabled(t->post, SD_EVENT_OFF);
-}
-
-bool subscription_table_wants(const struct subscription_table *t, const struct event *partial) {
-        for (struct subscription *s = t->first; s; s = s->next)
-                if (subscription_may_want(s, partial))
-                        return true;
-
-        return false;
-}
-
-bool subscription_table_wants_content(const struct subscription_table *t) {
-        for (struct subscription *s = t->first; s; s = s->next)
-                if (asks_for_content(s))
-                        return true;
-
-        return false;
-}
-
 size_t subscription_table_count(const struct subscription_table *t) {
-        return t->n;
+        return readers_count(t->readers, &kind);
 }
 
 const struct subscription_limits *subscription_table_limits(const struct subscription_table *t) {
@@ -385,15 +307,6 @@ const struct subscription_limits *subscription_table_limits(const struct subscri
 
 uint64_t subscription_table_window_lost(const struct subscription_table *t) {
         return t->context.dropped;
-}
-
-static size_t count_of_user(const struct subscription_table *t, uid_t uid) {
-        size_t n = 0;
-
-        for (struct subscription *s = t->first; s; s = s->next)
-                n += s->uid == uid;
-
-        return n;
 }
 
 /* Adding the name asks the bus whether it is still there, so that an owner that left before we
@@ -414,9 +327,9 @@ int subscription_new(struct subscription_table *t, const char *owner, uid_t uid,
         _cleanup_(subscription_freep) struct subscription *s = NULL;
         int r;
 
-        if (t->n >= t->limits.total)
+        if (readers_count(t->readers, &kind) >= t->limits.total)
                 return -ENOSPC;
-        if (count_of_user(t, uid) >= t->limits.per_user)
+        if (readers_count_of(t->readers, &kind, uid) >= t->limits.per_user)
                 return -EDQUOT;
 
         s = calloc(1, sizeof(*s));
@@ -427,7 +340,7 @@ int subscription_new(struct subscription_table *t, const char *owner, uid_t uid,
                 return -ENXIO; /* not on a bus */
 
         s->table = t;
-        s->uid = uid;
+        reader_init(&s->reader, &kind, uid, only);
         s->owner = strdup(owner);
         if (!s->owner)
                 return -ENOMEM;
@@ -437,15 +350,9 @@ int subscription_new(struct subscription_table *t, const char *owner, uid_t uid,
                 return r;
 
         snprintf(s->path, sizeof(s->path), BPFMON_SUBSCRIPTION_PREFIX "/%" PRIu64, ++t->last_id);
-        s->only = only ? *only : ordinary_fields();
-        delivery_init(&s->delivery, &t->context, s->owner, s->path, &s->only);
-        s->match = match;
-        s->by_name = asks_by_name(match);
-        s->next = t->first;
-        t->first = s;
-        t->n++;
-
+        delivery_init(&s->delivery, &t->context, s->owner, s->path, &s->reader.only);
+        reader_set_match(&s->reader, match);
+        readers_add(t->readers, &s->reader);
         *ret_path = TAKE_PTR(s)->path;
-        t->changed(t->userdata);
         return 0;
 }

@@ -1,0 +1,145 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "reader.h"
+
+#include <string.h>
+
+#include "match.h"
+#include "util.h"
+
+/* What maps hold is for those who ask for it. */
+static const enum field content_fields[] = {FIELD_MAP_KEY, FIELD_MAP_VALUE};
+
+static struct field_set ordinary_fields(void) {
+        struct field_set set = {};
+
+        for (enum field f = 0; f < _FIELD_MAX; f++)
+                field_set_add(&set, f);
+        for (size_t i = 0; i < ELEMENTSOF(content_fields); i++)
+                field_set_remove(&set, content_fields[i]);
+        return set;
+}
+
+static bool asks_for_content(const struct reader *r) {
+        for (size_t i = 0; i < ELEMENTSOF(content_fields); i++)
+                if (field_set_has(&r->only, content_fields[i]))
+                        return true;
+        return false;
+}
+
+static bool asks_by_name(const struct match *match) {
+        static const enum field names[] = {FIELD_EVENT, FIELD_CLASS, FIELD_BPF_CMD,
+                                           FIELD_BPF_CMD_NUMBER};
+
+        for (size_t i = 0; i < ELEMENTSOF(names); i++)
+                if (match_names(match, names[i]))
+                        return true;
+
+        return false;
+}
+
+/* Whether events like this one go only to those who ask for them by name. */
+static bool needs_asking(const struct event *event) {
+        const char *class = event_string(event, FIELD_CLASS);
+
+        return class && (strcmp(class, "use") == 0 || strcmp(class, "look") == 0);
+}
+
+static bool may_want(const struct reader *r, const struct event *partial) {
+        return (r->by_name || !needs_asking(partial)) && match_may(r->match, partial);
+}
+
+static void tell_changed(const struct readers *all) {
+        if (all && all->changed)
+                all->changed(all->userdata);
+}
+
+void reader_init(struct reader *r, const struct reader_kind *kind, uid_t uid,
+                 const struct field_set *only) {
+        *r = (struct reader){.kind = kind, .uid = uid, .only = only ? *only : ordinary_fields()};
+}
+
+void reader_set_match(struct reader *r, struct match *match) {
+        match_free(r->match);
+        r->match = match;
+        r->by_name = asks_by_name(match);
+        tell_changed(r->readers);
+}
+
+void readers_add(struct readers *all, struct reader *r) {
+        r->readers = all;
+        r->next = all->first;
+        all->first = r;
+        all->n++;
+        tell_changed(all);
+}
+
+void reader_remove(struct reader *r) {
+        struct readers *all = TAKE_PTR(r->readers);
+
+        for (struct reader **i = all ? &all->first : NULL; i && *i; i = &(*i)->next)
+                if (*i == r) {
+                        *i = r->next;
+                        all->n--;
+                        break;
+                }
+        match_free(TAKE_PTR(r->match));
+        tell_changed(all);
+}
+
+size_t readers_count(const struct readers *all, const struct reader_kind *kind) {
+        size_t n = 0;
+
+        for (const struct reader *r = all->first; r; r = r->next)
+                n += r->kind == kind;
+        return n;
+}
+
+size_t readers_count_of(const struct readers *all, const struct reader_kind *kind, uid_t uid) {
+        size_t n = 0;
+
+        for (const struct reader *r = all->first; r; r = r->next)
+                n += r->kind == kind && r->uid == uid;
+        return n;
+}
+
+void readers_offer(const struct readers *all, const struct event *event) {
+        bool quiet;
+
+        if (!all->first)
+                return;
+
+        quiet = needs_asking(event);
+        for (struct reader *r = all->first; r; r = r->next)
+                if ((r->by_name || !quiet) && match_test(r->match, event))
+                        r->kind->event(r, event);
+}
+
+void readers_lost(const struct readers *all, const struct event *partial, uint64_t count) {
+        if (!event_has(partial, FIELD_EVENT))
+                return;
+
+        for (struct reader *r = all->first; r; r = r->next)
+                if (may_want(r, partial))
+                        r->kind->lost(r, partial, count);
+}
+
+void readers_flush(const struct readers *all) {
+        for (struct reader *r = all->first; r; r = r->next)
+                r->kind->flush(r);
+}
+
+bool readers_want(const struct readers *all, const struct event *partial) {
+        for (const struct reader *r = all->first; r; r = r->next)
+                if (may_want(r, partial))
+                        return true;
+
+        return false;
+}
+
+bool readers_want_content(const struct readers *all) {
+        for (const struct reader *r = all->first; r; r = r->next)
+                if (asks_for_content(r))
+                        return true;
+
+        return false;
+}
