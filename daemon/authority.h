@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+/* Whether a call may do what it asks for. A call for which polkit has to be asked is kept, and
+ * dispatched once more when the answer is there, so that everything about it is looked up anew. */
+
+#include <stddef.h>
+#include <stdint.h>
+#include <systemd/sd-bus.h>
+
+#include "access.h"
+#include "grant.h"
+
+/* Calls that wait for polkit. */
+struct authority_limits {
+        size_t per_sender;
+        size_t per_user;
+        size_t total;
+};
+
+extern const struct authority_limits authority_limits_default;
+
+struct authority;
+
+/* Everything is borrowed but `limits`, which are copied. */
+int authority_new(struct authority **ret, sd_bus *bus, struct polkit *polkit, struct grants *grants,
+                  const struct authority_limits *limits);
+struct authority *authority_free(struct authority *a);
+
+/* Who sent the message: the bus says so, not the sender. Returns 0, or sets `error` (AccessDenied:
+ * a sender of whom nothing is known may do nothing) and returns a negative errno. */
+int authority_sender(sd_bus_message *m, uid_t *ret, sd_bus_error *error);
+
+/* Whether the sender of a method call may see `scope`. To be asked after the call's arguments were
+ * read, before anything is done. Returns
+ * 1: yes, and `ret` (may be NULL) says for whom;
+ * 0: polkit is asked. The handler returns 1 at once; it will be called again for the same message;
+ * negative errno, with `error` set: no, or too many calls wait (BPFMON_ERROR_LIMIT_EXCEEDED).
+ * Root may do everything, and polkit is not asked. */
+int authority_check(struct authority *a, sd_bus_message *m, enum scope scope,
+                    struct permission *ret, sd_bus_error *error);
+
+size_t authority_pending(const struct authority *a);
