@@ -87,7 +87,7 @@ round() {
         settle_both
 
         act </actions
-        rm -f /sys/fs/bpf/pinned
+        rm -f /sys/fs/bpf/pinned /sys/fs/bpf/existing
         settle_both
 
         # Keys and values are there while somebody asks for them.
@@ -111,7 +111,8 @@ round() {
         kill -TERM "$daemon"
         wait "$daemon"
         echo $? >"$out/daemon.status"
-        await 50 same_objects
+        # The kernel frees late what was attached, later where it is emulated. What leaks stays for ever.
+        await 300 same_objects
         objects >"$out/after"
 }
 

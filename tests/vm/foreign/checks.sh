@@ -8,6 +8,7 @@ export TZ=UTC0
 PATH=/usr/sbin:/usr/bin:/payload/tools
 programs=/payload/programs.bpf.o
 pins=/sys/fs/bpf
+. /payload/names
 group=/sys/fs/cgroup/foreign
 
 # await TENTHS COMMAND…: repeats a command until it succeeds.
@@ -131,9 +132,10 @@ use_bpftool
 use_iproute2
 tool tcpdump "listening on" tcpdump -i lo -n -l 'tcp port 80 or udp'
 tcpdump -i lo -d 'tcp port 80 or udp' >/out/tools/tcpdump-d
-tool opensnoop "PID" opensnoop-libbpf
-tool execsnoop "PCOMM" execsnoop-libbpf
-tool tcplife "PID" tcplife-libbpf
+# shellcheck disable=SC2154 # of /payload/names
+for each in "opensnoop PID" "execsnoop PCOMM" "tcplife PID"; do
+        tool "${each% *}" "${each#* }" "${each% *}$libbpf_tools"
+done
 tool bpftrace "Attaching" bpftrace -e 'kprobe:do_nanosleep { @[comm] = count(); } tracepoint:syscalls:sys_enter_nanosleep { @a = count(); } uprobe:/usr/bin/bash:main { @b = count(); }'
 use_systemd
 

@@ -55,14 +55,17 @@ FILES = {
 def unpack(deb, root):
     excluded = [f"--exclude=./usr/share/{name}" for name in LEFT_OUT]
     with subprocess.Popen(["dpkg-deb", "--fsys-tarfile", deb], stdout=subprocess.PIPE) as package:
-        subprocess.run(["tar", "-x", "-C", root, *excluded], stdin=package.stdout, check=True)
+        subprocess.run(["tar", "-x", "--keep-directory-symlink", "-C", root, *excluded], stdin=package.stdout, check=True)
 
 
 def fill(image, debs, root):
     """Makes the image of the packages in a folder."""
     root.mkdir()
-    # The package that has the links /bin -> usr/bin and so on comes first.
-    for deb in sorted(debs.glob("*.deb"), key=lambda deb: not deb.name.startswith("base-files_")):
+    # Older packages have files in /bin and so on still.
+    for name in ("bin", "lib", "lib64", "sbin"):
+        (root / "usr" / name).mkdir(parents=True)
+        (root / name).symlink_to(f"usr/{name}")
+    for deb in sorted(debs.glob("*.deb")):
         unpack(deb, root)
     for name, text in FILES.items():
         (root / name).parent.mkdir(parents=True, exist_ok=True)
