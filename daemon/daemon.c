@@ -13,9 +13,11 @@
 
 #include "callers.h"
 #include "clock.h"
+#include "config.h"
 #include "decode.h"
 #include "errors.h"
 #include "event.h"
+#include "limits.h"
 #include "log.h"
 #include "manager.h"
 #include "names.h"
@@ -41,6 +43,8 @@ struct daemon {
         bool strict; /* only some processes are observed */
         struct probe_set *probes;
         struct callers *callers;
+        struct settings settings;
+        struct limits limits;
         struct readers readers;
         struct subscription_table *subscriptions;
         struct manager *manager;
@@ -218,6 +222,8 @@ static int setup_stages(struct daemon *d, const struct probe_options *options) {
         struct timespec now;
         int k;
 
+        settings_init(&d->settings);
+        memcpy(d->limits.max, d->settings.limits, sizeof(d->limits.max));
         d->event = malloc(sizeof(*d->event));
         if (!d->event)
                 return -ENOMEM;
@@ -249,8 +255,7 @@ static int setup_stages(struct daemon *d, const struct probe_options *options) {
         d->readers = (struct readers){.changed = on_readers_changed, .userdata = d};
         k = callers_new(&d->callers, probe_set_callers_fd(d->probes), d->processes, d->names);
         if (k >= 0)
-                k = subscription_table_new(&d->subscriptions, d->bus, &d->readers,
-                                           &subscription_limits_default);
+                k = subscription_table_new(&d->subscriptions, d->bus, &d->readers, &d->limits);
         if (k < 0)
                 log_error("Cannot start: %s", strerror(-k));
         return k;
@@ -261,6 +266,7 @@ static int setup_bus(struct daemon *d) {
                 .probes = d->probes,
                 .callers = d->callers,
                 .subscriptions = d->subscriptions,
+                .limits = &d->limits,
                 .events_seen = &d->events_seen,
                 .events_lost = &d->events_lost,
                 .bad_records = &d->bad_records,

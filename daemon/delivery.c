@@ -44,6 +44,10 @@ static void account(struct delivery *d, uint64_t before) {
         d->context->borrowed += beyond_own(d, window_pending(&d->window)) - beyond_own(d, before);
 }
 
+uint64_t delivery_borrowed(const struct delivery *d) {
+        return beyond_own(d, window_pending(&d->window));
+}
+
 void delivery_init(struct delivery *d, struct delivery_context *context, const char *owner,
                    const char *path, const struct field_set *only) {
         *d = (struct delivery){.context = context, .owner = owner, .path = path, .only = only};
@@ -56,7 +60,7 @@ void delivery_done(struct delivery *d) {
 
         d->batch = sd_bus_message_unref(d->batch);
         d->ping = sd_bus_slot_unref(d->ping);
-        d->context->borrowed -= beyond_own(d, window_pending(&d->window));
+        d->context->borrowed -= delivery_borrowed(d);
         window_init(&d->window, 0);
 }
 

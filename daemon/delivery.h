@@ -52,6 +52,9 @@ void delivery_init(struct delivery *d, struct delivery_context *context, const c
 /* Drops what is batched; sends nothing more. A delivery of zeroes is fine. */
 void delivery_done(struct delivery *d);
 
+/* Bytes on their way beyond its own part, by the limits as they are now. */
+uint64_t delivery_borrowed(const struct delivery *d);
+
 /* Adds the event to the batch, which is sent when full, or counts it as lost. Never blocks. */
 void delivery_event(struct delivery *d, const struct event *event);
 

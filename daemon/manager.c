@@ -8,6 +8,7 @@
 #include "errors.h"
 #include "event-bus.h"
 #include "event.h"
+#include "limits.h"
 #include "match-bus.h"
 #include "match.h"
 #include "options.h"
@@ -38,14 +39,14 @@ static int sender_uid(sd_bus_message *m, uid_t *ret) {
 static int method_subscribe(sd_bus_message *m, void *userdata, sd_bus_error *error) {
         struct manager *manager = userdata;
         struct subscription_table *table = manager->context.subscriptions;
-        const struct subscription_limits *limits = subscription_table_limits(table);
+        struct limits *limits = manager->context.limits;
         _cleanup_(match_freep) struct match *match = NULL;
         struct options options;
         const char *path;
         uid_t uid;
         int r;
 
-        r = match_read(m, &match, error);
+        r = match_read(m, limits, &match, error);
         if (r < 0)
                 return r;
 
@@ -61,15 +62,9 @@ static int method_subscribe(sd_bus_message *m, void *userdata, sd_bus_error *err
                              options.given & OPTION_BIT(OPTION_FIELDS) ? &options.fields : NULL,
                              &path);
         if (r == -EDQUOT)
-                return sd_bus_error_setf(error, BPFMON_ERROR_LIMIT_EXCEEDED,
-                                         "User %u has %zu subscriptions already, the most that one "
-                                         "user may have; close one first",
-                                         (unsigned) uid, limits->per_user);
+                return limits_refuse(limits, LIMIT_SUBSCRIPTIONS_PER_USER, error);
         if (r == -ENOSPC)
-                return sd_bus_error_setf(error, BPFMON_ERROR_LIMIT_EXCEEDED,
-                                         "There are %zu subscriptions already, the most that all "
-                                         "users may have together",
-                                         limits->total);
+                return limits_refuse(limits, LIMIT_SUBSCRIPTIONS, error);
         if (r < 0)
                 return r;
 
@@ -128,7 +123,7 @@ static int method_list_callers(sd_bus_message *m, void *userdata, sd_bus_error *
         struct options options;
         int r;
 
-        r = match_read(m, &match, error);
+        r = match_read(m, manager->context.limits, &match, error);
         if (r < 0)
                 return r;
 

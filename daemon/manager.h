@@ -6,6 +6,7 @@
 #include <stdint.h>
 
 struct callers;
+struct limits;
 struct probe_set;
 struct sd_bus;
 struct subscription_table;
@@ -15,6 +16,7 @@ struct manager_context {
         struct probe_set *probes;
         struct callers *callers;
         struct subscription_table *subscriptions;
+        struct limits *limits;
         const uint64_t *events_seen; /* sequence number of the last event */
         const uint64_t *events_lost;
         const uint64_t *bad_records; /* records that did not parse */

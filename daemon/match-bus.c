@@ -1,15 +1,19 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "match-bus.h"
 
+#include <string.h>
+
 #include "errors.h"
+#include "limits.h"
 #include "match.h"
 #include "util.h"
 
 /* The terms stay in the message. */
-static int read_terms(sd_bus_message *m, const char *terms[static MATCH_TERMS_MAX], size_t *ret_n,
+static int read_terms(sd_bus_message *m, struct limits *limits,
+                      const char *terms[static MATCH_TERMS_MAX], size_t *ret_n,
                       sd_bus_error *error) {
+        size_t n = 0, bytes = 0;
         const char *term;
-        size_t n = 0;
         int r;
 
         r = sd_bus_message_enter_container(m, 'a', "s");
@@ -17,9 +21,11 @@ static int read_terms(sd_bus_message *m, const char *terms[static MATCH_TERMS_MA
                 return r;
 
         while ((r = sd_bus_message_read_basic(m, 's', &term)) > 0) {
-                if (n >= MATCH_TERMS_MAX)
-                        return sd_bus_error_setf(error, BPFMON_ERROR_INVALID_MATCH,
-                                                 "A match has at most %d terms", MATCH_TERMS_MAX);
+                bytes += strlen(term);
+                if (n >= MATCH_TERMS_MAX || n >= limits->max[LIMIT_MATCH_TERMS])
+                        return limits_refuse(limits, LIMIT_MATCH_TERMS, error);
+                if (bytes > limits->max[LIMIT_MATCH_BYTES])
+                        return limits_refuse(limits, LIMIT_MATCH_BYTES, error);
                 terms[n++] = term;
         }
         if (r < 0)
@@ -33,19 +39,21 @@ static int read_terms(sd_bus_message *m, const char *terms[static MATCH_TERMS_MA
         return 0;
 }
 
-int match_read(sd_bus_message *m, struct match **ret, sd_bus_error *error) {
+int match_read(sd_bus_message *m, struct limits *limits, struct match **ret, sd_bus_error *error) {
         const char *terms[MATCH_TERMS_MAX];
         struct match_error why;
         size_t n = 0;
         int r;
 
-        r = read_terms(m, terms, &n, error);
+        r = read_terms(m, limits, terms, &n, error);
         if (r < 0)
                 return r;
 
         r = match_new(ret, terms, n, &why);
-        if (r == -EINVAL || r == -E2BIG)
+        if (r == -EINVAL || r == -E2BIG) {
+                limits->invalid++;
                 return sd_bus_error_set(error, BPFMON_ERROR_INVALID_MATCH, why.message);
+        }
 
         return r;
 }

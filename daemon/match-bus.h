@@ -4,9 +4,11 @@
 
 #include <systemd/sd-bus.h>
 
+struct limits;
 struct match;
 
-/* Reads an `as` from the message and parses it (the caller frees `ret`). Never reads more than
- * MATCH_TERMS_MAX terms. On failure sets `error`: to BPFMON_ERROR_INVALID_MATCH where the terms are
- * at fault. Returns 0 or a negative errno. */
-int match_read(sd_bus_message *m, struct match **ret, sd_bus_error *error);
+/* Reads an `as` from the message and parses it (the caller frees `ret`). Never reads more terms or
+ * bytes than `limits` allow, which count what is refused. On failure sets `error`: to
+ * BPFMON_ERROR_INVALID_MATCH where a term is at fault, to BPFMON_ERROR_LIMIT_EXCEEDED where there
+ * is too much. Returns 0 or a negative errno. */
+int match_read(sd_bus_message *m, struct limits *limits, struct match **ret, sd_bus_error *error);

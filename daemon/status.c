@@ -8,6 +8,7 @@
 
 #include "escape.h"
 #include "event.h"
+#include "limits.h"
 #include "manager.h"
 #include "probe.h"
 #include "subscription.h"
@@ -104,7 +105,7 @@ int status_append(sd_bus_message *reply, const struct manager_context *c) {
                 {"events.lost", 't', *c->events_lost},
                 {"records.bad", 't', *c->bad_records},
                 {"subscriptions", 'u', subscription_table_count(c->subscriptions)},
-                {"subscriptions.max", 'u', subscription_table_limits(c->subscriptions)->total},
+                {"subscriptions.max", 'u', c->limits->max[LIMIT_SUBSCRIPTIONS]},
                 {"window.lost", 't', subscription_table_window_lost(c->subscriptions)},
                 {"memory.rss", 't', memory_rss()},
         };

@@ -9,6 +9,7 @@
 #include "delivery.h"
 #include "errors.h"
 #include "event.h"
+#include "limits.h"
 #include "log.h"
 #include "match-bus.h"
 #include "match.h"
@@ -21,11 +22,9 @@
  * dbus-daemon sets the others by what it allows a connection, which is ours. 128 calls may wait for
  * a reply (max_replies_per_connection): each subscription's ping, and some of our own. 127 MiB may
  * wait for readers (max_incoming_bytes); beyond that it stops reading what we send, to anyone. So
- * total × own + shared stay below: readers that are stopped can use up what is shared, and the
- * others still have their own. */
+ * the own of all and what is shared stay below: readers that are stopped can use up what is shared,
+ * and the others still have their own. */
 const struct subscription_limits subscription_limits_default = {
-        .total = 120,
-        .per_user = 64,
         .batch_events = 64,
         .window_bytes = 8 * 1024 * 1024,
         .own_bytes = 512 * 1024,
@@ -34,6 +33,7 @@ const struct subscription_limits subscription_limits_default = {
 
 enum {
         RETRY_USEC = 1000000, /* from a ping that was turned back to the next */
+        OWN_BYTES_ALL = 60 * 1024 * 1024,
 };
 
 struct subscription {
@@ -48,7 +48,8 @@ struct subscription {
 struct subscription_table {
         sd_bus *bus;
         struct readers *readers;
-        struct subscription_limits limits;
+        struct limits *limits;
+        struct subscription_limits window;
         uint64_t last_id;
         struct delivery_context context;
         sd_bus_slot *objects, *nodes;
@@ -116,8 +117,7 @@ static int check_owner(const struct subscription *s, sd_bus_message *m, sd_bus_e
         if (sender && strcmp(sender, s->owner) == 0)
                 return 0;
 
-        return sd_bus_error_set(error, SD_BUS_ERROR_ACCESS_DENIED,
-                                "This subscription belongs to another client");
+        return limits_deny(s->table->limits, "This subscription belongs to another client", error);
 }
 
 static int method_update(sd_bus_message *m, void *userdata, sd_bus_error *error) {
@@ -129,7 +129,7 @@ static int method_update(sd_bus_message *m, void *userdata, sd_bus_error *error)
         if (r < 0)
                 return r;
 
-        r = match_read(m, &match, error);
+        r = match_read(m, s->table->limits, &match, error);
         if (r < 0)
                 return r;
 
@@ -250,7 +250,7 @@ static void on_refused(void *userdata) {
 DEFINE_CLEANUP(struct subscription_table *, subscription_table_free);
 
 int subscription_table_new(struct subscription_table **ret, sd_bus *bus, struct readers *readers,
-                           const struct subscription_limits *limits) {
+                           struct limits *limits) {
         _cleanup_(subscription_table_freep) struct subscription_table *t = calloc(1, sizeof(*t));
         int r;
 
@@ -259,10 +259,12 @@ int subscription_table_new(struct subscription_table **ret, sd_bus *bus, struct 
 
         t->bus = sd_bus_ref(bus);
         t->readers = readers;
-        t->limits = *limits;
+        t->limits = limits;
+        t->window = subscription_limits_default;
+        subscription_table_limits_changed(t);
         t->context = (struct delivery_context){
                 .bus = bus,
-                .limits = &t->limits,
+                .limits = &t->window,
                 .held = on_held,
                 .refused = on_refused,
                 .userdata = t,
@@ -301,8 +303,14 @@ size_t subscription_table_count(const struct subscription_table *t) {
         return readers_count(t->readers, &kind);
 }
 
-const struct subscription_limits *subscription_table_limits(const struct subscription_table *t) {
-        return &t->limits;
+/* How much is a subscription's own depends on how many there may be. */
+void subscription_table_limits_changed(struct subscription_table *t) {
+        t->window.window_bytes = t->limits->max[LIMIT_WINDOW_BYTES];
+        t->window.own_bytes = MIN(subscription_limits_default.own_bytes,
+                                  OWN_BYTES_ALL / t->limits->max[LIMIT_SUBSCRIPTIONS]);
+        t->context.borrowed = 0;
+        for (struct subscription *s = first_subscription(t); s; s = next_subscription(s))
+                t->context.borrowed += delivery_borrowed(&s->delivery);
 }
 
 uint64_t subscription_table_window_lost(const struct subscription_table *t) {
@@ -327,9 +335,10 @@ int subscription_new(struct subscription_table *t, const char *owner, uid_t uid,
         _cleanup_(subscription_freep) struct subscription *s = NULL;
         int r;
 
-        if (readers_count(t->readers, &kind) >= t->limits.total)
+        if (readers_count(t->readers, &kind) >= t->limits->max[LIMIT_SUBSCRIPTIONS])
                 return -ENOSPC;
-        if (readers_count_of(t->readers, &kind, uid) >= t->limits.per_user)
+        if (readers_count_of(t->readers, &kind, uid) >=
+            t->limits->max[LIMIT_SUBSCRIPTIONS_PER_USER])
                 return -EDQUOT;
 
         s = calloc(1, sizeof(*s));

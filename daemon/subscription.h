@@ -7,15 +7,15 @@
 #include <sys/types.h>
 
 struct field_set;
+struct limits;
 struct match;
 struct readers;
 struct sd_bus;
 struct subscription;
 struct subscription_table;
 
+/* How much may be on its way to subscribers. */
 struct subscription_limits {
-        size_t total; /* subscriptions of all users */
-        size_t per_user;
         size_t batch_events;   /* events in one signal */
         uint64_t window_bytes; /* unconfirmed bytes per subscription */
         uint64_t own_bytes;    /* those of them that it never has to share */
@@ -25,14 +25,16 @@ struct subscription_limits {
 extern const struct subscription_limits subscription_limits_default;
 
 /* The subscriptions of one bus connection, with their objects below BPFMON_SUBSCRIPTION_PREFIX:
- * those of `readers` (borrowed) that get signals. `bus` is referenced, `limits` copied. Returns 0
+ * those of `readers` (borrowed) that get signals. `bus` is referenced, `limits` borrowed. Returns 0
  * or a negative errno. */
 int subscription_table_new(struct subscription_table **ret, struct sd_bus *bus,
-                           struct readers *readers, const struct subscription_limits *limits);
+                           struct readers *readers, struct limits *limits);
 struct subscription_table *subscription_table_free(struct subscription_table *t);
 
+/* The limits have changed: they hold for subscriptions made from now on. */
+void subscription_table_limits_changed(struct subscription_table *t);
+
 size_t subscription_table_count(const struct subscription_table *t);
-const struct subscription_limits *subscription_table_limits(const struct subscription_table *t);
 /* Events dropped at the windows, all subscriptions, since the start. */
 uint64_t subscription_table_window_lost(const struct subscription_table *t);
 

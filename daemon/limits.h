@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+/* What clients may take at most, and how often they were refused: one table of limits, each with
+ * its setting, its words and its counter. */
+
+#include <stdint.h>
+#include <systemd/sd-bus.h>
+
+enum limit {
+        LIMIT_SUBSCRIPTIONS,
+        LIMIT_SUBSCRIPTIONS_PER_USER,
+        LIMIT_STREAMS,
+        LIMIT_STREAMS_PER_USER,
+        LIMIT_MATCH_TERMS,
+        LIMIT_MATCH_BYTES, /* of all terms of a match together */
+        LIMIT_PENDING_AUTHORIZATIONS,
+        LIMIT_QUERY_ROWS,    /* in one reply */
+        LIMIT_MESSAGE_BYTES, /* in one reply */
+        LIMIT_WINDOW_BYTES,  /* unconfirmed, per subscription: more is counted as lost */
+        _LIMIT_MAX
+};
+
+/* One for the whole daemon. The values may change while it runs: what is there already stays. */
+struct limits {
+        uint64_t max[_LIMIT_MAX];
+        uint64_t refused[_LIMIT_MAX]; /* calls that asked for more */
+        uint64_t invalid;             /* calls whose matches can't be understood */
+        uint64_t denied;              /* calls whose sender may not make them */
+};
+
+/* Counts a call as refused for a limit, and fills `error` (BPFMON_ERROR_LIMIT_EXCEEDED): which
+ * limit, its value, its setting. Returns the negative errno that goes with the error. */
+int limits_refuse(struct limits *l, enum limit limit, sd_bus_error *error);
+
+/* Counts a call as denied for want of authorization. Returns -EACCES, and fills `error` with
+ * `words`. */
+int limits_deny(struct limits *l, const char *words, sd_bus_error *error);
+
+/* Name of the setting (in the section [Limits]) and of the entry of GetStatus that counts its
+ * refusals, both static; NULL where nothing is refused for it. */
+const char *limit_setting(enum limit limit);
+const char *limit_counter(enum limit limit);
