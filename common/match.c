@@ -451,3 +451,12 @@ bool match_names(const struct match *m, enum field f) {
 
         return false;
 }
+
+int match_find(const struct match *m, bool (*found)(enum field f, const void *userdata),
+               const void *userdata) {
+        for (size_t i = 0; m && i < m->n; i++)
+                if (found((enum field) m->terms[i].field, userdata))
+                        return m->terms[i].field;
+
+        return -ENOENT;
+}

@@ -52,3 +52,8 @@ bool match_may(const struct match *m, const struct event *partial);
 
 /* Whether an equal term names the field (so that its owner asked for it by name). */
 bool match_names(const struct match *m, enum field f);
+
+/* The field of the first term, of any sort, for which `found` says so; -ENOENT where there is none.
+ */
+int match_find(const struct match *m, bool (*found)(enum field f, const void *userdata),
+               const void *userdata);

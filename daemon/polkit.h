@@ -20,9 +20,9 @@ extern const struct polkit_timeouts polkit_timeouts_default;
 
 struct polkit_answer {
         bool authorized;
-        bool challenge;                /* not authorized, but a password would help */
-        bool dismissed;                /* who was asked for one would not give it */
-        const char *failure;           /* polkit did not decide: why, in words (borrowed); or NULL */
+        bool challenge;      /* not authorized, but a password would help */
+        bool dismissed;      /* who was asked for one would not give it */
+        const char *failure; /* polkit did not decide: why, in words (borrowed); or NULL */
         char temporary[POLKIT_ID_MAX]; /* a password given earlier still counts: its id; or "" */
 };
 
