@@ -64,6 +64,12 @@ static void tell_status(const struct daemon *d) {
                    n, n == 1 ? "" : "s");
 }
 
+/* Hands the event out. */
+static void tell(struct daemon *d) {
+        event_set_u64(d->event, FIELD_SEQ, ++d->events_seen);
+        readers_offer(&d->readers, d->event);
+}
+
 static void on_record(const void *data, size_t size, void *userdata) {
         struct daemon *d = userdata;
         const struct record_caller *caller = data;
@@ -83,8 +89,9 @@ static void on_record(const void *data, size_t size, void *userdata) {
         }
         if (!objects_follow(d->objects, d->event, d->strict))
                 return;
-        event_set_u64(d->event, FIELD_SEQ, ++d->events_seen);
-        readers_offer(&d->readers, d->event);
+        tell(d);
+        if (objects_tamper(d->objects, d->event))
+                tell(d);
 }
 
 static void on_loss(const struct probe_loss *loss, void *userdata) {

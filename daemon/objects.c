@@ -367,23 +367,29 @@ static void describe_attached(struct objects *o, struct event *e, const struct a
                 describe_loader(e, x);
 }
 
-bool objects_follow(struct objects *o, struct event *e, bool strict) {
+static bool is_ourselves(const struct objects *o, const struct event *e) {
         const struct value *pid = event_get(e, FIELD_PROCESS_PID);
-        bool ourselves = pid && o->self != 0 && pid->u32 == o->self;
-        const struct object *own = own_object(o, e);
+
+        return pid && o->self != 0 && pid->u32 == o->self;
+}
+
+bool objects_follow(struct objects *o, struct event *e, bool strict) {
+        bool ourselves = is_ourselves(o, e);
         const struct aspect *a;
         struct object *x;
         uint32_t id;
 
-        if (own && (ourselves || !pid))
+        if (ourselves && own_object(o, e))
                 return false;
-        if (own && tamper_is_one(e))
-                return tamper_tell(o->tampers, e, own->kind, own->id);
-
         a = main_aspect(e, &id);
         if (!a)
                 return !ourselves;
         x = find(o, a->kind, id);
+        if (x && x->own && !event_has(e, FIELD_PROCESS_PID))
+                return false;
+        if (x && x->own && tamper_is_one(e))
+                return tamper_tell(o->tampers, e, x->kind, x->id);
+
         switch (turn_of(e, a)) {
         case TURN_COMES:
                 comes(o, e, a, id);
@@ -402,4 +408,18 @@ bool objects_follow(struct objects *o, struct event *e, bool strict) {
                         describe_loader(e, x);
                 return !ourselves;
         }
+}
+
+bool objects_tamper(struct objects *o, struct event *e) {
+        const struct object *own = own_object(o, e), *x;
+        const struct aspect *a;
+        uint32_t id;
+
+        if (!own || is_ourselves(o, e) || !event_has(e, FIELD_PROCESS_PID) || !tamper_is_one(e))
+                return false;
+        a = main_aspect(e, &id);
+        x = a ? find(o, a->kind, id) : NULL;
+        if (x && x->own)
+                return false; /* told as such already */
+        return tamper_tell(o->tampers, e, own->kind, own->id);
 }

@@ -54,7 +54,12 @@ size_t objects_count(const struct objects *o);
 
 /* Follows an event: remembers what it says was loaded or created and by whom; sets loaded_by.*,
  * existed and (when the object goes) lifetime and what is known of it, and then forgets it. What
- * somebody else does to our own objects becomes `tamper`. Returns false when the event is not to be
- * told to anybody: our own objects, acted on by ourselves, or an object that nobody knew and that
- * is gone (`strict`: only some processes are observed). */
+ * somebody else does to an object of our own becomes `tamper`. Returns false when the event is not
+ * to be told to anybody: our own objects, acted on by ourselves, or an object that nobody knew and
+ * that is gone (`strict`: only some processes are observed). */
 bool objects_follow(struct objects *o, struct event *e, bool strict);
+
+/* Whether an event that has been told (objects_follow() let it pass) was about somebody else's
+ * object and touches one of our own, too, such as a program that uses our map: makes it a `tamper`,
+ * to be told beside it. Who touches what is ours does not hide what else it does. */
+bool objects_tamper(struct objects *o, struct event *e);

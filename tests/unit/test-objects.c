@@ -390,16 +390,40 @@ START_TEST(written) {
 }
 END_TEST
 
-START_TEST(used_by_another_program) {
-        static const uint32_t maps[] = {3, 7};
+static bool loads_with_map(uint32_t program_id, uint32_t map_id) {
+        const uint32_t maps[] = {3, map_id};
         struct record_call r = call(BPF_PROG_LOAD, 3);
 
-        objects_set_own(objects, OBJECT_MAP, 7, false);
-        r.object = program(77);
+        r.object = program(program_id);
         decode(&r);
         event_set_u32s(event, FIELD_PROG_MAPS, maps, ELEMENTSOF(maps));
-        ck_assert(follow());
+        return follow();
+}
+
+START_TEST(used_by_another_program) {
+        objects_set_own(objects, OBJECT_MAP, 7, false);
+        ck_assert(loads_with_map(77, 7));
+        assert_string(FIELD_EVENT, "prog-load");
+        ck_assert(objects_tamper(objects, event));
         assert_tamper("bpftool used a map of bpfmond's own in kprobe program \"watch\" (id 77)");
+
+        ck_assert(loads_with_map(78, 8));
+        ck_assert(!objects_tamper(objects, event));
+}
+END_TEST
+
+/* Each program is told of, however often our map is used, and remembered. */
+START_TEST(use_hides_nothing) {
+        int tampers = 0;
+
+        objects_set_own(objects, OBJECT_MAP, 7, false);
+        for (uint32_t id = 1; id <= 16; id++) {
+                ck_assert(loads_with_map(id, 7));
+                assert_string(FIELD_EVENT, "prog-load");
+                tampers += objects_tamper(objects, event);
+        }
+        ck_assert_int_eq(tampers, 5);
+        ck_assert_uint_eq(objects_count(objects), 16);
 }
 END_TEST
 
@@ -493,6 +517,7 @@ static Suite *suite(void) {
         tcase_add_test(t, not_touched);
         tcase_add_test(t, written);
         tcase_add_test(t, used_by_another_program);
+        tcase_add_test(t, use_hides_nothing);
         tcase_add_test(t, flood);
         tcase_add_test(t, listing);
         tcase_add_test(t, interned);

@@ -27,6 +27,7 @@ class Case:
     since: tuple = ()  # the kernel that can do it first
     until: tuple = ()  # the first kernel that cannot do it any more
     only: str = ""  # the architecture that alone can do it
+    beside: str = ""  # an event that the call is told as, too
     # For events that are not of a bpf() call of the caller (the report then has no member "cmd"): found by the process
     # of the report and the event's name, and by these: members of the report -> fields. Without "pid" among the fields
     # to be found by (`anonymous`), the process is not asked for: the kernel did it in nobody's name.

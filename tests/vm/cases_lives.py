@@ -84,7 +84,7 @@ CASES = [
     tamper("tamper-pin", fields=STOLEN),
     tamper("tamper-get", fields=STOLEN),
     tamper("tamper-unpin", fields={**STOLEN, "bpf.cmd": ABSENT}, found_by={"path": "pin.path"}, needs_kprobes=True),
-    tamper("tamper-use", "program", fields={"prog.name": "tamper_use"}),
+    tamper("tamper-use", "program", fields={"prog.name": "tamper_use"}, beside="prog-load"),
     tamper("tamper-detach", "link", fields={"result": "failed"}),
     tamper("tamper-freeze"),
 ]

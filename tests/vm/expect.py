@@ -204,8 +204,10 @@ def check_case(case, truth, events, road):
         found = [e for e in found if e.get("map.name") == truth["name"]]
     if (case.blind or case.needs_kprobes) and road == "tracepoints":
         return [f"seen by a road that was thought blind: {e}" for e in found]
-    if len(found) != 1:
-        return [f"expected one event, got {len(found)}: {found}", f"report: {truth}"]
+    besides = [e for e in found if case.beside and e["event"] == case.beside]
+    found = [e for e in found if e not in besides]
+    if len(found) != 1 or len(besides) != bool(case.beside):
+        return [f"expected one event, got {len(found)}: {found + besides}", f"report: {truth}"]
     lines = differences(case, truth, found[0], road)
     lines += [f"told besides: {e}" for e in events if case.never and e.get("process.pid") == truth["pid"]
               and all(lookup(e, field) == value for field, value in case.never.items())]
