@@ -3,11 +3,12 @@
 #include <errno.h>
 #include <string.h>
 
+#include "distance.h"
 #include "event.h"
 #include "util.h"
 
 enum {
-        NAME_MAX_BYTES = 48, /* longer than any name, and than any misspelling worth a suggestion */
+        NAME_MAX_BYTES = DISTANCE_BYTES_MAX + 1,
 };
 
 static const struct field_info fields[] = {
@@ -49,34 +50,6 @@ int field_from_name(const char *name) {
                         return f;
 
         return -ENOENT;
-}
-
-/* Damerau-Levenshtein distance (optimal string alignment): characters to insert, remove, replace or
- * swap with their neighbour. Both strings are shorter than NAME_MAX_BYTES. */
-static unsigned distance(const char *a, const char *b) {
-        unsigned rows[3][NAME_MAX_BYTES];
-        unsigned *before = rows[0], *previous = rows[1], *current = rows[2];
-        size_t n = strlen(b);
-
-        for (size_t j = 0; j <= n; j++)
-                current[j] = j;
-
-        for (size_t i = 1; a[i - 1]; i++) {
-                unsigned *oldest = before;
-                before = previous;
-                previous = current;
-                current = oldest;
-
-                current[0] = i;
-                for (size_t j = 1; j <= n; j++) {
-                        unsigned changed = MIN(previous[j], current[j - 1]) + 1;
-                        current[j] = MIN(changed, previous[j - 1] + (a[i - 1] != b[j - 1]));
-                        if (i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1])
-                                current[j] = MIN(current[j], before[j - 2] + 1);
-                }
-        }
-
-        return current[n];
 }
 
 /* The one name at the least distance, or NULL when all are too far. */

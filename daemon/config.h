@@ -1,20 +1,29 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
-/* bpfmond.conf: what an administrator may set, each with a default (see settings.def). */
+/* Reads bpfmond.conf and its drop-ins as systemd reads its own (systemd.syntax(7),
+ * systemd-system.conf(5)). What is wrong is told with file and line, and left out: the
+ * default stands, or what another file says. */
 
-#include <stdint.h>
+#include <stddef.h>
 
-#include "limits.h"
+struct settings;
 
-/* Every setting is a number, whatever it looks like in the file. */
-struct settings {
-        uint64_t limits[_LIMIT_MAX];
-        uint64_t ring_size;    /* bytes */
-        uint64_t kprobes;      /* 0 or 1 */
-        uint64_t log_level;    /* of syslog */
-        uint64_t log_interval; /* µs */
-        uint64_t log_burst;
+/* Where it looks. */
+struct config_places {
+        const char *const *directories; /* the first counts most; NULL ends them */
+        const char *name;               /* of the file; drop-ins are in NAME.d/ beside it */
 };
 
-/* Every setting has its default. */
-void settings_init(struct settings *s);
+/* The places of an installed daemon. */
+extern const struct config_places config_places_default;
+
+/* Is told what is wrong: `line` counts from 1, 0 is the file itself. `file` and `message` are
+ * printable. */
+typedef void (*config_complain)(const char *file, unsigned line, const char *message,
+                                void *userdata);
+
+/* Reads all settings. Whatever the files hold, `ret` is complete and each value in its range. The
+ * first directory that has the file counts, then the drop-ins *.conf of all of them in the order of
+ * their names; of those with one name the first counts, and a link to /dev/null is none. */
+void config_read(struct settings *ret, const struct config_places *places, config_complain complain,
+                 void *userdata);

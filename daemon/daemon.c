@@ -13,11 +13,10 @@
 
 #include "callers.h"
 #include "clock.h"
-#include "config.h"
 #include "decode.h"
 #include "errors.h"
 #include "event.h"
-#include "limits.h"
+#include "limit.h"
 #include "log.h"
 #include "manager.h"
 #include "names.h"
@@ -25,6 +24,7 @@
 #include "probe.h"
 #include "process.h"
 #include "reader.h"
+#include "settings.h"
 #include "subscription.h"
 #include "util.h"
 

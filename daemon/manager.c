@@ -8,7 +8,7 @@
 #include "errors.h"
 #include "event-bus.h"
 #include "event.h"
-#include "limits.h"
+#include "limit.h"
 #include "match-bus.h"
 #include "match.h"
 #include "options.h"

@@ -4,7 +4,7 @@
 #include <string.h>
 
 #include "errors.h"
-#include "limits.h"
+#include "limit.h"
 #include "match.h"
 #include "util.h"
 

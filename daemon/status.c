@@ -8,7 +8,7 @@
 
 #include "escape.h"
 #include "event.h"
-#include "limits.h"
+#include "limit.h"
 #include "manager.h"
 #include "probe.h"
 #include "subscription.h"

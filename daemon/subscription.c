@@ -9,7 +9,7 @@
 #include "delivery.h"
 #include "errors.h"
 #include "event.h"
-#include "limits.h"
+#include "limit.h"
 #include "log.h"
 #include "match-bus.h"
 #include "match.h"

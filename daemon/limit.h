@@ -1,24 +1,12 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
-/* What clients may take at most, and how often they were refused: one table of limits, each with
- * its setting, its words and its counter. */
+/* What clients may take at most, and how often they were refused: each limit has a setting, words
+ * and a counter. */
 
 #include <stdint.h>
 #include <systemd/sd-bus.h>
 
-enum limit {
-        LIMIT_SUBSCRIPTIONS,
-        LIMIT_SUBSCRIPTIONS_PER_USER,
-        LIMIT_STREAMS,
-        LIMIT_STREAMS_PER_USER,
-        LIMIT_MATCH_TERMS,
-        LIMIT_MATCH_BYTES, /* of all terms of a match together */
-        LIMIT_PENDING_AUTHORIZATIONS,
-        LIMIT_QUERY_ROWS,    /* in one reply */
-        LIMIT_MESSAGE_BYTES, /* in one reply */
-        LIMIT_WINDOW_BYTES,  /* unconfirmed, per subscription: more is counted as lost */
-        _LIMIT_MAX
-};
+#include "settings.h"
 
 /* One for the whole daemon. The values may change while it runs: what is there already stays. */
 struct limits {
@@ -36,7 +24,6 @@ int limits_refuse(struct limits *l, enum limit limit, sd_bus_error *error);
  * `words`. */
 int limits_deny(struct limits *l, const char *words, sd_bus_error *error);
 
-/* Name of the setting (in the section [Limits]) and of the entry of GetStatus that counts its
- * refusals, both static; NULL where nothing is refused for it. */
-const char *limit_setting(enum limit limit);
+/* Name (static) of the entry of GetStatus that counts what is refused for a limit; NULL where
+ * nothing is. */
 const char *limit_counter(enum limit limit);
