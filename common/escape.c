@@ -88,6 +88,12 @@ size_t utf8_sequence(const char *s, size_t n) {
         return utf8_decode(s, n, &c);
 }
 
+uint32_t utf8_hidden(const char *s, size_t n) {
+        uint32_t c;
+
+        return utf8_decode(s, n, &c) > 0 && within(c, hidden, ELEMENTSOF(hidden)) ? c : 0;
+}
+
 /* Bytes at `s` that are ASCII, eight at a time. */
 static size_t ascii_prefix(const char *s, size_t n) {
         const uint64_t high = UINT64_C(0x8080808080808080);

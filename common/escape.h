@@ -4,11 +4,16 @@
  * terminal. */
 
 #include <stddef.h>
+#include <stdint.h>
 
 /* Length in bytes of the valid UTF-8 sequence at `s` (1 to 4; no overlong forms, no surrogates, at
  * most U+10FFFF, and no noncharacters such as U+FFFE, which sd-bus refuses to send), looking at
  * most `n` bytes far; 0 where there is none. */
 size_t utf8_sequence(const char *s, size_t n);
+
+/* The code point of the character at `s` (valid UTF-8 of `n` bytes, not NUL) if it is one of those
+ * that escape_terminal() escapes for what they do to a terminal; else 0. */
+uint32_t utf8_hidden(const char *s, size_t n);
 
 /* Copies up to NUL or `n` bytes of `s` into `ret` (`size` bytes with NUL), each byte that is not
  * part of valid UTF-8 replaced by U+FFFD. Cut at a character where it does not fit. Returns the

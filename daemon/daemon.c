@@ -25,6 +25,7 @@
 #include "process.h"
 #include "reader.h"
 #include "settings.h"
+#include "stream.h"
 #include "subscription.h"
 #include "util.h"
 
@@ -47,6 +48,7 @@ struct daemon {
         struct limits limits;
         struct readers readers;
         struct subscription_table *subscriptions;
+        struct stream_table *streams;
         struct manager *manager;
         struct event *event; /* the one being made */
         uint64_t since;      /* CLOCK_REALTIME, µs */
@@ -203,6 +205,7 @@ static int setup_loop(struct daemon *d) {
                 sigaddset(&mask, signals[i]);
         if (sigprocmask(SIG_BLOCK, &mask, NULL) < 0)
                 return -errno;
+        signal(SIGPIPE, SIG_IGN); /* a reader that left is an error of write() */
         k = sd_event_default(&d->loop);
         for (size_t i = 0; k >= 0 && i < ELEMENTSOF(signals); i++)
                 k = sd_event_add_signal(d->loop, NULL, signals[i], on_signal, d);
@@ -263,6 +266,8 @@ static int setup_stages(struct daemon *d, const struct probe_options *options) {
         k = callers_new(&d->callers, probe_set_callers_fd(d->probes), d->processes, d->names);
         if (k >= 0)
                 k = subscription_table_new(&d->subscriptions, d->bus, &d->readers, &d->limits);
+        if (k >= 0)
+                k = stream_table_new(&d->streams, d->loop, &d->readers, &d->limits);
         if (k < 0)
                 log_error("Cannot start: %s", strerror(-k));
         return k;
@@ -273,6 +278,7 @@ static int setup_bus(struct daemon *d) {
                 .probes = d->probes,
                 .callers = d->callers,
                 .subscriptions = d->subscriptions,
+                .streams = d->streams,
                 .limits = &d->limits,
                 .events_seen = &d->events_seen,
                 .events_lost = &d->events_lost,
@@ -295,6 +301,7 @@ static void daemon_done(struct daemon *d) {
         probe_set_free(d->probes);
         manager_free(d->manager);
         subscription_table_free(d->subscriptions);
+        stream_table_free(d->streams);
         callers_free(d->callers);
         objects_free(d->objects);
         decoder_free(d->decoder);

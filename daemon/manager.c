@@ -14,6 +14,7 @@
 #include "options.h"
 #include "probe.h"
 #include "status.h"
+#include "stream.h"
 #include "subscription.h"
 #include "util.h"
 
@@ -70,6 +71,41 @@ static int method_subscribe(sd_bus_message *m, void *userdata, sd_bus_error *err
 
         TAKE_PTR(match);
         return sd_bus_reply_method_return(m, "o", path);
+}
+
+static int method_open_stream(sd_bus_message *m, void *userdata, sd_bus_error *error) {
+        struct manager *manager = userdata;
+        struct stream_table *table = manager->context.streams;
+        struct limits *limits = manager->context.limits;
+        _cleanup_(match_freep) struct match *match = NULL;
+        _cleanup_close_ int fd = -1;
+        struct options options;
+        uid_t uid;
+        int r;
+
+        r = match_read(m, limits, &match, error);
+        if (r < 0)
+                return r;
+
+        r = options_read(m, "OpenStream", OPTION_BIT(OPTION_FIELDS), &options, error);
+        if (r < 0)
+                return r;
+
+        r = sender_uid(m, &uid);
+        if (r < 0)
+                return r;
+
+        r = stream_new(table, uid, match,
+                       options.given & OPTION_BIT(OPTION_FIELDS) ? &options.fields : NULL, &fd);
+        if (r == -EDQUOT)
+                return limits_refuse(limits, LIMIT_STREAMS_PER_USER, error);
+        if (r == -ENOSPC)
+                return limits_refuse(limits, LIMIT_STREAMS, error);
+        if (r < 0)
+                return r;
+
+        TAKE_PTR(match);
+        return sd_bus_reply_method_return(m, "h", fd);
 }
 
 /* Replies with rows, each an a{sv}, as `list` hands them out. */
@@ -171,6 +207,8 @@ static const sd_bus_vtable manager_vtable[] = {
         SD_BUS_VTABLE_START(0),
         SD_BUS_METHOD_WITH_ARGS("Subscribe", SD_BUS_ARGS("as", matches, "a{sv}", options),
                                 SD_BUS_RESULT("o", subscription), method_subscribe, 0),
+        SD_BUS_METHOD_WITH_ARGS("OpenStream", SD_BUS_ARGS("as", matches, "a{sv}", options),
+                                SD_BUS_RESULT("h", stream), method_open_stream, 0),
         SD_BUS_METHOD_WITH_ARGS("ListProbes", SD_BUS_NO_ARGS, SD_BUS_RESULT("aa{sv}", probes),
                                 method_list_probes, 0),
         SD_BUS_METHOD_WITH_ARGS("ListCallers", SD_BUS_ARGS("as", matches, "a{sv}", options),

@@ -9,6 +9,7 @@ struct callers;
 struct limits;
 struct probe_set;
 struct sd_bus;
+struct stream_table;
 struct subscription_table;
 
 /* What the manager reports on; all borrowed. The counters are read when somebody asks. */
@@ -16,6 +17,7 @@ struct manager_context {
         struct probe_set *probes;
         struct callers *callers;
         struct subscription_table *subscriptions;
+        struct stream_table *streams;
         struct limits *limits;
         const uint64_t *events_seen; /* sequence number of the last event */
         const uint64_t *events_lost;

@@ -11,6 +11,7 @@
 #include "limit.h"
 #include "manager.h"
 #include "probe.h"
+#include "stream.h"
 #include "subscription.h"
 #include "util.h"
 
@@ -107,6 +108,9 @@ int status_append(sd_bus_message *reply, const struct manager_context *c) {
                 {"subscriptions", 'u', subscription_table_count(c->subscriptions)},
                 {"subscriptions.max", 'u', c->limits->max[LIMIT_SUBSCRIPTIONS]},
                 {"window.lost", 't', subscription_table_window_lost(c->subscriptions)},
+                {"streams", 'u', stream_table_count(c->streams)},
+                {"streams.max", 'u', c->limits->max[LIMIT_STREAMS]},
+                {"stream.lost", 't', stream_table_lost(c->streams)},
                 {"memory.rss", 't', memory_rss()},
         };
 
