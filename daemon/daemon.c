@@ -17,14 +17,15 @@
 #include "errors.h"
 #include "event.h"
 #include "limit.h"
+#include "log-control.h"
 #include "log.h"
 #include "manager.h"
+#include "message-ids.h"
 #include "names.h"
 #include "objects.h"
 #include "probe.h"
 #include "process.h"
 #include "reader.h"
-#include "settings.h"
 #include "stream.h"
 #include "subscription.h"
 #include "util.h"
@@ -37,6 +38,8 @@ enum {
 struct daemon {
         sd_event *loop;
         sd_bus *bus;
+        sd_bus_slot *log_control;
+        struct configuration configuration;
         struct names *names;
         struct processes *processes;
         struct decoder *decoder;
@@ -44,7 +47,6 @@ struct daemon {
         bool strict; /* only some processes are observed */
         struct probe_set *probes;
         struct callers *callers;
-        struct settings settings;
         struct limits limits;
         struct readers readers;
         struct subscription_table *subscriptions;
@@ -96,16 +98,22 @@ static void on_record(const void *data, size_t size, void *userdata) {
                 tell(d);
 }
 
+static void tell_records_lost(uint64_t count) {
+        char number[24];
+
+        snprintf(number, sizeof(number), "%" PRIu64, count);
+        log_message(LOG_WARNING, MESSAGE_RECORDS_LOST, LOG_FIELDS({"BPFMON_LOST", number}),
+                    "%" PRIu64 " records about processes or parts of records were lost; events may "
+                    "lack an executable or instructions, further losses are only counted",
+                    count);
+}
+
 static void on_loss(const struct probe_loss *loss, void *userdata) {
         struct daemon *d = userdata;
 
         if (loss->slot == LOSS_OTHER) {
                 if (d->records_lost == 0)
-                        log_warning(
-                                "%" PRIu64
-                                " records about processes or parts of records were lost; events may "
-                                "lack an executable or instructions, further losses are only counted",
-                                loss->count);
+                        tell_records_lost(loss->count);
                 d->records_lost += loss->count;
                 return;
         }
@@ -187,6 +195,31 @@ static int on_signal(sd_event_source *s, _unused_ const struct signalfd_siginfo 
         return sd_event_exit(sd_event_source_get_event(s), EXIT_SUCCESS);
 }
 
+static void take_limits(struct daemon *d) {
+        memcpy(d->limits.max, d->configuration.now.limits, sizeof(d->limits.max));
+}
+
+/* Nobody who is there is dropped for it. */
+static void reload(void *userdata) {
+        struct daemon *d = userdata;
+
+        sd_notifyf(false,
+                   "RELOADING=1\nMONOTONIC_USEC=%" PRIu64 "\nSTATUS=Reading the configuration",
+                   clock_now() / 1000);
+        configuration_reload(&d->configuration);
+        take_limits(d);
+        subscription_table_limits_changed(d->subscriptions);
+        log_message(LOG_INFO, MESSAGE_RELOADED, NULL, "Read the configuration again");
+        tell_status(d);
+        sd_notify(false, "READY=1");
+}
+
+static int on_reload_signal(_unused_ sd_event_source *s,
+                            _unused_ const struct signalfd_siginfo *info, void *userdata) {
+        reload(userdata);
+        return 0;
+}
+
 static int on_disconnected(_unused_ sd_bus_message *m, void *userdata,
                            _unused_ sd_bus_error *error) {
         struct daemon *d = userdata;
@@ -196,19 +229,22 @@ static int on_disconnected(_unused_ sd_bus_message *m, void *userdata,
 }
 
 static int setup_loop(struct daemon *d) {
-        static const int signals[] = {SIGTERM, SIGINT};
+        static const struct {
+                int number;
+                sd_event_signal_handler_t handler;
+        } signals[] = {{SIGTERM, on_signal}, {SIGINT, on_signal}, {SIGHUP, on_reload_signal}};
         sigset_t mask;
         int k;
 
         sigemptyset(&mask);
         for (size_t i = 0; i < ELEMENTSOF(signals); i++)
-                sigaddset(&mask, signals[i]);
+                sigaddset(&mask, signals[i].number);
         if (sigprocmask(SIG_BLOCK, &mask, NULL) < 0)
                 return -errno;
         signal(SIGPIPE, SIG_IGN); /* a reader that left is an error of write() */
         k = sd_event_default(&d->loop);
         for (size_t i = 0; k >= 0 && i < ELEMENTSOF(signals); i++)
-                k = sd_event_add_signal(d->loop, NULL, signals[i], on_signal, d);
+                k = sd_event_add_signal(d->loop, NULL, signals[i].number, signals[i].handler, d);
         if (k >= 0)
                 k = sd_event_set_watchdog(d->loop, true);
         return k < 0 ? k : 0;
@@ -232,8 +268,7 @@ static int setup_stages(struct daemon *d, const struct probe_options *options) {
         struct timespec now;
         int k;
 
-        settings_init(&d->settings);
-        memcpy(d->limits.max, d->settings.limits, sizeof(d->limits.max));
+        take_limits(d);
         d->event = malloc(sizeof(*d->event));
         if (!d->event)
                 return -ENOMEM;
@@ -284,9 +319,13 @@ static int setup_bus(struct daemon *d) {
                 .events_lost = &d->events_lost,
                 .bad_records = &d->bad_records,
                 .since = d->since,
+                .reload = reload,
+                .userdata = d,
         };
         int k = manager_new(&d->manager, d->bus, &context);
 
+        if (k >= 0)
+                k = log_control_new(&d->log_control, d->bus);
         if (k >= 0)
                 k = sd_bus_match_signal_async(d->bus, NULL, NULL, "/org/freedesktop/DBus/Local",
                                               "org.freedesktop.DBus.Local", "Disconnected",
@@ -300,6 +339,7 @@ static void daemon_done(struct daemon *d) {
         d->readers.changed = NULL; /* what they want does not matter any more */
         probe_set_free(d->probes);
         manager_free(d->manager);
+        sd_bus_slot_unref(d->log_control);
         subscription_table_free(d->subscriptions);
         stream_table_free(d->streams);
         callers_free(d->callers);
@@ -314,9 +354,14 @@ static void daemon_done(struct daemon *d) {
         free(d->event);
 }
 
-static int run(struct daemon *d, const struct probe_options *options) {
-        int k = setup_loop(d);
+static int run(struct daemon *d, const struct daemon_options *options) {
+        struct probe_options probes = options->probes;
+        int k;
 
+        configuration_init(&d->configuration, &options->overrides);
+        probes.ring_size = d->configuration.now.ring_size;
+        probes.no_kprobes = !d->configuration.now.kprobes;
+        k = setup_loop(d);
         if (k < 0) {
                 log_error("Cannot set up the event loop: %s", strerror(-k));
                 return k;
@@ -324,7 +369,7 @@ static int run(struct daemon *d, const struct probe_options *options) {
         k = connect_bus(d);
         if (k < 0)
                 return k;
-        k = setup_stages(d, options);
+        k = setup_stages(d, &probes);
         if (k < 0)
                 return k; /* said already */
         k = setup_bus(d);
@@ -334,18 +379,20 @@ static int run(struct daemon *d, const struct probe_options *options) {
         }
         on_readers_changed(d);
         sd_notify(false, "READY=1");
-        log_info("Watching bpf() calls%s",
-                 probe_set_degraded(d->probes) ? ", but not all: see bpfmonctl probes" : "");
+        log_message(LOG_INFO, MESSAGE_STARTED, LOG_FIELDS({"BPFMON_VERSION", BPFMON_VERSION}),
+                    "Watching bpf() calls%s",
+                    probe_set_degraded(d->probes) ? ", but not all: see bpfmonctl probes" : "");
         k = sd_event_loop(d->loop);
         sd_notify(false, "STOPPING=1\nSTATUS=Detaching");
         return k;
 }
 
-int daemon_run(const struct probe_options *options) {
+int daemon_run(const struct daemon_options *options) {
         struct daemon d = {};
         int k = run(&d, options);
 
         daemon_done(&d);
+        log_flush();
         if (k < 0)
                 return k;
         return k == EXIT_SUCCESS ? 0 : -EIO;

@@ -4,6 +4,8 @@
 #include <inttypes.h>
 
 #include "errors.h"
+#include "log.h"
+#include "message-ids.h"
 
 static const struct limit_info {
         const char *counter;
@@ -19,7 +21,7 @@ static const struct limit_info {
         [LIMIT_MATCH_TERMS] = {"refused.match_terms", "terms in a match", ""},
         [LIMIT_MATCH_BYTES] = {"refused.match_bytes", "bytes in the terms of a match", ""},
         [LIMIT_PENDING_AUTHORIZATIONS] = {"refused.pending_authorizations",
-                                          "calls of one client that wait for authorization",
+                                          "calls of one user that wait for authorization",
                                           "; wait for an answer"},
         [LIMIT_QUERY_ROWS] = {"refused.query_rows", "rows in a reply",
                               "; ask for fewer with a match"},
@@ -37,11 +39,15 @@ static const char *setting_of(enum limit limit) {
 
 int limits_refuse(struct limits *l, enum limit limit, sd_bus_error *error) {
         const struct limit_info *info = &table[limit];
+        const char *setting = setting_of(limit);
 
         l->refused[limit]++;
+        log_message(LOG_NOTICE, MESSAGE_LIMIT, LOG_FIELDS({"BPFMON_SETTING", setting}),
+                    "Refused a call: at most %" PRIu64 " %s (%s=)", l->max[limit], info->what,
+                    setting);
         return sd_bus_error_setf(error, BPFMON_ERROR_LIMIT_EXCEEDED,
                                  "At most %" PRIu64 " %s (%s= in bpfmond.conf)%s", l->max[limit],
-                                 info->what, setting_of(limit), info->advice);
+                                 info->what, setting, info->advice);
 }
 
 int limits_deny(struct limits *l, const char *words, sd_bus_error *error) {

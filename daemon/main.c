@@ -6,7 +6,6 @@
 #include <stdlib.h>
 
 #include "daemon.h"
-#include "log.h"
 #include "observe.h"
 #include "probe.h"
 #include "util.h"
@@ -22,6 +21,8 @@ static void help(FILE *f) {
               "system bus.\n\n"
               "      --observe=cgroup:PATH  only processes in this cgroup v2 directory and below\n"
               "      --observe=pid:N        only process N and its descendants\n"
+              "      --config=FILE          read this file and FILE.d/*.conf in place of "
+              "bpfmond.conf(5)\n"
               "      --ring-size=BYTES      size of the ring buffer (a power of two)\n"
               "      --no-kprobes           use tracepoints alone\n"
               "      --debug                say more\n"
@@ -51,9 +52,10 @@ static int parse_ring_size(const char *text, size_t *ret) {
 }
 
 /* Returns 0 to go on, 1 to end well, -EINVAL. */
-static int parse_options(int argc, char *argv[], struct probe_options *options) {
+static int parse_options(int argc, char *argv[], struct daemon_options *options) {
         enum {
                 OPTION_OBSERVE = 256,
+                OPTION_CONFIG,
                 OPTION_RING_SIZE,
                 OPTION_NO_KPROBES,
                 OPTION_DEBUG,
@@ -61,6 +63,7 @@ static int parse_options(int argc, char *argv[], struct probe_options *options) 
         };
         static const struct option table[] = {
                 {"observe", required_argument, NULL, OPTION_OBSERVE},
+                {"config", required_argument, NULL, OPTION_CONFIG},
                 {"ring-size", required_argument, NULL, OPTION_RING_SIZE},
                 {"no-kprobes", no_argument, NULL, OPTION_NO_KPROBES},
                 {"debug", no_argument, NULL, OPTION_DEBUG},
@@ -73,19 +76,24 @@ static int parse_options(int argc, char *argv[], struct probe_options *options) 
         while ((c = getopt_long(argc, argv, "h", table, NULL)) >= 0) {
                 switch (c) {
                 case OPTION_OBSERVE:
-                        if (observe_parse(optarg, options) < 0)
+                        if (observe_parse(optarg, &options->probes) < 0)
                                 return usage("--observe", optarg,
                                              "write cgroup:/PATH or pid:NUMBER");
                         break;
+                case OPTION_CONFIG:
+                        if (optarg[0] != '/')
+                                return usage("--config", optarg, "write an absolute path");
+                        options->overrides.config = optarg;
+                        break;
                 case OPTION_RING_SIZE:
-                        if (parse_ring_size(optarg, &options->ring_size) < 0)
+                        if (parse_ring_size(optarg, &options->overrides.ring_size) < 0)
                                 return -EINVAL;
                         break;
                 case OPTION_NO_KPROBES:
-                        options->no_kprobes = true;
+                        options->overrides.no_kprobes = true;
                         break;
                 case OPTION_DEBUG:
-                        log_set_level(LOG_DEBUG);
+                        options->overrides.debug = true;
                         break;
                 case OPTION_VERSION:
                         puts("bpfmond " BPFMON_VERSION);
@@ -105,7 +113,7 @@ static int parse_options(int argc, char *argv[], struct probe_options *options) 
 }
 
 int main(int argc, char *argv[]) {
-        struct probe_options options = {};
+        struct daemon_options options = {};
         int k = parse_options(argc, argv, &options);
 
         if (k != 0)

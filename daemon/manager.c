@@ -182,6 +182,13 @@ static int method_get_status(sd_bus_message *m, void *userdata, _unused_ sd_bus_
         return r < 0 ? r : sd_bus_send(NULL, reply, NULL);
 }
 
+static int method_reload(sd_bus_message *m, void *userdata, _unused_ sd_bus_error *error) {
+        const struct manager *manager = userdata;
+
+        manager->context.reload(manager->context.userdata);
+        return sd_bus_reply_method_return(m, NULL);
+}
+
 #define DEFINE_PROPERTY(name, type, value)                                                        \
         static int property_##name(_unused_ sd_bus *bus, _unused_ const char *path,               \
                                    _unused_ const char *interface, _unused_ const char *property, \
@@ -215,6 +222,7 @@ static const sd_bus_vtable manager_vtable[] = {
                                 SD_BUS_RESULT("aa{sv}", callers), method_list_callers, 0),
         SD_BUS_METHOD_WITH_ARGS("GetStatus", SD_BUS_NO_ARGS, SD_BUS_RESULT("a{sv}", status),
                                 method_get_status, 0),
+        SD_BUS_METHOD_WITH_ARGS("Reload", SD_BUS_NO_ARGS, SD_BUS_NO_RESULT, method_reload, 0),
         SD_BUS_PROPERTY("Version", "s", property_version, 0, SD_BUS_VTABLE_PROPERTY_CONST),
         SD_BUS_PROPERTY("Since", "t", property_since, 0, SD_BUS_VTABLE_PROPERTY_CONST),
         SD_BUS_PROPERTY("EventsSeen", "t", property_events_seen, 0, 0),

@@ -23,6 +23,9 @@ struct manager_context {
         const uint64_t *events_lost;
         const uint64_t *bad_records; /* records that did not parse */
         uint64_t since;              /* CLOCK_REALTIME, µs */
+        /* Reads the configuration again. */
+        void (*reload)(void *userdata);
+        void *userdata;
 };
 
 struct manager;

@@ -67,12 +67,32 @@ static int append_status(sd_bus_message *reply, const struct status *status) {
         }
 }
 
-static int append_statuses(sd_bus_message *reply, const struct status *statuses, size_t n) {
+/* What was refused, and why: an entry for each limit. */
+static int append_refusals(sd_bus_message *reply, const struct limits *limits) {
+        const struct status others[] = {
+                {"refused.invalid_matches", 't', limits->invalid},
+                {"refused.denied", 't', limits->denied},
+        };
+        int r = 0;
+
+        for (int i = 0; r >= 0 && i < _LIMIT_MAX; i++)
+                if (limit_counter(i))
+                        r = append_status(reply, &(struct status){limit_counter(i), 't',
+                                                                  limits->refused[i]});
+        for (size_t i = 0; r >= 0 && i < ELEMENTSOF(others); i++)
+                r = append_status(reply, &others[i]);
+        return r;
+}
+
+static int append_statuses(sd_bus_message *reply, const struct status *statuses, size_t n,
+                           const struct limits *limits) {
         int r;
 
         r = sd_bus_message_open_container(reply, 'a', "{sv}");
         for (size_t i = 0; r >= 0 && i < n; i++)
                 r = append_status(reply, &statuses[i]);
+        if (r >= 0)
+                r = append_refusals(reply, limits);
         if (r < 0)
                 return r;
 
@@ -114,5 +134,5 @@ int status_append(sd_bus_message *reply, const struct manager_context *c) {
                 {"memory.rss", 't', memory_rss()},
         };
 
-        return append_statuses(reply, statuses, ELEMENTSOF(statuses));
+        return append_statuses(reply, statuses, ELEMENTSOF(statuses), c->limits);
 }
