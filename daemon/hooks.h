@@ -14,8 +14,9 @@ enum {
 
 enum attach_when {
         ALWAYS,
-        WHILE_TIMED,        /* only worth its cost while somebody listens */
-        WHEN_OBSERVING_PID, /* follows forks */
+        WHILE_TIMED,          /* only worth its cost while somebody listens */
+        WHEN_OBSERVING_PID,   /* follows forks */
+        UNLESS_OBSERVING_PID, /* cannot */
 };
 
 /* One way to attach a probe: hooks that only work together, the one that people know it by first.

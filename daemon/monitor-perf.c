@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* Programs that are unloaded, as perf tells it: PERF_RECORD_BPF_EVENT, one ring a processor. Loads
- * are known from bpf(). */
+ * are known from bpf(). A hook of the kernel side knows more of an unload, and its record comes
+ * first; but the kernel leaves out a program where it would interrupt another one. */
 
 #include <errno.h>
 #include <fcntl.h>
@@ -19,8 +20,9 @@
 #include "util.h"
 
 enum {
-        RING_PAGES = 8, /* a power of two */
+        RING_PAGES = 32, /* a power of two */
         RECORD_MAX = 256,
+        DELAY_USEC = 50000, /* until the hook's record has come for sure */
 };
 
 /* Includes the time behind it, for sample_id_all with PERF_SAMPLE_TIME. */
@@ -48,6 +50,7 @@ struct ring {
 };
 
 struct state {
+        sd_event_source *timer;
         struct ring *rings;
         size_t count, page_size;
 };
@@ -97,11 +100,24 @@ static void read_ring(struct state *s, struct ring *r) {
         __atomic_store_n(&r->page->data_tail, head, __ATOMIC_RELEASE);
 }
 
-static int on_io(sd_event_source *source, _unused_ int fd, uint32_t events, void *userdata) {
-        struct ring *r = userdata;
+static int on_time(_unused_ sd_event_source *source, _unused_ uint64_t usec, void *userdata) {
+        struct monitor *m = userdata;
+        struct state *s = m->state;
 
-        read_ring(r->monitor->state, r);
-        r->monitor->handlers.idle(r->monitor->userdata);
+        s->timer = sd_event_source_disable_unref(s->timer);
+        for (size_t i = 0; i < s->count; i++)
+                read_ring(s, &s->rings[i]);
+        m->handlers.idle(m->userdata);
+        return 0;
+}
+
+static int on_io(sd_event_source *source, _unused_ int fd, uint32_t events, void *userdata) {
+        struct monitor *m = ((struct ring *) userdata)->monitor;
+        struct state *s = m->state;
+
+        if (!s->timer && sd_event_add_time_relative(m->loop, &s->timer, CLOCK_MONOTONIC, DELAY_USEC,
+                                                    0, on_time, m) < 0)
+                on_time(NULL, 0, m);
         /* The processor has gone: there is nothing to come. */
         return events & EPOLLHUP ? sd_event_source_set_enabled(source, SD_EVENT_OFF) : 0;
 }
@@ -151,6 +167,7 @@ static void close_ring(const struct state *s, struct ring *r) {
 static void stop(struct monitor *m) {
         struct state *s = m->state;
 
+        sd_event_source_disable_unref(s->timer);
         for (size_t i = 0; i < s->count; i++)
                 close_ring(s, &s->rings[i]);
         free(s->rings);

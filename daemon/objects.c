@@ -14,6 +14,7 @@
 
 enum {
         BUCKETS = 8192,      /* a power of two */
+        GONE_MAX = 4096,     /* more than go before a monitor tells of them, too */
         LOADER_BYTES = 4096, /* all that is remembered of one; who has longer names loses some */
 };
 
@@ -48,6 +49,7 @@ struct objects {
         struct object *buckets[BUCKETS];
         struct object *oldest, *newest;
         size_t n;
+        uint32_t gone[GONE_MAX]; /* programs that went last, each where its id leads */
         uint32_t self;
         struct intern *intern; /* names, types, tags and loaders */
         struct tampers *tampers;
@@ -302,6 +304,18 @@ static void goes(struct objects *o, struct event *e, const struct aspect *a, str
         forget(o, x);
 }
 
+/* Whether it was told already that this program is gone: a hook and a monitor tell of the same one.
+ * The kernel gives out an id again when it has given out all others. */
+static bool told_gone(struct objects *o, enum object_kind kind, uint32_t id) {
+        uint32_t *slot = &o->gone[id % GONE_MAX];
+        bool told = *slot == id;
+
+        if (kind != OBJECT_PROG)
+                return false;
+        *slot = id;
+        return told;
+}
+
 /* We only held it for a moment, to look at it: it does not go in our name. */
 static void disown(struct event *e) {
         for (int f = FIELD_PROCESS_PID; f <= FIELD_NAMESPACE_USER; f++)
@@ -396,6 +410,8 @@ bool objects_follow(struct objects *o, struct event *e, bool strict) {
                 describe_attached(o, e, a);
                 return !ourselves;
         case TURN_GOES:
+                if (told_gone(o, a->kind, id) && !x)
+                        return false;
                 if (!x)
                         return !ourselves && !strict;
                 if (ourselves)

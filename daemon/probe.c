@@ -255,6 +255,11 @@ static bool kernel_has_all(const struct alternative *a) {
         return true;
 }
 
+static bool is_off(const struct probe_set *p, const struct alternative *a) {
+        return a->when ==
+               (p->options.observe == OBSERVE_PID ? UNLESS_OBSERVING_PID : WHEN_OBSERVING_PID);
+}
+
 /* Takes the first alternative that works. */
 static void probe_attach(struct probe_set *p, size_t i) {
         const struct probe_info *info = &probe_table[i];
@@ -266,7 +271,7 @@ static void probe_attach(struct probe_set *p, size_t i) {
         probe->state = STATE_FAILED;
         for (size_t n = 0; n < ALTERNATIVES_MAX && info->alternatives[n].hooks[0]; n++) {
                 a = &info->alternatives[n];
-                if (a->when == WHEN_OBSERVING_PID && p->options.observe != OBSERVE_PID) {
+                if (is_off(p, a)) {
                         probe->state = STATE_OFF;
                         return;
                 }

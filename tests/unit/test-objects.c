@@ -172,6 +172,22 @@ START_TEST(from_memory) {
 }
 END_TEST
 
+/* Of one that goes a hook and a monitor tell, or the monitor alone; of one that nobody knew, too.
+ */
+START_TEST(goes_once) {
+        called(BPF_PROG_LOAD, 3, program(77), FIRST);
+        ck_assert(freed(program(77), OTHER));
+        ck_assert(!freed(program(77), 0));
+        ck_assert(freed(program(78), 0));
+        ck_assert(!freed(program(78), 0));
+        /* It went before, and comes again: ids do, in the end. */
+        called(BPF_PROG_LOAD, 3, program(78), FIRST);
+        ck_assert(freed(program(78), 0));
+        assert_pid(FIELD_LOADED_BY_PID, FIRST);
+        ck_assert(freed(map(78), 0));
+}
+END_TEST
+
 START_TEST(failures_bring_nothing) {
         called(BPF_MAP_CREATE, -EPERM, (struct record_object){}, FIRST);
         called(BPF_PROG_ATTACH, -EINVAL, program(77), FIRST);
@@ -501,6 +517,7 @@ static Suite *suite(void) {
         tcase_add_test(t, life);
         tcase_add_test(t, in_nobodys_name);
         tcase_add_test(t, from_memory);
+        tcase_add_test(t, goes_once);
         tcase_add_test(t, failures_bring_nothing);
         tcase_add_test(t, same_id_again);
         tcase_add_test(t, kinds_have_ids_of_their_own);
