@@ -80,6 +80,8 @@ round() {
         daemon=$!
         await 900 ready_or_dead
         ready || return
+        # What is settled in is there before who writes it.
+        : >"$out/events" >"$out/use" >"$out/content"
         bpfmonctl subscribe --json=short >"$out/events" 2>"$out/events.err" &
         events=$!
         bpfmonctl subscribe --json=short class=use class=look >"$out/use" 2>"$out/use.err" &
