@@ -15,14 +15,15 @@ enum {
         ELEMENT_FLAGS_OFFSET = 24,
 };
 
-static const struct command looking = {{"object-query", "look"}};
+/* A newer kernel's: it may install something. What no kernel knows does nothing. */
+static const struct command_info unknown = {
+        "unknown-call", "change", NULL, "used", "use", "a bpf() command that bpfmon does not know"};
+static const struct command_info nothing = {"object-query", "look"};
 
-static const struct command *command(uint32_t cmd) {
-        return cmd < ATTR_COMMANDS ? &attr_commands[cmd] : &looking;
-}
-
-const struct command_info *command_info(uint32_t cmd) {
-        return &command(cmd)->info;
+const struct command_info *command_info(uint32_t cmd, int64_t ret) {
+        if (cmd < ATTR_COMMANDS)
+                return &attr_commands[cmd].info;
+        return ret < 0 ? &nothing : &unknown;
 }
 
 unsigned command_slot(uint32_t cmd) {
@@ -195,7 +196,7 @@ static uint32_t when_created(const struct attr *a) {
 }
 
 uint32_t attr_when(const struct attr *a) {
-        uint32_t when = command(a->cmd)->when;
+        uint32_t when = a->cmd < ATTR_COMMANDS ? attr_commands[a->cmd].when : 0;
         int layout = attr_layout(a->cmd);
 
         switch (layout) {

@@ -27,9 +27,9 @@ struct command_info {
         const char *what;
 };
 
-/* Describes a command (flag bits removed). A command unknown to us is an "object-query" of class
- * "look". Never NULL. */
-const struct command_info *command_info(uint32_t cmd);
+/* Describes a command (flag bits removed) that returned `ret`. One unknown to us is "unknown-call"
+ * of class "change" where the kernel did it, else an "object-query" of class "look". Never NULL. */
+const struct command_info *command_info(uint32_t cmd, int64_t ret);
 
 /* The counter slot of a command: itself, or the last slot for those beyond. */
 unsigned command_slot(uint32_t cmd);

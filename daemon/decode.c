@@ -104,8 +104,8 @@ static void set_command(const struct decoder *d, struct event *e, uint32_t cmd) 
         event_set_u32(e, FIELD_BPF_CMD_NUMBER, cmd);
 }
 
-static void set_kind(struct event *e, uint32_t cmd) {
-        const struct command_info *info = command_info(cmd);
+static void set_kind(struct event *e, uint32_t cmd, int64_t ret) {
+        const struct command_info *info = command_info(cmd, ret);
 
         event_set_static(e, FIELD_EVENT, info->event);
         event_set_static(e, FIELD_CLASS, info->class);
@@ -153,7 +153,7 @@ static const char *result_of(uint32_t cmd, int64_t ret, uint32_t flags) {
 static void set_outcome(struct event *e, uint32_t cmd, int64_t ret, uint32_t flags) {
         const char *result = result_of(cmd, ret, flags);
         bool refused = strcmp(result, "rejected") == 0 || strcmp(result, "denied") == 0;
-        bool install = strcmp(command_info(cmd)->class, "install") == 0;
+        bool install = strcmp(command_info(cmd, ret)->class, "install") == 0;
 
         event_set_static(e, FIELD_SEVERITY, refused && install ? "notice" : "info");
         event_set_static(e, FIELD_RESULT, result);
@@ -206,7 +206,7 @@ static void set_ifindex(struct event *e, uint32_t ifindex) {
 }
 
 static void set_attachment(struct decoder *d, struct event *e, const struct attr *a) {
-        const char *via = command_info(a->cmd)->via;
+        const char *via = command_info(a->cmd, 0)->via;
         uint32_t when = attr_when(a);
 
         event_set_static(e, FIELD_ATTACH_VIA, via);
@@ -268,7 +268,7 @@ static void set_parts(struct decoder *d, struct event *e, const struct record_ta
                 filter_describe(e, p.data, p.size / sizeof(struct sock_filter), seccomp);
         if (parts_get(d->parts, thread, entered, PART_LOG, &p))
                 verifier_describe(e, p.data, p.size);
-        if (parts_get(d->parts, thread, entered, PART_MAPS, &p))
+        if (parts_get(d->parts, thread, entered, PART_MAPS, &p) && p.whole)
                 event_set_u32s(e, FIELD_PROG_MAPS, p.data, p.size / sizeof(uint32_t));
         if (parts_get(d->parts, thread, entered, PART_PATH, &p))
                 set_pin_path(e, &p);
@@ -317,7 +317,7 @@ static int decode_call(struct decoder *d, struct event *e, const void *data) {
         };
 
         set_time(d, e, &r->header);
-        set_kind(e, attr.cmd);
+        set_kind(e, attr.cmd, r->outcome.ret);
         set_outcome(e, attr.cmd, r->outcome.ret, r->outcome.flags);
         if (r->outcome.flags & CALL_TIMED)
                 event_set_u64(e, FIELD_DURATION, r->outcome.duration);
@@ -340,7 +340,7 @@ static int decode_call(struct decoder *d, struct event *e, const void *data) {
         target_describe(e, d->symbols, &r->task, &r->target);
         set_parts(d, e, &r->task, r->entered, &r->target, false);
         attr_decode(e, d->names, &attr);
-        message_set(e, command_info(attr.cmd));
+        message_set(e, command_info(attr.cmd, r->outcome.ret));
         return 1;
 }
 
@@ -429,7 +429,7 @@ static int decode_element(struct decoder *d, struct event *e, const void *data) 
         };
 
         set_time(d, e, &r->header);
-        set_kind(e, attr.cmd);
+        set_kind(e, attr.cmd, r->outcome.ret);
         set_outcome(e, attr.cmd, r->outcome.ret, r->outcome.flags);
         if (r->outcome.flags & CALL_TIMED)
                 event_set_u64(e, FIELD_DURATION, r->outcome.duration);
@@ -518,8 +518,9 @@ void decoder_partial(struct decoder *d, struct event *e, int slot) {
                 return;
         }
 
-        set_kind(e, (uint32_t) slot);
         /* The last slot is shared by all commands from there on. */
-        if (slot < COMMAND_SLOTS - 1)
-                set_command(d, e, (uint32_t) slot);
+        if (slot == COMMAND_SLOTS - 1)
+                return;
+        set_kind(e, (uint32_t) slot, 0);
+        set_command(d, e, (uint32_t) slot);
 }

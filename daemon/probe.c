@@ -438,8 +438,7 @@ struct probe_set *probe_set_free(struct probe_set *p) {
 int probe_set_want(struct probe_set *p, uint64_t commands, bool timed, bool content) {
         const struct alternative *a;
         struct probe *probe;
-        enum hook failed;
-        int k;
+        int result = 0, k;
 
         p->skel->bss->wants_content = content;
         p->skel->bss->wanted = commands;
@@ -453,12 +452,13 @@ int probe_set_want(struct probe_set *p, uint64_t commands, bool timed, bool cont
                         probe->state = STATE_WAITING;
                         continue;
                 }
-                k = attach(p, probe, a, &failed);
-                if (k < 0)
-                        return k;
-                probe->state = STATE_ATTACHED;
+                k = attach(p, probe, a, &probe->failed[probe->chosen]);
+                probe->errors[probe->chosen] = k < 0 ? -k : 0;
+                probe->state = k < 0 ? STATE_FAILED : STATE_ATTACHED;
+                if (k < 0 && result == 0)
+                        result = k;
         }
-        return 0;
+        return result;
 }
 
 void probe_set_drain(struct probe_set *p) {

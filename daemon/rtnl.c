@@ -26,7 +26,8 @@ struct rtnl {
 };
 
 /* Hands out the messages of a datagram. Returns whether it was the end of a dump, or an error. */
-static int walk(const char *buffer, size_t size,
+/* `size` is signed: the last message may lack its padding, and then fewer than none are left. */
+static int walk(const char *buffer, int size,
                 void (*message)(const struct nlmsghdr *h, void *userdata), void *userdata) {
         const struct nlmsghdr *h = (const void *) buffer;
         const struct nlmsgerr *error;
@@ -68,7 +69,7 @@ static int on_io(_unused_ sd_event_source *s, _unused_ int fd, _unused_ uint32_t
                 else if (n < 0 && n != -EINTR)
                         break;
                 else if (n > 0)
-                        (void) walk(r->buffer, (size_t) n, r->handlers->message, r->userdata);
+                        (void) walk(r->buffer, (int) n, r->handlers->message, r->userdata);
         }
         r->handlers->idle(r->userdata);
         return 0;
@@ -146,7 +147,7 @@ int rtnl_dump_links(void (*message)(const struct nlmsghdr *h, void *userdata), v
                 n = receive(fd, buffer, MSG_DONTWAIT);
                 if (n < 0)
                         return (int) n;
-                k = walk(buffer, (size_t) n, message, userdata);
+                k = walk(buffer, (int) n, message, userdata);
         }
         return k < 0 ? k : 0;
 }
@@ -157,7 +158,8 @@ uint32_t rtnl_namespace(void) {
         return stat("/proc/self/ns/net", &st) < 0 ? 0 : (uint32_t) st.st_ino;
 }
 
-static void parse(const struct rtattr *a, size_t size, const struct rtattr **table, size_t max) {
+/* `size` is signed for the same reason. */
+static void parse(const struct rtattr *a, int size, const struct rtattr **table, size_t max) {
         memset(table, 0, (max + 1) * sizeof(*table));
         for (; RTA_OK(a, size); a = RTA_NEXT(a, size))
                 if ((a->rta_type & NLA_TYPE_MASK) <= max)

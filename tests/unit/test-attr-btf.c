@@ -405,7 +405,7 @@ END_TEST
 /* What is told unasked has words for a sentence. */
 START_TEST(commands_have_words) {
         for (uint32_t cmd = 0; attr_known(cmd); cmd++) {
-                const struct command_info *info = command_info(cmd);
+                const struct command_info *info = command_info(cmd, 0);
                 bool asked = strcmp(info->class, "use") == 0 || strcmp(info->class, "look") == 0;
 
                 ck_assert_msg(asked == !info->did && asked == !info->act && asked == !info->what,

@@ -8,6 +8,7 @@
 #include <linux/tc_act/tc_bpf.h>
 
 #include "monitor-kind.h"
+#include "rtnl.h"
 #include "util.h"
 
 #include "tap-main.h"
@@ -349,6 +350,25 @@ START_TEST(test_messages_cut_anywhere) {
 }
 END_TEST
 
+/* The kernel pads its attributes; what does not is read no further than it goes. */
+START_TEST(test_attribute_without_padding) {
+        const struct rtattr last = {.rta_len = sizeof(last) + 1, .rta_type = IFLA_IFNAME};
+        const uint32_t start_size = NLMSG_SPACE(sizeof(struct ifinfomsg));
+        const struct rtattr *attributes[IFLA_MAX + 1];
+        struct nlmsghdr *h = calloc(1, start_size + last.rta_len);
+
+        h->nlmsg_len = start_size + last.rta_len;
+        h->nlmsg_type = RTM_NEWLINK;
+        memcpy((char *) h + start_size, &last, sizeof(last));
+        ck_assert(rtnl_parse(h, sizeof(struct ifinfomsg), attributes, IFLA_MAX));
+        ck_assert_ptr_nonnull(attributes[IFLA_IFNAME]);
+        for (size_t i = 0; i <= IFLA_MAX; i++)
+                if (i != IFLA_IFNAME)
+                        ck_assert_ptr_null(attributes[i]);
+        free(h);
+}
+END_TEST
+
 /* perf ----------------------------------------------------------------------------------------- */
 
 struct bpf_record {
@@ -418,6 +438,7 @@ static Suite *suite(void) {
         tcase_add_test(t, test_classic_filter);
         tcase_add_test(t, test_action);
         tcase_add_test(t, test_messages_cut_anywhere);
+        tcase_add_test(t, test_attribute_without_padding);
         tcase_add_test(t, test_unload);
         tcase_add_test(t, test_perf_tells_its_losses);
         suite_add_tcase(s, t);

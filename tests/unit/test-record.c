@@ -117,8 +117,8 @@ static void assert_utf8(const char *s) {
 }
 
 /* Whatever is in it, a record of the right shape makes an event that the bus can carry. */
-static void assert_sound(uint32_t cmd) {
-        assert_string(FIELD_EVENT, command_info(cmd)->event);
+static void assert_sound(uint32_t cmd, int64_t ret) {
+        assert_string(FIELD_EVENT, command_info(cmd, ret)->event);
         assert_u32(FIELD_BPF_CMD_NUMBER, cmd);
         ck_assert_uint_eq(event->truncated, 0);
         for (int f = -1; (f = event_next(event, f)) >= 0;) {
@@ -151,7 +151,7 @@ START_TEST(random_attributes) {
                                 memset(r.attr + 9, 0, 3);
                         r.attr_size = size;
                         decode(&r);
-                        assert_sound(cmd);
+                        assert_sound(cmd, r.outcome.ret);
                 }
 }
 END_TEST
@@ -173,7 +173,7 @@ START_TEST(random_records) {
                 r.context.cgroup_size %= RECORD_CGROUP_MAX + 1;
                 r.outcome.cmd %= 64;
                 decode(&r);
-                assert_sound(r.outcome.cmd);
+                assert_sound(r.outcome.cmd, r.outcome.ret);
 
                 fill_randomly(&q, sizeof(q));
                 q.header.kind = RECORD_ELEMENT;
@@ -181,7 +181,7 @@ START_TEST(random_records) {
                 q.attr_size %= RECORD_ELEMENT_ATTR_MAX + 1;
                 q.outcome.cmd %= 64;
                 ck_assert_int_eq(decoder_record(decoder, event, &q, sizeof(q)), 1);
-                assert_sound(q.outcome.cmd);
+                assert_sound(q.outcome.cmd, q.outcome.ret);
         }
 }
 END_TEST
