@@ -25,6 +25,7 @@ struct options {
         bool legend;
         bool pager;
         bool full;   /* no ellipsis */
+        bool stream; /* events through a pipe */
         bool colour; /* decided: a terminal, or asked for */
 };
 

@@ -16,6 +16,7 @@ enum {
 enum verb_options {
         VERB_LINES = 1 << 0,
         VERB_TABLE = 1 << 1, /* --fields, --no-legend, --full */
+        VERB_STREAM = 1 << 2,
 };
 
 static const struct verb {
@@ -27,8 +28,8 @@ static const struct verb {
         const char *summary;
         const char *help;
 } verbs[] = {
-        {"subscribe", "[MATCH…]", MATCHES_MAX, VERB_LINES | VERB_TABLE, verb_subscribe,
-         "Show events as they happen, until Ctrl-C",
+        {"subscribe", "[MATCH…]", MATCHES_MAX, VERB_LINES | VERB_TABLE | VERB_STREAM,
+         verb_subscribe, "Show events as they happen, until Ctrl-C",
          "Each MATCH is FIELD=VALUE, FIELD!=VALUE or, for numbers, FIELD<N, <=, > or >=. Values may\n"
          "contain * and ?. Terms of one field are alternatives; all others must hold together.\n"
          "Reads of maps and objects are shown where a MATCH asks for them, as event=map-access does.\n"
@@ -51,6 +52,7 @@ enum {
         OPTION_NO_LEGEND,
         OPTION_NO_PAGER,
         OPTION_COLOR,
+        OPTION_STREAM,
 };
 
 /* In the order of the help. */
@@ -68,6 +70,8 @@ static const struct option_row {
         {'n', "lines", "COUNT", VERB_LINES, "Stop after COUNT events; show at most COUNT rows"},
         {OPTION_FIELDS, "fields", "A,B,…", VERB_TABLE,
          "Show these fields, in this order; help lists them"},
+        {OPTION_STREAM, "stream", NULL, VERB_STREAM,
+         "Take events from a pipe, not the bus: for many thousands a second"},
         {OPTION_NO_LEGEND, "no-legend", NULL, VERB_TABLE, "Leave out the headings and totals"},
         {'l', "full", NULL, VERB_TABLE, "Cut nothing to fit the terminal"},
         {OPTION_NO_PAGER, "no-pager", NULL, 0, "Do not put a pager in front of the output"},
@@ -273,6 +277,9 @@ static int take_option(struct command_line *c, int value, const char *argument) 
                 return 0;
         case OPTION_NO_PAGER:
                 c->options.pager = false;
+                return 0;
+        case OPTION_STREAM:
+                c->options.stream = true;
                 return 0;
         case OPTION_COLOR:
                 return parse_colour(argument, &c->colour);

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* bpfmonctl subscribe: live events until Ctrl-C, across restarts of the daemon. */
+/* bpfmonctl subscribe: live events until Ctrl-C, across restarts of the daemon. They come as
+ * signals, or with --stream as lines of JSON through a pipe. */
 
+#include <fcntl.h>
 #include <inttypes.h>
 #include <json.h>
 #include <signal.h>
@@ -16,6 +18,7 @@
 #include "columns.h"
 #include "errors.h"
 #include "line.h"
+#include "lines.h"
 #include "output.h"
 #include "value.h"
 
@@ -26,10 +29,14 @@ struct subscribe {
         sd_bus *bus;
         sd_event *loop;
         int signal_fd;
-        sd_bus_slot *call; /* Subscribe(), while it is on its way */
+        sd_bus_slot *call; /* Subscribe() or OpenStream(), while it is on its way */
         char *owner;       /* the daemon's unique name; NULL while it is away */
         char *path;        /* of the subscription; NULL until the daemon has answered */
-        bool back;         /* the daemon went away at least once */
+        int stream_fd;     /* -1: there is none */
+        sd_event_source *stream;
+        struct lines lines;
+        struct json_tokener *tokener;
+        bool back; /* the daemon went away at least once */
         struct field_set wanted;
         bool all_fields;
         struct columns columns;
@@ -162,10 +169,126 @@ static int on_events(struct subscribe *s, sd_bus_message *m) {
         return r < 0 ? r : 1;
 }
 
+/* Ends what the stream was read with. */
+static void close_stream(struct subscribe *s) {
+        s->stream = sd_event_source_disable_unref(s->stream);
+        if (s->stream_fd >= 0)
+                close(s->stream_fd);
+        s->stream_fd = -1;
+        lines_clear(&s->lines);
+}
+
+/* A line of a stream is what --json=short prints. Only those that tell of losses are looked into.
+ */
+static int add_line(struct subscribe *s, const char *line, size_t length) {
+        const struct options *o = s->options;
+        _cleanup_json_ struct json_object *event = NULL;
+
+        if (o->json == JSON_SHORT && o->n_fields == 0 && !strstr(line, "\"event\":\"lost\"")) {
+                s->events++;
+                text_add_bytes(&s->output.text, line, length);
+                text_add_char(&s->output.text, '\n', 1);
+                return 0;
+        }
+
+        json_tokener_reset(s->tokener);
+        event = json_tokener_parse_ex(s->tokener, line, (int) length + 1);
+        if (!json_object_is_type(event, json_type_object))
+                return -EBADMSG;
+        add_event(s, event);
+        return 0;
+}
+
+static int add_lines(struct subscribe *s) {
+        const char *line;
+        size_t length;
+        int r = 0;
+
+        while (r == 0 && s->events < s->options->lines && (line = lines_next(&s->lines, &length)))
+                r = add_line(s, line, length);
+        return r;
+}
+
+/* The daemon answers, so it was not its own end that ended the stream. */
+static int on_still_there(sd_bus_message *reply, void *userdata, sd_bus_error *ret_error) {
+        struct subscribe *s = userdata;
+
+        s->call = sd_bus_slot_unref(s->call);
+        if (sd_bus_message_is_method_error(reply, NULL))
+                return 1; /* the bus tells what becomes of it */
+        complain("not authorized any more: bpfmond ended the stream");
+        return finish(s, EXIT_NOT_AUTHORIZED);
+}
+
+static int on_stream_end(struct subscribe *s) {
+        close_stream(s);
+        if (!s->owner || s->call) /* the end of a daemon that the bus has told of */
+                return 0;
+
+        int r = sd_bus_call_method_async(s->bus, &s->call, s->owner, "/",
+                                         "org.freedesktop.DBus.Peer", "Ping", on_still_there, s,
+                                         NULL);
+        return r < 0 ? finish(s, bus_complain(NULL, r)) : 0;
+}
+
+static int on_lines(sd_event_source *source, int fd, uint32_t revents, void *userdata) {
+        struct subscribe *s = userdata;
+
+        if (s->events >= s->options->lines)
+                return 0;
+        s->format.columns = s->options->full ? 0 : output_columns();
+
+        int r = lines_read(&s->lines, fd);
+        if (r == -EAGAIN)
+                return 0;
+        if (r == 0)
+                return on_stream_end(s);
+        if (r > 0)
+                r = add_lines(s);
+        if (r < 0) {
+                complain("the stream cannot be read: %s", strerror(-r));
+                return finish(s, EXIT_FAILURE);
+        }
+
+        r = flush(s);
+        if (r == 0 && s->events >= s->options->lines)
+                r = finish(s, EXIT_SUCCESS);
+        return r < 0 ? r : 0;
+}
+
+static int take_stream(struct subscribe *s, sd_bus_message *reply) {
+        int fd;
+
+        int r = sd_bus_message_read(reply, "h", &fd);
+        if (r < 0)
+                return r;
+
+        close_stream(s);
+        if (!s->tokener)
+                s->tokener = json_tokener_new();
+        if (!s->tokener)
+                return -ENOMEM;
+        s->stream_fd = fcntl(fd, F_DUPFD_CLOEXEC, 3); /* the message has the other */
+        if (s->stream_fd < 0 || fcntl(s->stream_fd, F_SETFL, O_NONBLOCK) < 0)
+                return -errno;
+        return sd_event_add_io(s->loop, &s->stream, s->stream_fd, EPOLLIN, on_lines, s);
+}
+
+static int take_path(struct subscribe *s, sd_bus_message *reply) {
+        const char *path;
+
+        int r = sd_bus_message_read(reply, "o", &path);
+        if (r < 0)
+                return r;
+
+        free(s->path);
+        s->path = strdup(path);
+        return s->path ? 0 : -ENOMEM;
+}
+
 static int on_subscribed(sd_bus_message *reply, void *userdata, sd_bus_error *ret_error) {
         struct subscribe *s = userdata;
         const sd_bus_error *error = sd_bus_message_get_error(reply);
-        const char *path;
 
         s->call = sd_bus_slot_unref(s->call);
         if (error && s->back && bus_error_no_daemon(error))
@@ -173,13 +296,9 @@ static int on_subscribed(sd_bus_message *reply, void *userdata, sd_bus_error *re
         if (error)
                 return finish(s, bus_complain(error, 0));
 
-        int r = sd_bus_message_read(reply, "o", &path);
+        int r = s->options->stream ? take_stream(s, reply) : take_path(s, reply);
         if (r < 0)
                 return finish(s, bus_complain(NULL, r));
-        free(s->path);
-        s->path = strdup(path);
-        if (!s->path)
-                return finish(s, bus_complain(NULL, -ENOMEM));
         if (s->back)
                 note("bpfmond is back, numbering events from 1; what happened meanwhile was not "
                      "seen");
@@ -192,7 +311,8 @@ static int subscribe(struct subscribe *s) {
 
         s->call = sd_bus_slot_unref(s->call);
         int r = sd_bus_message_new_method_call(s->bus, &m, s->owner, BPFMON_OBJECT_PATH,
-                                               BPFMON_MANAGER_INTERFACE, "Subscribe");
+                                               BPFMON_MANAGER_INTERFACE,
+                                               s->options->stream ? "OpenStream" : "Subscribe");
         if (r >= 0)
                 r = bus_append_matches(m, s->matches, s->n_matches,
                                        s->all_fields ? NULL : &s->wanted);
@@ -359,6 +479,7 @@ int verb_subscribe(char **arguments, size_t n, const struct options *options) {
                 .matches = arguments,
                 .n_matches = n,
                 .signal_fd = -1,
+                .stream_fd = -1,
                 .output = OUTPUT_INIT,
         };
 
@@ -369,6 +490,9 @@ int verb_subscribe(char **arguments, size_t n, const struct options *options) {
                 status = run(&s);
 
         sd_bus_slot_unref(s.call);
+        close_stream(&s);
+        if (s.tokener)
+                json_tokener_free(s.tokener);
         if (s.bus)
                 sd_bus_detach_event(s.bus);
         sd_bus_flush_close_unref(s.bus);
