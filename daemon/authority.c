@@ -8,18 +8,11 @@
 
 #include "clock.h"
 #include "errors.h"
+#include "limit.h"
 #include "util.h"
 
 enum {
         TEMPORARY_MAX = 16, /* passwords that still count and whose age is remembered */
-};
-
-/* dbus-daemon lets a connection wait for 128 replies (max_replies_per_connection); the pings of
- * subscriptions are most of them. */
-const struct authority_limits authority_limits_default = {
-        .per_sender = 4,
-        .per_user = 8,
-        .total = 20,
 };
 
 /* What a scope lets see, in words. */
@@ -55,26 +48,11 @@ struct authority {
         sd_bus *bus;
         struct polkit *polkit;
         struct grants *grants;
-        struct authority_limits limits;
+        struct limits *limits;
         struct waiting *first;
         struct temporary temporary[TEMPORARY_MAX];
         size_t last_temporary;
 };
-
-int authority_new(struct authority **ret, sd_bus *bus, struct polkit *polkit, struct grants *grants,
-                  const struct authority_limits *limits) {
-        struct authority *a = calloc(1, sizeof(*a));
-
-        if (!a)
-                return -ENOMEM;
-
-        a->bus = bus;
-        a->polkit = polkit;
-        a->grants = grants;
-        a->limits = *limits;
-        *ret = a;
-        return 0;
-}
 
 /* Also takes it off the list. */
 static struct waiting *waiting_free(struct waiting *w) {
@@ -102,8 +80,35 @@ struct authority *authority_free(struct authority *a) {
 
         while (a->first)
                 waiting_free(a->first);
+        grants_free(a->grants);
+        polkit_free(a->polkit);
         free(a);
         return NULL;
+}
+
+DEFINE_CLEANUP(struct authority *, authority_free);
+
+int authority_new(struct authority **ret, sd_bus *bus, struct limits *limits) {
+        _cleanup_(authority_freep) struct authority *a = calloc(1, sizeof(*a));
+        int r;
+
+        if (!a)
+                return -ENOMEM;
+
+        a->bus = bus;
+        a->limits = limits;
+        r = polkit_new(&a->polkit, bus, &polkit_timeouts_default);
+        if (r >= 0)
+                r = grants_new(&a->grants, bus, a->polkit);
+        if (r < 0)
+                return r;
+
+        *ret = TAKE_PTR(a);
+        return 0;
+}
+
+struct grants *authority_grants(const struct authority *a) {
+        return a->grants;
 }
 
 size_t authority_pending(const struct authority *a) {
@@ -163,6 +168,7 @@ static int refuse(const struct waiting *w, sd_bus_error *error) {
         const struct polkit_answer *answer = &w->answer;
         const char *deed = deeds[w->scope], *action = scope_action(w->scope);
 
+        w->authority->limits->denied++;
         if (answer->failure)
                 return sd_bus_error_setf(error, SD_BUS_ERROR_ACCESS_DENIED,
                                          "Cannot find out whether you may %s: %s", deed,
@@ -263,30 +269,20 @@ static int on_sender_left(_unused_ sd_bus_track *track, void *userdata) {
         return 0;
 }
 
-static int check_limits(const struct authority *a, const char *sender, uid_t uid,
-                        sd_bus_error *error) {
-        size_t total = 0, of_user = 0, of_sender = 0;
+static int check_limits(const struct authority *a, uid_t uid, sd_bus_error *error) {
+        size_t total = 0, of_user = 0;
 
         for (const struct waiting *w = a->first; w; w = w->next) {
                 total++;
                 of_user += w->uid == uid;
-                of_sender += strcmp(sd_bus_message_get_sender(w->message), sender) == 0;
         }
-        if (of_sender >= a->limits.per_sender)
+        if (of_user >= a->limits->max[LIMIT_PENDING_AUTHORIZATIONS])
+                return limits_refuse(a->limits, LIMIT_PENDING_AUTHORIZATIONS, error);
+        if (total >= AUTHORITY_PENDING)
                 return sd_bus_error_setf(error, BPFMON_ERROR_LIMIT_EXCEEDED,
-                                         "%zu of your calls wait for polkit already, the most that "
-                                         "one connection may have",
-                                         of_sender);
-        if (of_user >= a->limits.per_user)
-                return sd_bus_error_setf(error, BPFMON_ERROR_LIMIT_EXCEEDED,
-                                         "%zu calls of user %u wait for polkit already, the most "
-                                         "that one user may have",
-                                         of_user, (unsigned) uid);
-        if (total >= a->limits.total)
-                return sd_bus_error_setf(error, BPFMON_ERROR_LIMIT_EXCEEDED,
-                                         "%zu calls wait for polkit already, the most that all "
-                                         "users may have together",
-                                         total);
+                                         "At most %d calls of all users together may wait for "
+                                         "authorization; try again later",
+                                         AUTHORITY_PENDING);
         return 0;
 }
 
@@ -341,7 +337,7 @@ int authority_check(struct authority *a, sd_bus_message *m, enum scope scope,
         if (w && w->uid == uid && w->scope == scope)
                 return decide(w, ret, error);
 
-        r = check_limits(a, sd_bus_message_get_sender(m), uid, error);
+        r = check_limits(a, uid, error);
         if (r < 0)
                 return r;
         r = keep(a, m, uid, scope);

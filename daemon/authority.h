@@ -10,21 +10,23 @@
 #include "access.h"
 #include "grant.h"
 
-/* Calls that wait for polkit. */
-struct authority_limits {
-        size_t per_sender;
-        size_t per_user;
-        size_t total;
+enum {
+        /* Calls that may wait for polkit; of one user: LIMIT_PENDING_AUTHORIZATIONS, however many
+         * connections it has. dbus-daemon lets us wait for 128 replies
+         * (max_replies_per_connection), and the pings of subscriptions are most of them. */
+        AUTHORITY_PENDING = 24,
 };
 
-extern const struct authority_limits authority_limits_default;
-
 struct authority;
+struct limits;
 
-/* Everything is borrowed but `limits`, which are copied. */
-int authority_new(struct authority **ret, sd_bus *bus, struct polkit *polkit, struct grants *grants,
-                  const struct authority_limits *limits);
+/* `limits` is borrowed, `bus` too; it is attached to an event loop before calls are checked.
+ * Returns 0 or a negative errno. */
+int authority_new(struct authority **ret, sd_bus *bus, struct limits *limits);
 struct authority *authority_free(struct authority *a);
+
+/* Where permissions that it gave are watched (borrowed). */
+struct grants *authority_grants(const struct authority *a);
 
 /* Who sent the message: the bus says so, not the sender. Returns 0, or sets `error` (AccessDenied:
  * a sender of whom nothing is known may do nothing) and returns a negative errno. */

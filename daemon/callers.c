@@ -289,7 +289,7 @@ static int row_compare_calls(const void *a, const void *b) {
 struct emission {
         struct callers *callers;
         const struct match *match;
-        int (*row)(const struct event *e, void *userdata);
+        int (*row)(struct event *e, void *userdata);
         void *userdata;
         struct event *event;
         size_t n;
@@ -307,7 +307,7 @@ static int emit_row(struct emission *m, const struct row *row) {
                 k = m->row(m->event, m->userdata);
                 if (k < 0)
                         return k;
-                m->n++;
+                m->n += k > 0;
         }
         return 0;
 }
@@ -330,7 +330,7 @@ static int listing_emit(struct emission *m, struct listing *l) {
 }
 
 int callers_list(struct callers *c, const struct match *match,
-                 int (*row)(const struct event *e, void *userdata), void *userdata) {
+                 int (*row)(struct event *e, void *userdata), void *userdata) {
         _cleanup_free_ struct event *event = malloc(sizeof(*event));
         struct emission m = {c, match, row, userdata, event, 0};
         struct listing l = {};

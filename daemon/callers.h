@@ -32,6 +32,6 @@ void callers_sweep(struct callers *c);
 
 /* Calls `row` with one event per process and command that passes `match` (NULL: all), the busiest
  * processes first. After CALLERS_ROWS_MAX of them what the others did is added up without a
- * process. Returns the first negative result of `row`. */
+ * process. Rows for which `row` returns 0 do not count. Returns its first negative result. */
 int callers_list(struct callers *c, const struct match *match,
-                 int (*row)(const struct event *e, void *userdata), void *userdata);
+                 int (*row)(struct event *e, void *userdata), void *userdata);

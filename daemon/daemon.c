@@ -11,6 +11,7 @@
 #include <systemd/sd-event.h>
 #include <time.h>
 
+#include "authority.h"
 #include "callers.h"
 #include "clock.h"
 #include "decode.h"
@@ -51,6 +52,7 @@ struct daemon {
         struct readers readers;
         struct subscription_table *subscriptions;
         struct stream_table *streams;
+        struct authority *authority;
         struct manager *manager;
         struct event *event; /* the one being made */
         uint64_t since;      /* CLOCK_REALTIME, µs */
@@ -297,7 +299,14 @@ static int setup_stages(struct daemon *d, const struct probe_options *options) {
                 log_error("Cannot remember what exists: %s", strerror(-k));
                 return k;
         }
-        d->readers = (struct readers){.changed = on_readers_changed, .userdata = d};
+        k = authority_new(&d->authority, d->bus, &d->limits);
+        if (k < 0) {
+                log_error("Cannot ask polkit: %s", strerror(-k));
+                return k;
+        }
+        d->readers = (struct readers){.grants = authority_grants(d->authority),
+                                      .changed = on_readers_changed,
+                                      .userdata = d};
         k = callers_new(&d->callers, probe_set_callers_fd(d->probes), d->processes, d->names);
         if (k >= 0)
                 k = subscription_table_new(&d->subscriptions, d->bus, &d->readers, &d->limits);
@@ -314,6 +323,7 @@ static int setup_bus(struct daemon *d) {
                 .callers = d->callers,
                 .subscriptions = d->subscriptions,
                 .streams = d->streams,
+                .authority = d->authority,
                 .limits = &d->limits,
                 .events_seen = &d->events_seen,
                 .events_lost = &d->events_lost,
@@ -342,6 +352,7 @@ static void daemon_done(struct daemon *d) {
         sd_bus_slot_unref(d->log_control);
         subscription_table_free(d->subscriptions);
         stream_table_free(d->streams);
+        authority_free(d->authority);
         callers_free(d->callers);
         objects_free(d->objects);
         decoder_free(d->decoder);

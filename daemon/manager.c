@@ -4,6 +4,8 @@
 #include <string.h>
 #include <systemd/sd-bus.h>
 
+#include "access.h"
+#include "authority.h"
 #include "callers.h"
 #include "errors.h"
 #include "event-bus.h"
@@ -23,45 +25,65 @@ struct manager {
         sd_bus_slot *object;
 };
 
-DEFINE_CLEANUP(struct match *, match_free);
+/* What the caller of a method with matches and options asks for, once it may have it. */
+struct request {
+        struct match *match;
+        struct options options;
+        struct permission permission;
+};
 
-/* Who sent the message: the bus says so, not the sender. */
-static int sender_uid(sd_bus_message *m, uid_t *ret) {
-        _cleanup_(sd_bus_creds_unrefp) sd_bus_creds *creds = NULL;
+static void request_done(struct request *q) {
+        match_free(q->match);
+}
+
+/* The fields asked for, or NULL: all. */
+static const struct field_set *request_fields(const struct request *q) {
+        return q->options.given & OPTION_BIT(OPTION_FIELDS) ? &q->options.fields : NULL;
+}
+
+/* Reads the arguments of a method that takes the option scope and those in `allowed`. `ret` is for
+ * request_done(), whatever comes of it. Returns as authority_check() does. */
+static int request_read(const struct manager *manager, sd_bus_message *m, unsigned allowed,
+                        struct request *ret, sd_bus_error *error) {
+        struct viewer viewer;
         int r;
 
-        r = sd_bus_query_sender_creds(m, SD_BUS_CREDS_EUID, &creds);
+        r = match_read(m, manager->context.limits, &ret->match, error);
         if (r < 0)
                 return r;
 
-        return sd_bus_creds_get_euid(creds, ret);
+        r = options_read(m, sd_bus_message_get_member(m), allowed | OPTION_BIT(OPTION_SCOPE),
+                         &ret->options, error);
+        if (r < 0)
+                return r;
+
+        r = authority_sender(m, &viewer.uid, error);
+        if (r < 0)
+                return r;
+
+        viewer.scope = ret->options.given & OPTION_BIT(OPTION_SCOPE) ? ret->options.scope
+                                                                     : scope_default(viewer.uid);
+        r = match_check_fields(&viewer, ret->match, error);
+        if (r < 0)
+                return r;
+
+        return authority_check(manager->context.authority, m, viewer.scope, &ret->permission,
+                               error);
 }
 
 static int method_subscribe(sd_bus_message *m, void *userdata, sd_bus_error *error) {
         struct manager *manager = userdata;
-        struct subscription_table *table = manager->context.subscriptions;
         struct limits *limits = manager->context.limits;
-        _cleanup_(match_freep) struct match *match = NULL;
-        struct options options;
+        _cleanup_(request_done) struct request q = {};
         const char *path;
-        uid_t uid;
         int r;
 
-        r = match_read(m, limits, &match, error);
-        if (r < 0)
-                return r;
+        r = request_read(manager, m, OPTION_BIT(OPTION_FIELDS), &q, error);
+        if (r <= 0)
+                return r < 0 ? r : 1;
 
-        r = options_read(m, "Subscribe", OPTION_BIT(OPTION_FIELDS), &options, error);
-        if (r < 0)
-                return r;
-
-        r = sender_uid(m, &uid);
-        if (r < 0)
-                return r;
-
-        r = subscription_new(table, sd_bus_message_get_sender(m), uid, match,
-                             options.given & OPTION_BIT(OPTION_FIELDS) ? &options.fields : NULL,
-                             &path);
+        r = subscription_new(manager->context.subscriptions, &q.permission, q.match,
+                             request_fields(&q), &path);
         if (r == -EDQUOT)
                 return limits_refuse(limits, LIMIT_SUBSCRIPTIONS_PER_USER, error);
         if (r == -ENOSPC)
@@ -69,34 +91,22 @@ static int method_subscribe(sd_bus_message *m, void *userdata, sd_bus_error *err
         if (r < 0)
                 return r;
 
-        TAKE_PTR(match);
+        TAKE_PTR(q.match);
         return sd_bus_reply_method_return(m, "o", path);
 }
 
 static int method_open_stream(sd_bus_message *m, void *userdata, sd_bus_error *error) {
         struct manager *manager = userdata;
-        struct stream_table *table = manager->context.streams;
         struct limits *limits = manager->context.limits;
-        _cleanup_(match_freep) struct match *match = NULL;
+        _cleanup_(request_done) struct request q = {};
         _cleanup_close_ int fd = -1;
-        struct options options;
-        uid_t uid;
         int r;
 
-        r = match_read(m, limits, &match, error);
-        if (r < 0)
-                return r;
+        r = request_read(manager, m, OPTION_BIT(OPTION_FIELDS), &q, error);
+        if (r <= 0)
+                return r < 0 ? r : 1;
 
-        r = options_read(m, "OpenStream", OPTION_BIT(OPTION_FIELDS), &options, error);
-        if (r < 0)
-                return r;
-
-        r = sender_uid(m, &uid);
-        if (r < 0)
-                return r;
-
-        r = stream_new(table, uid, match,
-                       options.given & OPTION_BIT(OPTION_FIELDS) ? &options.fields : NULL, &fd);
+        r = stream_new(manager->context.streams, &q.permission, q.match, request_fields(&q), &fd);
         if (r == -EDQUOT)
                 return limits_refuse(limits, LIMIT_STREAMS_PER_USER, error);
         if (r == -ENOSPC)
@@ -104,15 +114,15 @@ static int method_open_stream(sd_bus_message *m, void *userdata, sd_bus_error *e
         if (r < 0)
                 return r;
 
-        TAKE_PTR(match);
+        TAKE_PTR(q.match);
         return sd_bus_reply_method_return(m, "h", fd);
 }
 
 /* Replies with rows, each an a{sv}, as `list` hands them out. */
 static int reply_rows(sd_bus_message *m,
-                      int (*list)(const struct manager *manager, const struct match *match,
+                      int (*list)(const struct manager *manager, const struct request *q,
                                   sd_bus_message *reply),
-                      const struct manager *manager, const struct match *match) {
+                      const struct manager *manager, const struct request *q) {
         _cleanup_(sd_bus_message_unrefp) sd_bus_message *reply = NULL;
         int r;
 
@@ -124,7 +134,7 @@ static int reply_rows(sd_bus_message *m,
         if (r < 0)
                 return r;
 
-        r = list(manager, match, reply);
+        r = list(manager, q, reply);
         if (r < 0)
                 return r;
 
@@ -139,42 +149,74 @@ static int append_row(const struct event *row, void *userdata) {
         return event_append(row, NULL, userdata);
 }
 
-static int list_probes(const struct manager *manager, _unused_ const struct match *match,
+static int list_probes(const struct manager *manager, _unused_ const struct request *q,
                        sd_bus_message *reply) {
         return probe_set_list(manager->context.probes, append_row, reply);
 }
 
-static int method_list_probes(sd_bus_message *m, void *userdata, _unused_ sd_bus_error *error) {
-        return reply_rows(m, list_probes, userdata, NULL);
+static int method_list_probes(sd_bus_message *m, void *userdata, sd_bus_error *error) {
+        const struct manager *manager = userdata;
+        int r;
+
+        r = authority_check(manager->context.authority, m, SCOPE_OWN, NULL, error);
+        if (r <= 0)
+                return r < 0 ? r : 1;
+
+        return reply_rows(m, list_probes, manager, NULL);
 }
 
-static int list_callers(const struct manager *manager, const struct match *match,
+/* A list that is made for somebody. */
+struct view {
+        const struct viewer *viewer;
+        sd_bus_message *reply;
+};
+
+static int append_seen_row(struct event *row, void *userdata) {
+        const struct view *view = userdata;
+        struct field_set hidden;
+        int r;
+
+        if (!viewer_looks(view->viewer, row, &hidden))
+                return 0;
+
+        r = event_append(row, NULL, view->reply);
+        event_show(row, &hidden);
+        return r;
+}
+
+static int list_callers(const struct manager *manager, const struct request *q,
                         sd_bus_message *reply) {
-        return callers_list(manager->context.callers, match, append_row, reply);
+        struct view view = {&q->permission.viewer, reply};
+
+        return callers_list(manager->context.callers, q->match, append_seen_row, &view);
 }
 
 static int method_list_callers(sd_bus_message *m, void *userdata, sd_bus_error *error) {
         struct manager *manager = userdata;
-        _cleanup_(match_freep) struct match *match = NULL;
-        struct options options;
+        _cleanup_(request_done) struct request q = {};
         int r;
 
-        r = match_read(m, manager->context.limits, &match, error);
-        if (r < 0)
-                return r;
+        r = request_read(manager, m, 0, &q, error);
+        if (r <= 0)
+                return r < 0 ? r : 1;
 
-        r = options_read(m, "ListCallers", 0, &options, error);
-        if (r < 0)
-                return r;
+        if (q.permission.viewer.scope == SCOPE_ALERTS)
+                return sd_bus_error_set(error, BPFMON_ERROR_INVALID_OPTION,
+                                        "Counters of calls are no alerts: the option scope of "
+                                        "ListCallers is own or all");
 
         probe_set_drain(manager->context.probes);
-        return reply_rows(m, list_callers, manager, match);
+        return reply_rows(m, list_callers, manager, &q);
 }
 
-static int method_get_status(sd_bus_message *m, void *userdata, _unused_ sd_bus_error *error) {
+static int method_get_status(sd_bus_message *m, void *userdata, sd_bus_error *error) {
         const struct manager *manager = userdata;
         _cleanup_(sd_bus_message_unrefp) sd_bus_message *reply = NULL;
         int r;
+
+        r = authority_check(manager->context.authority, m, SCOPE_OWN, NULL, error);
+        if (r <= 0)
+                return r < 0 ? r : 1;
 
         r = sd_bus_message_new_method_return(m, &reply);
         if (r >= 0)
@@ -208,20 +250,22 @@ DEFINE_PROPERTY(events_lost, "t", *c->events_lost);
 DEFINE_PROPERTY(subscribers, "u", (uint32_t) subscription_table_count(c->subscriptions));
 DEFINE_PROPERTY(degraded, "b", (int) probe_set_degraded(c->probes));
 
-/* Without SD_BUS_VTABLE_UNPRIVILEGED sd-bus itself refuses callers without CAP_SYS_ADMIN: a second
- * line behind the bus policy. */
+/* SD_BUS_VTABLE_UNPRIVILEGED: not sd-bus decides who may call, by capabilities, but each method. */
 static const sd_bus_vtable manager_vtable[] = {
         SD_BUS_VTABLE_START(0),
         SD_BUS_METHOD_WITH_ARGS("Subscribe", SD_BUS_ARGS("as", matches, "a{sv}", options),
-                                SD_BUS_RESULT("o", subscription), method_subscribe, 0),
+                                SD_BUS_RESULT("o", subscription), method_subscribe,
+                                SD_BUS_VTABLE_UNPRIVILEGED),
         SD_BUS_METHOD_WITH_ARGS("OpenStream", SD_BUS_ARGS("as", matches, "a{sv}", options),
-                                SD_BUS_RESULT("h", stream), method_open_stream, 0),
+                                SD_BUS_RESULT("h", stream), method_open_stream,
+                                SD_BUS_VTABLE_UNPRIVILEGED),
         SD_BUS_METHOD_WITH_ARGS("ListProbes", SD_BUS_NO_ARGS, SD_BUS_RESULT("aa{sv}", probes),
-                                method_list_probes, 0),
+                                method_list_probes, SD_BUS_VTABLE_UNPRIVILEGED),
         SD_BUS_METHOD_WITH_ARGS("ListCallers", SD_BUS_ARGS("as", matches, "a{sv}", options),
-                                SD_BUS_RESULT("aa{sv}", callers), method_list_callers, 0),
+                                SD_BUS_RESULT("aa{sv}", callers), method_list_callers,
+                                SD_BUS_VTABLE_UNPRIVILEGED),
         SD_BUS_METHOD_WITH_ARGS("GetStatus", SD_BUS_NO_ARGS, SD_BUS_RESULT("a{sv}", status),
-                                method_get_status, 0),
+                                method_get_status, SD_BUS_VTABLE_UNPRIVILEGED),
         SD_BUS_METHOD_WITH_ARGS("Reload", SD_BUS_NO_ARGS, SD_BUS_NO_RESULT, method_reload, 0),
         SD_BUS_PROPERTY("Version", "s", property_version, 0, SD_BUS_VTABLE_PROPERTY_CONST),
         SD_BUS_PROPERTY("Since", "t", property_since, 0, SD_BUS_VTABLE_PROPERTY_CONST),

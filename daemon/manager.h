@@ -5,6 +5,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+struct authority;
 struct callers;
 struct limits;
 struct probe_set;
@@ -18,6 +19,7 @@ struct manager_context {
         struct callers *callers;
         struct subscription_table *subscriptions;
         struct stream_table *streams;
+        struct authority *authority;
         struct limits *limits;
         const uint64_t *events_seen; /* sequence number of the last event */
         const uint64_t *events_lost;

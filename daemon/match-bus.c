@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "match-bus.h"
 
+#include "access.h"
 #include <string.h>
 
 #include "errors.h"
@@ -56,4 +57,14 @@ int match_read(sd_bus_message *m, struct limits *limits, struct match **ret, sd_
         }
 
         return r;
+}
+
+int match_check_fields(const struct viewer *v, const struct match *m, sd_bus_error *error) {
+        int f = viewer_forbidden_field(v, m);
+
+        if (f < 0)
+                return 0;
+        return sd_bus_error_setf(error, SD_BUS_ERROR_ACCESS_DENIED,
+                                 "A match may not name %s in the scope %s, which does not show it",
+                                 field_info((enum field) f)->name, scope_name(v->scope));
 }

@@ -52,11 +52,30 @@ static int read_fields(sd_bus_message *m, struct options *options, sd_bus_error 
         return r < 0 ? r : sd_bus_message_exit_container(m);
 }
 
+static int read_scope(sd_bus_message *m, struct options *options, sd_bus_error *error) {
+        char shown[3 * SHOWN_OPTION_BYTES + 1];
+        const char *name;
+        int r;
+
+        r = sd_bus_message_read_basic(m, 's', &name);
+        if (r < 0)
+                return r;
+        r = scope_from_name(name);
+        if (r >= 0) {
+                options->scope = (enum scope) r;
+                return 0;
+        }
+        utf8_sanitize(name, SHOWN_OPTION_BYTES, shown, sizeof(shown));
+        return sd_bus_error_setf(error, BPFMON_ERROR_INVALID_OPTION,
+                                 "Unknown scope \"%s\"; valid ones are own, alerts and all", shown);
+}
+
 static const struct option_info {
         const char *name, *type, *type_words;
         read_option read;
 } table[] = {
         [OPTION_FIELDS] = {"fields", "as", "an array of strings (as)", read_fields},
+        [OPTION_SCOPE] = {"scope", "s", "a string (s)", read_scope},
 };
 
 static int find_option(const char *name, unsigned allowed) {

@@ -1,15 +1,17 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
-/* The options of a call, an `a{sv}`: one table of all that there are; each method says which of them
- * it takes. An unknown option is an error: it would change what the caller gets. */
+/* The options of a call, an `a{sv}`: one table of all that there are; each method says which of
+ * them it takes. An unknown option is an error: it would change what the caller gets. */
 
 #include <stdbool.h>
 #include <systemd/sd-bus.h>
 
+#include "access.h"
 #include "event.h"
 
 enum option {
         OPTION_FIELDS, /* as: the fields of events */
+        OPTION_SCOPE,  /* s: whose events */
         _OPTION_MAX
 };
 
@@ -18,6 +20,7 @@ enum option {
 struct options {
         unsigned given; /* OPTION_BIT() of those that were there */
         struct field_set fields;
+        enum scope scope;
 };
 
 /* Reads an `a{sv}` from the message into `ret` (zeroed first). `allowed` has the OPTION_BIT() of

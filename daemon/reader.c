@@ -53,9 +53,19 @@ static void tell_changed(const struct readers *all) {
                 all->changed(all->userdata);
 }
 
-void reader_init(struct reader *r, const struct reader_kind *kind, uid_t uid,
-                 const struct field_set *only) {
-        *r = (struct reader){.kind = kind, .uid = uid, .only = only ? *only : ordinary_fields()};
+void reader_init(struct reader *r, const struct reader_kind *kind,
+                 const struct permission *permission, const struct field_set *only) {
+        *r = (struct reader){
+                .kind = kind,
+                .grant.permission = *permission,
+                .only = only ? *only : ordinary_fields(),
+        };
+}
+
+static void on_revoked(const char *reason, void *userdata) {
+        struct reader *r = userdata;
+
+        r->kind->revoked(r, reason);
 }
 
 void reader_set_match(struct reader *r, struct match *match) {
@@ -70,6 +80,7 @@ void readers_add(struct readers *all, struct reader *r) {
         r->next = all->first;
         all->first = r;
         all->n++;
+        grant_watch(&r->grant, all->grants, &r->grant.permission, on_revoked, r);
         tell_changed(all);
 }
 
@@ -82,6 +93,7 @@ void reader_remove(struct reader *r) {
                         all->n--;
                         break;
                 }
+        grant_done(&r->grant);
         match_free(TAKE_PTR(r->match));
         tell_changed(all);
 }
@@ -98,20 +110,26 @@ size_t readers_count_of(const struct readers *all, const struct reader_kind *kin
         size_t n = 0;
 
         for (const struct reader *r = all->first; r; r = r->next)
-                n += r->kind == kind && r->uid == uid;
+                n += r->kind == kind && r->grant.permission.viewer.uid == uid;
         return n;
 }
 
-void readers_offer(const struct readers *all, const struct event *event) {
+void readers_offer(const struct readers *all, struct event *event) {
+        struct field_set hidden;
         bool quiet;
 
         if (!all->first)
                 return;
 
         quiet = needs_asking(event);
-        for (struct reader *r = all->first; r; r = r->next)
-                if ((r->by_name || !quiet) && match_test(r->match, event))
+        for (struct reader *r = all->first; r; r = r->next) {
+                if ((quiet && !r->by_name) ||
+                    !viewer_looks(&r->grant.permission.viewer, event, &hidden))
+                        continue;
+                if (match_test(r->match, event))
                         r->kind->event(r, event);
+                event_show(event, &hidden);
+        }
 }
 
 void readers_lost(const struct readers *all, const struct event *partial, uint64_t count) {

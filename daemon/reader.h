@@ -9,6 +9,7 @@
 #include <sys/types.h>
 
 #include "event.h"
+#include "grant.h"
 
 struct match;
 struct reader;
@@ -20,6 +21,9 @@ struct reader_kind {
         /* `count` events like `partial` were lost before they came here. */
         void (*lost)(struct reader *r, const struct event *partial, uint64_t count);
         void (*flush)(struct reader *r);
+        /* It may not read any more, `reason` says why: ends it. Called while nobody walks the list.
+         */
+        void (*revoked)(struct reader *r, const char *reason);
 };
 
 /* Part of a subscription or stream, which owns it. */
@@ -27,7 +31,7 @@ struct reader {
         const struct reader_kind *kind;
         struct readers *readers; /* NULL: not among them */
         struct reader *next;
-        uid_t uid;
+        struct grant grant; /* who reads, and what it may see */
         struct match *match;
         struct field_set only; /* the fields that it gets */
         bool by_name;          /* asked for its events by name: gets use and look as well */
@@ -37,21 +41,22 @@ struct reader {
 struct readers {
         struct reader *first;
         size_t n;
+        struct grants *grants; /* those of readers are watched here (borrowed) */
         /* Called when what is wanted (see below) may have changed. */
         void (*changed)(void *userdata);
         void *userdata;
 };
 
-/* A reader of user `uid` that gets the fields in `only` (copied; NULL: all but map.key and
- * map.value) and no events yet. */
-void reader_init(struct reader *r, const struct reader_kind *kind, uid_t uid,
-                 const struct field_set *only);
+/* A reader that may see what `permission` (copied) says, and gets the fields in `only` (copied;
+ * NULL: all but map.key and map.value) and no events yet. */
+void reader_init(struct reader *r, const struct reader_kind *kind,
+                 const struct permission *permission, const struct field_set *only);
 
 /* Gives it the events that pass `match` (ownership moves here; NULL: all), in place of those of the
  * match before. */
 void reader_set_match(struct reader *r, struct match *match);
 
-/* From here to reader_remove() it gets events. */
+/* From here to reader_remove() it gets events, and its permission is watched. */
 void readers_add(struct readers *all, struct reader *r);
 
 /* Ends it and frees its match; a reader of zeroes is fine. Never called while events are offered.
@@ -62,12 +67,14 @@ void reader_remove(struct reader *r);
 size_t readers_count(const struct readers *all, const struct reader_kind *kind);
 size_t readers_count_of(const struct readers *all, const struct reader_kind *kind, uid_t uid);
 
-/* Offers an event to every reader that wants it. Never blocks. The event may be reused at once. */
-void readers_offer(const struct readers *all, const struct event *event);
+/* Offers an event to every reader that wants it and may see it; each sees, and matches, the fields
+ * that it may. Never blocks. The event is as before afterwards, and may be reused at once. */
+void readers_offer(const struct readers *all, struct event *event);
 
 /* Tells every reader that may have wanted events like `partial` (event, class, bpf.cmd as far as
  * known, lost.where) that `count` of them were lost: at the next flush at the latest. Without an
- * event in `partial` nobody is told: what was lost was not one. */
+ * event in `partial` nobody is told: what was lost was not one. Whose it was is not known: it
+ * counts for everyone, whatever they may see. */
 void readers_lost(const struct readers *all, const struct event *partial, uint64_t count);
 
 /* Sends what is batched, and losses not yet told: called when the ring is empty. */

@@ -186,7 +186,9 @@ static void flush(struct reader *r) {
         write_out(s);
 }
 
-static const struct reader_kind kind = {take_event, take_lost, flush};
+static void take_revoked(struct reader *r, const char *reason);
+
+static const struct reader_kind kind = {take_event, take_lost, flush, take_revoked};
 
 static struct stream *stream_free(struct stream *s) {
         if (!s)
@@ -203,6 +205,9 @@ static struct stream *stream_free(struct stream *s) {
 DEFINE_CLEANUP(struct stream *, stream_free);
 
 /* Its reader finds the end of the stream. */
+static void take_revoked(struct reader *r, _unused_ const char *reason) {
+        stream_free(from_reader(r));
+}
 
 static int on_io(_unused_ sd_event_source *source, _unused_ int fd, uint32_t events,
                  void *userdata) {
@@ -280,15 +285,16 @@ static int open_pipe(struct stream *s, int *ret_fd) {
         return 0;
 }
 
-int stream_new(struct stream_table *t, uid_t uid, struct match *match, const struct field_set *only,
-               int *ret_fd) {
+int stream_new(struct stream_table *t, const struct permission *permission, struct match *match,
+               const struct field_set *only, int *ret_fd) {
         _cleanup_(stream_freep) struct stream *s = NULL;
         _cleanup_close_ int fd = -1;
         int r;
 
         if (stream_table_count(t) >= t->limits->max[LIMIT_STREAMS])
                 return -ENOSPC;
-        if (readers_count_of(t->readers, &kind, uid) >= t->limits->max[LIMIT_STREAMS_PER_USER])
+        if (readers_count_of(t->readers, &kind, permission->viewer.uid) >=
+            t->limits->max[LIMIT_STREAMS_PER_USER])
                 return -EDQUOT;
 
         s = calloc(1, sizeof(*s));
@@ -298,7 +304,7 @@ int stream_new(struct stream_table *t, uid_t uid, struct match *match, const str
         s->table = t;
         s->fd = -1;
         s->losses[0].where = "stream";
-        reader_init(&s->reader, &kind, uid, only);
+        reader_init(&s->reader, &kind, permission, only);
         s->buffer = malloc(BUFFER_BYTES); /* no memory where nothing was written yet */
         if (!s->buffer)
                 return -ENOMEM;

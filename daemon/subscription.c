@@ -39,7 +39,6 @@ enum {
 struct subscription {
         struct reader reader; /* the first member: see from_reader() */
         struct subscription_table *table;
-        char *owner;
         char path[sizeof(BPFMON_SUBSCRIPTION_PREFIX) + 24];
         struct delivery delivery;
         sd_bus_track *track;
@@ -62,6 +61,11 @@ static struct subscription *from_reader(struct reader *r) {
         return (struct subscription *) r;
 }
 
+/* Unique name of the peer that gets the signals. */
+static const char *owner_of(const struct subscription *s) {
+        return s->reader.grant.permission.sender;
+}
+
 static void take_event(struct reader *r, const struct event *event) {
         delivery_event(&from_reader(r)->delivery, event);
 }
@@ -74,7 +78,9 @@ static void flush(struct reader *r) {
         delivery_flush(&from_reader(r)->delivery);
 }
 
-static const struct reader_kind kind = {take_event, take_lost, flush};
+static void take_revoked(struct reader *r, const char *reason);
+
+static const struct reader_kind kind = {take_event, take_lost, flush, take_revoked};
 
 /* The next subscription among the readers, from this one on. */
 static struct subscription *find_kind(struct reader *r) {
@@ -98,12 +104,35 @@ static struct subscription *subscription_free(struct subscription *s) {
         reader_remove(&s->reader);
         delivery_done(&s->delivery);
         sd_bus_track_unref(s->track);
-        free(s->owner);
         free(s);
         return NULL;
 }
 
 DEFINE_CLEANUP(struct subscription *, subscription_free);
+
+/* Tells the owner why nothing more comes. */
+static int send_closed(struct subscription *s, const char *reason) {
+        _cleanup_(sd_bus_message_unrefp) sd_bus_message *m = NULL;
+        int r;
+
+        r = sd_bus_message_new_signal(s->table->bus, &m, s->path, BPFMON_SUBSCRIPTION_INTERFACE,
+                                      "Closed");
+        if (r >= 0)
+                r = sd_bus_message_set_destination(m, owner_of(s));
+        if (r >= 0)
+                r = sd_bus_message_append(m, "s", reason);
+        return r < 0 ? r : sd_bus_send(s->table->bus, m, NULL);
+}
+
+static void take_revoked(struct reader *r, const char *reason) {
+        struct subscription *s = from_reader(r);
+        int k = send_closed(s, reason);
+
+        if (k < 0)
+                log_warning("Cannot tell %s that its subscription ends: %s", owner_of(s),
+                            strerror(-k));
+        subscription_free(s);
+}
 
 static int on_owner_left(_unused_ sd_bus_track *track, void *userdata) {
         subscription_free(userdata);
@@ -114,7 +143,7 @@ static int on_owner_left(_unused_ sd_bus_track *track, void *userdata) {
 static int check_owner(const struct subscription *s, sd_bus_message *m, sd_bus_error *error) {
         const char *sender = sd_bus_message_get_sender(m);
 
-        if (sender && strcmp(sender, s->owner) == 0)
+        if (sender && strcmp(sender, owner_of(s)) == 0)
                 return 0;
 
         return limits_deny(s->table->limits, "This subscription belongs to another client", error);
@@ -132,6 +161,12 @@ static int method_update(sd_bus_message *m, void *userdata, sd_bus_error *error)
         r = match_read(m, s->table->limits, &match, error);
         if (r < 0)
                 return r;
+
+        r = match_check_fields(&s->reader.grant.permission.viewer, match, error);
+        if (r < 0) {
+                match_free(match);
+                return r;
+        }
 
         reader_set_match(&s->reader, match);
         return sd_bus_reply_method_return(m, NULL);
@@ -152,10 +187,12 @@ static int method_close(sd_bus_message *m, void *userdata, sd_bus_error *error) 
 static const sd_bus_vtable subscription_vtable[] = {
         SD_BUS_VTABLE_START(0),
         SD_BUS_METHOD_WITH_ARGS("Update", SD_BUS_ARGS("as", matches), SD_BUS_NO_RESULT,
-                                method_update, 0),
-        SD_BUS_METHOD_WITH_ARGS("Close", SD_BUS_NO_ARGS, SD_BUS_NO_RESULT, method_close, 0),
+                                method_update, SD_BUS_VTABLE_UNPRIVILEGED),
+        SD_BUS_METHOD_WITH_ARGS("Close", SD_BUS_NO_ARGS, SD_BUS_NO_RESULT, method_close,
+                                SD_BUS_VTABLE_UNPRIVILEGED),
         SD_BUS_SIGNAL_WITH_ARGS("Events", SD_BUS_ARGS("t", first_seq, "t", lost, "aa{sv}", events),
                                 0),
+        SD_BUS_SIGNAL_WITH_ARGS("Closed", SD_BUS_ARGS("s", reason), 0),
         SD_BUS_VTABLE_END,
 };
 
@@ -326,18 +363,18 @@ static int watch_owner(struct subscription *s) {
         if (r < 0)
                 return r;
 
-        r = sd_bus_track_add_name(s->track, s->owner);
+        r = sd_bus_track_add_name(s->track, owner_of(s));
         return r < 0 ? r : 0;
 }
 
-int subscription_new(struct subscription_table *t, const char *owner, uid_t uid,
+int subscription_new(struct subscription_table *t, const struct permission *permission,
                      struct match *match, const struct field_set *only, const char **ret_path) {
         _cleanup_(subscription_freep) struct subscription *s = NULL;
         int r;
 
         if (readers_count(t->readers, &kind) >= t->limits->max[LIMIT_SUBSCRIPTIONS])
                 return -ENOSPC;
-        if (readers_count_of(t->readers, &kind, uid) >=
+        if (readers_count_of(t->readers, &kind, permission->viewer.uid) >=
             t->limits->max[LIMIT_SUBSCRIPTIONS_PER_USER])
                 return -EDQUOT;
 
@@ -345,21 +382,14 @@ int subscription_new(struct subscription_table *t, const char *owner, uid_t uid,
         if (!s)
                 return -ENOMEM;
 
-        if (!owner)
-                return -ENXIO; /* not on a bus */
-
         s->table = t;
-        reader_init(&s->reader, &kind, uid, only);
-        s->owner = strdup(owner);
-        if (!s->owner)
-                return -ENOMEM;
-
+        reader_init(&s->reader, &kind, permission, only);
         r = watch_owner(s);
         if (r < 0)
                 return r;
 
         snprintf(s->path, sizeof(s->path), BPFMON_SUBSCRIPTION_PREFIX "/%" PRIu64, ++t->last_id);
-        delivery_init(&s->delivery, &t->context, s->owner, s->path, &s->reader.only);
+        delivery_init(&s->delivery, &t->context, owner_of(s), s->path, &s->reader.only);
         reader_set_match(&s->reader, match);
         readers_add(t->readers, &s->reader);
         *ret_path = TAKE_PTR(s)->path;

@@ -9,6 +9,7 @@
 struct field_set;
 struct limits;
 struct match;
+struct permission;
 struct readers;
 struct sd_bus;
 struct subscription;
@@ -38,10 +39,10 @@ size_t subscription_table_count(const struct subscription_table *t);
 /* Events dropped at the windows, all subscriptions, since the start. */
 uint64_t subscription_table_window_lost(const struct subscription_table *t);
 
-/* Creates a subscription for the bus peer `owner` (a unique name, copied) of user `uid`, that
- * receives events passing `match` (ownership moves here on success; NULL: all), with the fields in
- * `only` (copied; NULL: all but map.key and map.value). It ends when its owner closes it or leaves
- * the bus. Returns -EDQUOT if the user has reached its limit, -ENOSPC if
+/* Creates a subscription for the bus peer that has `permission` (copied), that receives events
+ * passing `match` (ownership moves here on success; NULL: all), with the fields in `only` (copied;
+ * NULL: all but map.key and map.value). It ends when its owner closes it, leaves the bus or loses
+ * the permission. Returns -EDQUOT if the user has reached its limit, -ENOSPC if
  * all have, -ENXIO if the owner has left already, -ENOMEM. `ret_path` is borrowed. */
-int subscription_new(struct subscription_table *t, const char *owner, uid_t uid,
+int subscription_new(struct subscription_table *t, const struct permission *permission,
                      struct match *match, const struct field_set *only, const char **ret_path);
