@@ -248,6 +248,13 @@ __weak int target_ifindex(u32 ifindex) {
         return 0;
 }
 
+/* An attachment without an fd or index is to the network namespace of this thread. */
+static __always_inline void target_own_netns(struct record_target *t) {
+        struct task_struct *task = (void *) bpf_get_current_task();
+
+        target_netns(t, BPF_CORE_READ(task, nsproxy, net_ns));
+}
+
 static __always_inline bool is_of_interface(u32 attach_type) {
         return attach_type == ATTACH_XDP || attach_type == ATTACH_TCX_INGRESS ||
                attach_type == ATTACH_TCX_EGRESS || attach_type == ATTACH_NETKIT_PRIMARY ||
@@ -273,6 +280,8 @@ static __always_inline void find_target(const struct frame *frame, struct frame_
                 return;
         if (is_of_interface(ATTR32(frame, 8)))
                 target_ifindex(at ? ATTR32(frame, 4) : ATTR32(frame, 0));
+        else if (!at && ATTR32(frame, 8) == BPF_FLOW_DISSECTOR)
+                target_own_netns(&s->target);
         else if (!at)
                 target_fd(ATTR32(frame, 0));
         else if (ATTR32(frame, 4))

@@ -66,14 +66,6 @@ struct mount___owned {
         struct mnt_namespace *mnt_ns;
 };
 
-struct task_struct___flags {
-        unsigned int flags;
-};
-
-struct pt_regs___stack {
-        unsigned long sp;
-};
-
 struct bpf_iter__bpf_map {
         void *meta;
         struct bpf_map *map;

@@ -132,10 +132,6 @@ struct bpf_prog_aux___prog {
         struct bpf_prog *prog; /* that this belongs to */
 };
 
-struct task_struct___flags {
-        unsigned int flags;
-};
-
 #if defined(__TARGET_ARCH_x86)
 struct pt_regs___more {
         unsigned long r8, r9;
@@ -177,6 +173,3 @@ struct cls_bpf_rest {
 
 /* include/uapi/linux/lwtunnel.h */
 enum { ENCAP_BPF = 6 };
-
-/* include/linux/sched.h */
-enum { TASK_IS_KERNEL_THREAD = 0x00200000 };

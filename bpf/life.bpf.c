@@ -5,6 +5,7 @@
  * kernel for it. Maps and BTF always go later, in nobody's name: who dropped the last reference is
  * remembered until then, in `droppers`. */
 
+#include "acts.h"
 #include "caller.h"
 #include "object.h"
 #include "kernel-life.h"
@@ -14,7 +15,6 @@
 enum {
         DROPPERS_MAX = 2048,
 
-        PF_KTHREAD = 0x00200000,        /* include/linux/sched.h */
         PERF_BPF_EVENT_PROG_UNLOAD = 2, /* include/uapi/linux/perf_event.h */
 };
 
@@ -34,20 +34,6 @@ struct {
 } droppers __weak SEC(".maps");
 
 /* Who did it ----------------------------------------------------------------------------------- */
-
-/* Whether it is the current task that acts: not a worker of the kernel's, nor an interrupt or an
- * RCU callback, which run on top of any task but on a stack of their own. */
-static __always_inline bool task_acts(struct pt_regs *ctx) {
-        struct task_struct *task = (void *) bpf_get_current_task();
-        struct task_struct___flags *flags = (void *) task;
-        u64 stack = (u64) BPF_CORE_READ(task, stack);
-        u64 sp = BPF_CORE_READ((struct pt_regs___stack *) ctx, sp);
-        u64 top = stack + THREAD_SIZE;
-
-        if (bpf_core_enum_value_exists(enum bpf_func_id___helpers, BPF_FUNC_task_pt_regs___helpers))
-                top = bpf_task_pt_regs(bpf_get_current_task_btf());
-        return !(BPF_CORE_READ(flags, flags) & PF_KTHREAD) && sp >= stack && sp < top;
-}
 
 /* The thread that was told of last, and when its process started: one that drops a thousand objects
  * is told of once. */

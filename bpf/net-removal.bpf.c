@@ -3,43 +3,7 @@
  * Each is an action of its own, whether or not a message of netlink is behind it. */
 
 #include "net.h"
-
-/* A frame beside the one of the message. */
-static __always_inline struct action_frame *frame_beside(u32 via, enum hook hook) {
-        u64 key = ~bpf_get_current_pid_tgid();
-        struct action_frame *frame;
-
-        bpf_map_update_elem(&action_frames, &key, &blank_action_frame, BPF_ANY);
-        frame = bpf_map_lookup_elem(&action_frames, &key);
-        if (!frame) {
-                lost_action();
-                return NULL;
-        }
-        hit(hook);
-        frame->entered = bpf_ktime_get_ns();
-        frame->action = ACTION_ATTACH;
-        frame->via = via;
-        frame->flags = CALL_DETACHES;
-        return frame;
-}
-
-/* NULL where nobody wants to know what this thread does. What kernel threads do is done in nobody's
- * name. */
-static __always_inline struct action_frame *removal_open(u32 via, enum hook hook) {
-        struct task_struct___flags *task = (void *) bpf_get_current_task();
-        struct action_frame *frame = observes_current() ? frame_beside(via, hook) : NULL;
-
-        if (frame && !(BPF_CORE_READ(task, flags) & TASK_IS_KERNEL_THREAD))
-                frame->flags |= CALL_ATTRIBUTED;
-        return frame;
-}
-
-static __always_inline void removal_close(struct action_frame *frame, enum hook hook) {
-        u64 key = ~bpf_get_current_pid_tgid();
-
-        action_send(frame, 0, hook);
-        bpf_map_delete_elem(&action_frames, &key);
-}
+#include "removal.h"
 
 /* Whether a program has just come by the message that this thread is in: a message that fails takes
  * back what it began. */
@@ -79,7 +43,7 @@ int BPF_KPROBE(xdp_install, struct net_device *dev, u64 mode) {
         }
         if (!now.prog && !now.link) /* one of them */
                 return 0;
-        frame = removal_open(now.link ? ROAD_LINK : ROAD_NETLINK_XDP, HOOK_DEV_XDP_INSTALL);
+        frame = removal_open(ctx, now.link ? ROAD_LINK : ROAD_NETLINK_XDP, HOOK_DEV_XDP_INSTALL);
         if (!frame)
                 return 0;
         set_device(&frame->target, dev);
@@ -105,14 +69,14 @@ static __always_inline bool is_bpf_filter(struct tcf_proto *tp) {
 }
 
 /* `rest`: of the struct cls_bpf_prog that the filter is. */
-static __always_inline void tell_filter(struct tcf_proto *tp, struct bpf_prog *prog,
-                                        const void *rest, enum hook hook) {
+static __always_inline void tell_filter(struct pt_regs *ctx, struct tcf_proto *tp,
+                                        struct bpf_prog *prog, const void *rest, enum hook hook) {
         struct action_frame *frame;
         struct cls_bpf_rest r = {};
 
         if (!is_prog(prog) || is_of_message((u64) prog))
                 return;
-        frame = removal_open(ROAD_NETLINK_TC, hook);
+        frame = removal_open(ctx, ROAD_NETLINK_TC, hook);
         if (!frame)
                 return;
         bpf_probe_read_kernel(&r, sizeof(r), rest);
@@ -135,7 +99,8 @@ int BPF_KPROBE(filter_destroy, void *block, struct tcf_proto *tp, u32 type, void
                 return 0;
         bpf_probe_read_kernel(&prog, sizeof(prog), offload + OFFLOAD_OLD);
         bpf_probe_read_kernel(&exts, sizeof(exts), offload + OFFLOAD_EXTS);
-        tell_filter(tp, prog, exts + bpf_core_type_size(struct tcf_exts), HOOK_TC_SETUP_CB_DESTROY);
+        tell_filter(ctx, tp, prog, exts + bpf_core_type_size(struct tcf_exts),
+                    HOOK_TC_SETUP_CB_DESTROY);
         return 0;
 }
 
@@ -155,7 +120,7 @@ int BPF_KPROBE(filter_replaced, void *rwork) {
                 return 0;
         bpf_probe_read_kernel(&prog, sizeof(prog),
                               rest - bpf_core_type_size(struct tcf_exts) - CLS_BPF_EXTS);
-        tell_filter(tp, prog, rest, HOOK_TCF_QUEUE_WORK);
+        tell_filter(ctx, tp, prog, rest, HOOK_TCF_QUEUE_WORK);
         return 0;
 }
 
@@ -170,13 +135,13 @@ static __always_inline struct bpf_prog *program_of_action(struct tc_action *acti
         return prog;
 }
 
-static __always_inline void tell_action(struct tc_action *action, struct bpf_prog *prog,
-                                        enum hook hook) {
+static __always_inline void tell_action(struct pt_regs *ctx, struct tc_action *action,
+                                        struct bpf_prog *prog, enum hook hook) {
         struct action_frame *frame;
 
         if (!is_prog(prog))
                 return;
-        frame = removal_open(ROAD_NETLINK_TC, hook);
+        frame = removal_open(ctx, ROAD_NETLINK_TC, hook);
         if (!frame)
                 return;
         frame->target.kind = TARGET_NETNS;
@@ -190,7 +155,7 @@ int BPF_KPROBE(action_cleanup, struct tc_action *action) {
         struct bpf_prog *prog = program_of_action(action);
 
         if (prog && !is_of_message((u64) prog))
-                tell_action(action, prog, HOOK_TCF_ACTION_CLEANUP);
+                tell_action(ctx, action, prog, HOOK_TCF_ACTION_CLEANUP);
         return 0;
 }
 
@@ -200,7 +165,7 @@ int BPF_KPROBE(action_replaced, struct tc_action *action) {
         struct bpf_prog *prog = program_of_action(action);
 
         if (prog && message_frame())
-                tell_action(action, prog, HOOK_TCF_ACTION_SET_CTRLACT);
+                tell_action(ctx, action, prog, HOOK_TCF_ACTION_SET_CTRLACT);
         return 0;
 }
 

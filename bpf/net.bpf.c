@@ -229,6 +229,18 @@ static __always_inline void add_program(u64 prog, u32 length) {
         m->count = i + 1;
 }
 
+/* A module that a message needs is loaded: then all of the message is gone through once more. */
+SEC("kprobe/__request_module")
+int BPF_KPROBE(netlink_again) {
+        struct message *m = message_frame() ? message_current() : NULL;
+
+        if (!m)
+                return 0;
+        hit(HOOK_NETLINK_AGAIN);
+        m->count = 0;
+        return 0;
+}
+
 SEC("kretprobe/bpf_prog_get_type_dev")
 int BPF_KRETPROBE(netlink_program, s64 prog) {
         struct action_frame *frame = message_frame();

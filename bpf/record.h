@@ -340,6 +340,8 @@ enum road {
         ROAD_PRCTL,
         ROAD_TUN_IOCTL,
         ROAD_IO_URING,
+        ROAD_PROG_ATTACH, /* what bpf() attached without a link, and something else takes away */
+        ROAD_STRUCT_OPS,  /* functions that the kernel calls, through their map */
         _ROAD_MAX
 };
 

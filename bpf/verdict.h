@@ -82,6 +82,26 @@ static __always_inline void find_log(const struct frame *frame, struct log_place
         }
 }
 
+/* Where it goes by the attributes that may stand beside those of any command, from Linux 7.0 on:
+ * struct bpf_common_attr of the caller's, arguments 3 and 4 of the call. */
+static __always_inline void find_common_log(const struct frame *frame, struct log_place *log) {
+        struct {
+                u64 text;
+                u32 size;
+                u32 level;
+        } common = {};
+        u64 at = syscall_argument(3);
+        u32 size = syscall_argument(4);
+
+        if (!(frame->cmd & COMMON_ATTRS) || frame->flags & (CALL_IN_KERNEL | CALL_COMPAT) ||
+            size < sizeof(common) || bpf_probe_read_user(&common, sizeof(common), (void *) at))
+                return;
+        log->text = common.text;
+        log->size = common.size;
+        log->level = common.level;
+        log->true_size = size >= sizeof(common) + sizeof(u32) ? at + sizeof(common) : 0;
+}
+
 /* The same, as the verifier was told. */
 static __always_inline void take_log(struct log_place *log, struct bpf_log_attr *attr) {
         u32 offset;
@@ -101,6 +121,8 @@ static __always_inline void tell_verdict(const struct frame *frame, struct log_p
 
         if (!log->text)
                 find_log(frame, log);
+        if (!log->text)
+                find_common_log(frame, log);
         if (!log->text || !log->size || !log->level)
                 return;
         if (log->true_size && frame->flags & CALL_IN_KERNEL)

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include <stdbool.h>
 #include <stddef.h>
-#include <stdio.h>
 
 #include "action.h"
 #include "attr.h"
 #include "event.h"
+#include "flags.h"
 #include "util.h"
 
 /* Of the objects that go. */
@@ -51,6 +51,11 @@ static const struct command_info roads[_ROAD_MAX][2] = {
         [ROAD_SECCOMP] = SECCOMP_BY("seccomp"),
         [ROAD_PRCTL] = SECCOMP_BY("prctl"),
         [ROAD_TUN_IOCTL] = SOCKET_FILTER_BY("tun-ioctl"),
+        [ROAD_PROG_ATTACH] = PROGRAM_BY("prog-attach"),
+        [ROAD_STRUCT_OPS] = {{"attach", "install", "struct-ops", "registered", "register",
+                              "functions"},
+                             {"detach", "remove", "struct-ops", "unregistered", "unregister",
+                              "functions"}},
         [ROAD_IO_URING] = {{"attach", "install", "io-uring", "attached", "attach", "a filter"}},
 };
 
@@ -93,52 +98,26 @@ const struct command_info *action_info(const struct record_action *r) {
         return info && info->event ? info : NULL;
 }
 
-/* Flags of a road, lowest bit first. */
+/* What the flags of a road are, and which field tells them. */
 static const struct road_flags {
-        uint32_t via;
+        enum flag_set set;
         enum field field;
-        const char *names[12];
-} road_flags[] = {
-        /* include/uapi/linux/seccomp.h */
-        {ROAD_SECCOMP,
-         FIELD_SECCOMP_FLAGS,
-         {"tsync", "log", "spec_allow", "new_listener", "tsync_esrch", "wait_killable_recv"}},
-        /* include/uapi/linux/if_link.h */
-        {ROAD_NETLINK_XDP,
-         FIELD_ATTACH_FLAGS,
-         {"update_if_noexist", "skb_mode", "drv_mode", "hw_mode", "replace"}},
-        /* include/uapi/linux/pkt_cls.h: TCA_BPF_FLAG_* */
-        {ROAD_NETLINK_TC, FIELD_ATTACH_FLAGS, {"direct_action"}},
-        /* Which of its programs: TUNSETSTEERINGEBPF, TUNSETFILTEREBPF */
-        {ROAD_TUN_IOCTL, FIELD_ATTACH_FLAGS, {"steering", "filter"}},
-        /* include/uapi/linux/io_uring/bpf_filter.h */
-        {ROAD_IO_URING, FIELD_ATTACH_FLAGS, {"deny_rest", "sz_strict"}},
+} road_flags[_ROAD_MAX] = {
+        [ROAD_SECCOMP] = {FLAGS_SECCOMP, FIELD_SECCOMP_FLAGS},
+        [ROAD_NETLINK_XDP] = {FLAGS_XDP, FIELD_ATTACH_FLAGS},
+        [ROAD_NETLINK_TC] = {FLAGS_TC, FIELD_ATTACH_FLAGS},
+        [ROAD_TUN_IOCTL] = {FLAGS_TUN, FIELD_ATTACH_FLAGS},
+        [ROAD_IO_URING] = {FLAGS_IO_URING, FIELD_ATTACH_FLAGS},
 };
 
 static void describe_flags(struct event *e, const struct record_action *r) {
-        const char *items[ELEMENTSOF(road_flags[0].names) + 1];
-        char rest[16];
-        uint32_t left = r->road_flags;
-        size_t n = 0;
+        const char *items[FLAGS_NAMES_MAX];
+        char rest[FLAGS_REST_SIZE];
 
-        if (left == 0)
+        if (r->road_flags == 0 || r->via >= _ROAD_MAX || road_flags[r->via].set == FLAGS_NONE)
                 return;
-        for (const struct road_flags *f = road_flags; f < road_flags + ELEMENTSOF(road_flags);
-             f++) {
-                if (f->via != r->via)
-                        continue;
-                for (size_t bit = 0; bit < ELEMENTSOF(f->names); bit++)
-                        if (f->names[bit] && left & 1U << bit) {
-                                items[n++] = f->names[bit];
-                                left &= ~(1U << bit);
-                        }
-                if (left) {
-                        snprintf(rest, sizeof(rest), "0x%x", left);
-                        items[n++] = rest;
-                }
-                event_set_strings(e, f->field, items, n);
-                return;
-        }
+        event_set_strings(e, road_flags[r->via].field, items,
+                          flags_names(road_flags[r->via].set, r->road_flags, items, rest));
 }
 
 void road_describe(struct event *e, const struct record_action *r) {

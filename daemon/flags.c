@@ -28,6 +28,15 @@ static const char *const names[_FLAGS_MAX][BITS_MAX] = {
         [FLAGS_KPROBE_MULTI] = {"kprobe_multi_return"},
         [FLAGS_UPROBE_MULTI] = {"uprobe_multi_return", "uprobe_multi_path_fd"},
         [FLAGS_NETFILTER] = {"netfilter_ip_defrag"},
+        /* include/uapi/linux/seccomp.h */
+        [FLAGS_SECCOMP] = {"tsync", "log", "spec_allow", "new_listener", "tsync_esrch",
+                           "wait_killable_recv"},
+        /* include/uapi/linux/pkt_cls.h: TCA_BPF_FLAG_* */
+        [FLAGS_TC] = {"direct_action"},
+        /* Which of its programs: TUNSETSTEERINGEBPF, TUNSETFILTEREBPF */
+        [FLAGS_TUN] = {"steering", "filter"},
+        /* include/uapi/linux/io_uring/bpf_filter.h */
+        [FLAGS_IO_URING] = {"deny_rest", "sz_strict"},
 };
 
 const char *flag_name(enum flag_set set, unsigned bit) {

@@ -18,6 +18,11 @@ enum flag_set {
         FLAGS_KPROBE_MULTI, /* of links to many functions */
         FLAGS_UPROBE_MULTI,
         FLAGS_NETFILTER,
+        /* Of roads besides bpf(). */
+        FLAGS_SECCOMP,
+        FLAGS_TC,
+        FLAGS_TUN,
+        FLAGS_IO_URING,
         _FLAGS_MAX
 };
 

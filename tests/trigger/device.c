@@ -24,7 +24,7 @@ int device_remove(void) {
         return request_send(&r);
 }
 
-int device_make(void) {
+int device_make_kind(const char *kind) {
         const struct ifinfomsg info = {.ifi_flags = IFF_UP, .ifi_change = IFF_UP};
         struct nlattr *nest;
         struct request r;
@@ -34,9 +34,13 @@ int device_make(void) {
         request_begin(&r, RTM_NEWLINK, NLM_F_CREATE | NLM_F_EXCL, &info, sizeof(info));
         request_add_text(&r, IFLA_IFNAME, device);
         nest = request_nest(&r, IFLA_LINKINFO);
-        request_add_text(&r, IFLA_INFO_KIND, "dummy");
+        request_add_text(&r, IFLA_INFO_KIND, kind);
         request_nest_end(&r, nest);
         return request_send(&r);
+}
+
+int device_make(void) {
+        return device_make_kind("dummy");
 }
 
 int report_network(const char *action, int ret, int program) {

@@ -8,6 +8,7 @@ extern const char device[]; /* its name */
 
 /* Makes it anew, and takes it away. Return 0 or a negative errno. */
 int device_make(void);
+int device_make_kind(const char *kind);
 int device_remove(void);
 
 /* Makes it in a network namespace that only this process is in. Returns as above. */

@@ -1,281 +1,63 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Links of every kind that needs no module, what is done to links, and fds that are no program's
+/* Links of every kind, what is done to links, and fds that are no program's
  * business. */
 
 #include <errno.h>
 #include <fcntl.h>
-#include <linux/btf.h>
 #include <linux/perf_event.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
-#include <sys/syscall.h>
 #include <unistd.h>
 
+#include "plans.h"
 #include "trigger.h"
 #include "util.h"
 
-/* include/uapi/linux/bpf.h; the header that we are built with may be older. */
 enum {
-        PROG_TYPE_NETFILTER = 32,
-
-        ATTACH_KPROBE_MULTI = 42,
-        ATTACH_NETFILTER = 45,
-        ATTACH_TCX_INGRESS = 46,
-        ATTACH_UPROBE_MULTI = 48,
-
         BAD_FD = 9999,
         LOOPBACK = 1,
-        TEXT_SIZE = 512,
+        ATTACH_TCX_INGRESS = 46, /* include/uapi/linux/bpf.h; ours may be older */
 };
 
-/* Offsets of link_create, include/uapi/linux/bpf.h. */
-enum {
-        UPROBE_MULTI_PATH = 16,
-        UPROBE_MULTI_OFFSETS = 24,
-        UPROBE_MULTI_COUNT = 48,
-        NETFILTER_PF = 16,
-        NETFILTER_HOOK = 20,
-        NETFILTER_PRIORITY = 24,
-};
-
-static void put(union bpf_attr *attr, size_t offset, uint64_t value, size_t width) {
-        memcpy((char *) attr + offset, &value, width);
+static bool is_missing(int r) {
+        return r == -EINVAL || r == -ENOENT || r == -EOPNOTSUPP;
 }
-
-/* What a link is attached to ------------------------------------------------------------------ */
-
-/* The id of a function in the kernel's BTF. */
-static int function_id(const char *name) {
-        /* Bytes after each struct btf_type: what there is once, and what there is vlen times. */
-        static const struct {
-                size_t once, each;
-        } sizes[] = {
-                [BTF_KIND_INT] = {4},
-                [BTF_KIND_ARRAY] = {sizeof(struct btf_array)},
-                [BTF_KIND_STRUCT] = {0, sizeof(struct btf_member)},
-                [BTF_KIND_UNION] = {0, sizeof(struct btf_member)},
-                [BTF_KIND_ENUM] = {0, sizeof(struct btf_enum)},
-                [BTF_KIND_FUNC_PROTO] = {0, sizeof(struct btf_param)},
-                [BTF_KIND_VAR] = {sizeof(struct btf_var)},
-                [BTF_KIND_DATASEC] = {0, sizeof(struct btf_var_secinfo)},
-                [17] = {4},     /* BTF_KIND_DECL_TAG */
-                [19] = {0, 12}, /* BTF_KIND_ENUM64 */
-        };
-        _cleanup_close_ int fd = open("/sys/kernel/btf/vmlinux", O_RDONLY | O_CLOEXEC);
-        _cleanup_free_ char *data = NULL;
-        const struct btf_header *header;
-        const struct btf_type *type;
-        const char *at, *strings;
-        size_t size = 0;
-        struct stat st;
-        ssize_t n;
-        int id = 1;
-
-        if (fd < 0 || fstat(fd, &st) < 0)
-                return -errno;
-        data = malloc((size_t) st.st_size);
-        while (data && (n = read(fd, data + size, (size_t) st.st_size - size)) > 0)
-                size += (size_t) n;
-        if (!data || size != (size_t) st.st_size)
-                return -EIO;
-        header = (const void *) data;
-        at = data + header->hdr_len + header->type_off;
-        strings = data + header->hdr_len + header->str_off;
-        for (const char *end = at + header->type_len; at < end; id++) {
-                type = (const void *) at;
-                unsigned kind = BTF_INFO_KIND(type->info);
-
-                if (kind == BTF_KIND_FUNC && strcmp(strings + type->name_off, name) == 0)
-                        return id;
-                at += sizeof(*type);
-                if (kind < ELEMENTSOF(sizes))
-                        at += sizes[kind].once + BTF_INFO_VLEN(type->info) * sizes[kind].each;
-        }
-        return -ENOENT;
-}
-
-static int make_tracing(const char *name, uint32_t attach_type, const char *function) {
-        const struct bpf_insn insns[] = {
-                {.code = BPF_ALU64 | BPF_MOV | BPF_K, .dst_reg = BPF_REG_0},
-                {.code = BPF_JMP | BPF_EXIT},
-        };
-        union bpf_attr attr = {.prog_type = BPF_PROG_TYPE_TRACING,
-                               .expected_attach_type = attach_type};
-        int id = function_id(function);
-
-        if (id < 0)
-                return id;
-        snprintf(attr.prog_name, sizeof(attr.prog_name), "%s", name);
-        attr.attach_btf_id = (uint32_t) id;
-        return load_program(&attr, insns, ELEMENTSOF(insns));
-}
-
-static int open_perf(uint32_t type, uint64_t config) {
-        struct perf_event_attr attr = {.type = type, .size = sizeof(attr), .config = config};
-        long fd = syscall(SYS_perf_event_open, &attr, -1, 0, -1, PERF_FLAG_FD_CLOEXEC);
-
-        return fd < 0 ? -errno : (int) fd;
-}
-
-/* Where a function is in our own file. */
-static uint64_t file_offset(const void *function) {
-        unsigned long start, end, offset, address = (uintptr_t) function;
-        _cleanup_fclose_ FILE *maps = fopen("/proc/self/maps", "re");
-        char line[TEXT_SIZE];
-
-        while (maps && fgets(line, sizeof(line), maps))
-                if (sscanf(line, "%lx-%lx %*s %lx", &start, &end, &offset) == 3 &&
-                    address >= start && address < end)
-                        return address - start + offset;
-        return 0;
-}
-
-/* A place for a uprobe: never called. */
-__attribute__((noinline, used)) void trigger_place(void);
-void trigger_place(void) {
-        asm volatile("");
-}
-
-/* A link that is about to be: fills in the attributes of LINK_CREATE but the program, and says in
- * words to what it attaches. Returns the program, or a negative errno. */
-static int plan_tracing(union bpf_attr *attr, char *target) {
-        snprintf(target, TEXT_SIZE, "bpf_fentry_test1");
-        attr->link_create.attach_type = BPF_TRACE_FENTRY;
-        return make_tracing("trigger_fentry", BPF_TRACE_FENTRY, target);
-}
-
-static int plan_iter(union bpf_attr *attr, char *target) {
-        snprintf(target, TEXT_SIZE, "task");
-        attr->link_create.attach_type = BPF_TRACE_ITER;
-        return make_tracing("trigger_iter", BPF_TRACE_ITER, "bpf_iter_task");
-}
-
-static int plan_netfilter(union bpf_attr *attr, char *target) {
-        snprintf(target, TEXT_SIZE, "ipv4/local_in priority -128");
-        attr->link_create.attach_type = ATTACH_NETFILTER;
-        put(attr, NETFILTER_PF, 2, 4);
-        put(attr, NETFILTER_HOOK, 1, 4);
-        put(attr, NETFILTER_PRIORITY, (uint64_t) -128, 4);
-        return make_program("trigger_netf", PROG_TYPE_NETFILTER, ATTACH_NETFILTER, 1);
-}
-
-static int plan_tcx(union bpf_attr *attr, char *target) {
-        snprintf(target, TEXT_SIZE, "lo");
-        attr->link_create.attach_type = ATTACH_TCX_INGRESS;
-        attr->link_create.target_ifindex = LOOPBACK;
-        return make_program("trigger_tcx", BPF_PROG_TYPE_SCHED_CLS, ATTACH_TCX_INGRESS, 0);
-}
-
-static int plan_xdp(union bpf_attr *attr, char *target) {
-        snprintf(target, TEXT_SIZE, "lo");
-        attr->link_create.attach_type = BPF_XDP;
-        attr->link_create.target_ifindex = LOOPBACK;
-        return make_program("trigger_xdp", BPF_PROG_TYPE_XDP, BPF_XDP, 2);
-}
-
-static int plan_perf(union bpf_attr *attr, char *target) {
-        int fd = open_perf(PERF_TYPE_SOFTWARE, PERF_COUNT_SW_CPU_CLOCK);
-
-        if (fd < 0)
-                return fd;
-        snprintf(target, TEXT_SIZE, "software:cpu-clock");
-        attr->link_create.attach_type = BPF_PERF_EVENT;
-        attr->link_create.target_fd = (uint32_t) fd;
-        return make_program("trigger_perf", BPF_PROG_TYPE_PERF_EVENT, 0, 0);
-}
-
-static int plan_kprobe_multi(union bpf_attr *attr, char *target) {
-        static const char *const symbols[] = {"bpf_fentry_test1", "bpf_fentry_test2"};
-
-        snprintf(target, TEXT_SIZE, "2 functions");
-        attr->link_create.attach_type = ATTACH_KPROBE_MULTI;
-        put(attr, 20, 2, 4);
-        put(attr, 24, (uintptr_t) symbols, 8);
-        return make_program("trigger_kmulti", BPF_PROG_TYPE_KPROBE, ATTACH_KPROBE_MULTI, 0);
-}
-
-static int plan_uprobe_multi(union bpf_attr *attr, char *target) {
-        static char path[256];
-        static unsigned long offset;
-        ssize_t n = readlink("/proc/self/exe", path, sizeof(path) - 1);
-
-        if (n < 0)
-                return -errno;
-        offset = file_offset(trigger_place);
-        snprintf(target, TEXT_SIZE, "%s:trigger_place", path);
-        attr->link_create.attach_type = ATTACH_UPROBE_MULTI;
-        put(attr, UPROBE_MULTI_PATH, (uintptr_t) path, 8);
-        put(attr, UPROBE_MULTI_OFFSETS, (uintptr_t) &offset, 8);
-        put(attr, UPROBE_MULTI_COUNT, 1, 4);
-        return make_program("trigger_umulti", BPF_PROG_TYPE_KPROBE, ATTACH_UPROBE_MULTI, 0);
-}
-
-static int plan_sockmap(union bpf_attr *attr, char *target) {
-        int map = make_map("trigger_socks", BPF_MAP_TYPE_SOCKMAP, 4, 4);
-
-        if (map < 0)
-                return map;
-        snprintf(target, TEXT_SIZE, "map %u \"trigger_socks\"", object_id(map));
-        attr->link_create.attach_type = BPF_SK_SKB_VERDICT;
-        attr->link_create.target_fd = (uint32_t) map;
-        return make_program("trigger_sk_skb", BPF_PROG_TYPE_SK_SKB, BPF_SK_SKB_VERDICT, 1);
-}
-
-static const struct plan {
-        const char *name;
-        int (*make)(union bpf_attr *attr, char *target);
-} plans[] = {
-        {"tracing", plan_tracing},
-        {"iter", plan_iter},
-        {"netfilter", plan_netfilter},
-        {"tcx", plan_tcx},
-        {"xdp", plan_xdp},
-        {"perf", plan_perf},
-        {"kprobe-multi", plan_kprobe_multi},
-        {"uprobe-multi", plan_uprobe_multi},
-        {"sockmap", plan_sockmap},
-};
 
 static int link_of(const struct arguments *a) {
-        const char *name = argument(a, 0, "");
+        bool fail = strcmp(argument(a, 1, ""), "fail") == 0;
         char target[TEXT_SIZE] = "";
         union bpf_attr attr = {};
+        int r = plan_link(argument(a, 0, ""), &attr, target);
         long ret;
-        int r;
 
-        for (const struct plan *plan = plans; plan < plans + ELEMENTSOF(plans); plan++) {
-                if (strcmp(plan->name, name) != 0)
-                        continue;
-                r = plan->make(&attr, target);
-                if (r == -EINVAL)
-                        return report_skip("link", "no such programs");
-                if (r < 0)
-                        return r;
-                attr.link_create.prog_fd = (uint32_t) r;
-                ret = bpf_call(BPF_LINK_CREATE, &attr, sizeof(attr));
-                if (ret == -EINVAL || ret == -EOPNOTSUPP)
-                        return report_skip("link", "no such links");
-                report_begin("link");
-                report_call("LINK_CREATE", ret);
-                report_text("target", target);
-                report_number("program", object_id(r));
-                r = ret < 0 ? (int) ret : report_link((int) ret);
-                report_end();
+        if (is_missing(r))
+                return report_skip("link", "no such programs");
+        if (r < 0)
                 return r;
-        }
-        return -EINVAL;
+        attr.link_create.prog_fd = (uint32_t) r;
+        ret = bpf_call(BPF_LINK_CREATE, &attr, sizeof(attr));
+        if (is_missing((int) ret) && !fail)
+                return report_skip("link", "no such links");
+        report_begin("link");
+        report_call("LINK_CREATE", ret);
+        report_text("target", target);
+        report_number("program", object_id(r));
+        r = ret < 0 ? (fail ? 0 : (int) ret) : report_link((int) ret);
+        report_end();
+        return r;
 }
 
 /* By RAW_TRACEPOINT_OPEN without a name, as before there was LINK_CREATE for it. */
 static int open_tracing(const struct arguments *a) {
         union bpf_attr attr = {}, ignored = {};
         char target[TEXT_SIZE];
-        int fd = plan_tracing(&ignored, target);
+        int fd = plan_link(argument(a, 0, "tracing"), &ignored, target);
         long ret;
 
+        if (is_missing(fd))
+                return report_skip("open-tracing", "no such programs");
         if (fd < 0)
                 return fd;
         attr.raw_tracepoint.prog_fd = (uint32_t) fd;
@@ -283,6 +65,7 @@ static int open_tracing(const struct arguments *a) {
         report_begin("open-tracing");
         report_call("RAW_TRACEPOINT_OPEN", ret);
         report_text("target", target);
+        report_number("program", object_id(fd));
         if (ret >= 0)
                 report_link((int) ret);
         report_end();
@@ -293,7 +76,7 @@ static int iter_create(const struct arguments *a) {
         bool fail = strcmp(argument(a, 0, ""), "fail") == 0;
         union bpf_attr attr = {}, iter = {};
         char target[TEXT_SIZE];
-        int program = plan_iter(&attr, target);
+        int program = plan_link("iter", &attr, target);
         long link, ret;
 
         if (program < 0)
@@ -442,7 +225,7 @@ static int attach_tcx(const struct arguments *a) {
 static int make_iterator(void) {
         union bpf_attr attr = {}, iter = {};
         char target[TEXT_SIZE];
-        int program = plan_iter(&attr, target);
+        int program = plan_link("iter", &attr, target);
 
         if (program < 0)
                 return program;
@@ -534,9 +317,9 @@ static int link_fail(const struct arguments *a) {
 }
 
 const struct action link_actions[] = {
-        {"link", "KIND", link_of,
-         "tracing, iter, netfilter, tcx, xdp, perf, kprobe-multi, uprobe-multi or sockmap"},
-        {"open-tracing", "", open_tracing, "attaches to a function, without LINK_CREATE"},
+        {"link", "KIND [fail]", link_of,
+         "a link of a kind: see plans.c; with \"fail\" one that is refused"},
+        {"open-tracing", "[KIND]", open_tracing, "attaches to a function, without LINK_CREATE"},
         {"iter-create", "[fail]", iter_create, "opens an iterator"},
         {"link-update", "CGROUP [fail]", link_update, "puts another program into a link"},
         {"link-detach", "[CGROUP]", link_detach, "detaches a link; fails without a cgroup"},

@@ -155,6 +155,37 @@ static int common_attrs(const struct arguments *a) {
         return ret < 0 ? ret : common.log_true_size ? 0 : -EBADE;
 }
 
+/* The verifier says no, in the log of the common attributes alone. */
+static int common_attrs_reject(const struct arguments *a) {
+        const struct bpf_insn insns[] = {
+                {.code = BPF_ALU64 | BPF_MOV | BPF_X, .src_reg = BPF_REG_7},
+                {.code = BPF_JMP | BPF_EXIT},
+        };
+        union bpf_attr attr = {.prog_type = BPF_PROG_TYPE_SOCKET_FILTER,
+                               .prog_name = "trigger_common",
+                               .insns = (uintptr_t) insns,
+                               .insn_cnt = ELEMENTSOF(insns),
+                               .license = (uintptr_t) "GPL"};
+        char log[PAGE] = "";
+        struct common common = {
+                .log_buf = (uintptr_t) log, .log_size = sizeof(log), .log_level = 1};
+        long ret = syscall(SYS_bpf, BPF_PROG_LOAD | COMMON_ATTRS, &attr, sizeof(attr), &common,
+                           sizeof(common));
+
+        if (ret >= 0)
+                return -EBADE;
+        ret = -errno;
+        if (ret == -EINVAL)
+                return report_skip("common-attrs-reject", "this kernel has no common attributes");
+        report_begin("common-attrs-reject");
+        report_call("PROG_LOAD", ret);
+        for (size_t n = strlen(log); n > 0 && log[n - 1] == '\n'; n--)
+                log[n - 1] = 0;
+        report_text("log", log);
+        report_end();
+        return 0;
+}
+
 /* Refused by every kernel: a type that none has, or already for the flag. */
 static int common_attrs_fail(const struct arguments *a) {
         struct common common = {.log_size = 0, .log_level = 7};
@@ -169,6 +200,8 @@ static int common_attrs_fail(const struct arguments *a) {
 
 const struct action odd_actions[] = {
         {"common-attrs", "", common_attrs, "a program, with attributes common to all commands"},
+        {"common-attrs-reject", "", common_attrs_reject,
+         "is refused, with a log in those attributes"},
         {"common-attrs-fail", "", common_attrs_fail, "the same, refused"},
         {"compat", "", compat, "a 32-bit call"},
         {"compat-efault", "", compat_efault, "a 32-bit call, attributes at a bad address"},

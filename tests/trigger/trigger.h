@@ -39,6 +39,8 @@ extern const struct action traffic_actions[];
 extern const struct action perf_actions[];
 extern const struct action socket_actions[];
 extern const struct action filter_actions[];
+extern const struct action gone_actions[];
+extern const struct action struct_ops_actions[];
 
 /* The argument at `i`, or `fallback` where there is none. */
 const char *argument(const struct arguments *a, int i, const char *fallback);

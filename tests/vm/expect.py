@@ -2,6 +2,7 @@
 """What a guest is asked to do, and what bpfmon has to say about it: a table of actions, and the comparison of events
 with what the test program says really happened."""
 
+import cases_attach
 import cases_calls
 import cases_lives
 import cases_networks
@@ -85,7 +86,7 @@ CASES = [
     map_case("threads", "threads", "trigger_thread"),
 ]
 
-for module in (cases_calls, cases_lives, cases_networks, cases_perf, cases_sockets):
+for module in (cases_attach, cases_calls, cases_lives, cases_networks, cases_perf, cases_sockets):
     CASES += module.CASES
 
 # Several events of one action, each line of the report with its case.

@@ -29,6 +29,7 @@ EXPECTED = [
     Expected("process-fork", "off", "nothing here observes one process alone", roads=EVERYWHERE),
     Expected("call-exit-program", "absent", "programs that call bpf() came with 5.14", until=(5, 14)),
     Expected("call-exit-kernel", "absent", "light skeletons came with 5.14", until=(5, 14)),
+    Expected("device-end", "absent", "tcx came with 6.6", until=(6, 6)),
     Expected("io-uring-filter", "absent", "filters of io_uring came with 7.0", until=(7, 0)),
     Expected("call-exit-kernel", "attached", "no module here has a light skeleton", since=(5, 14), hit=False),
     *(Expected(name, "attached", "no 32-bit program is there", only="arm64", hit=False)
