@@ -66,8 +66,9 @@ static void read_settings(struct settings *ret, const struct overrides *o) {
 
 void configuration_init(struct configuration *c, const struct overrides *overrides) {
         c->overrides = *overrides;
-        if (overrides->debug)
-                log_set_level(LOG_DEBUG);
+        /* What is said while the files are read is limited, too. */
+        settings_init(&c->now);
+        log_set_rate(c->now.log_interval, c->now.log_burst);
         read_settings(&c->now, overrides);
         log_set_level((int) c->now.log_level);
         log_set_rate(c->now.log_interval, c->now.log_burst);

@@ -127,6 +127,9 @@ static int to_journal(const struct log_site *site, int level, const char *id,
         _cleanup_(fields_done) struct fields f = {};
         const char *file = strrchr(site->file, '/');
 
+        /* Without a journal sd_journal_sendv() drops the message and is content. */
+        if (access("/run/systemd/journal/socket", F_OK) < 0)
+                return -errno;
         add_field(&f, "MESSAGE=%s", text);
         add_field(&f, "PRIORITY=%d", level);
         add_field(&f, "SYSLOG_IDENTIFIER=bpfmond");

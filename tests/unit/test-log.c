@@ -1,0 +1,213 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "log.h"
+
+#include <fcntl.h>
+#include <sched.h>
+#include <sys/mount.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+
+#include "message-ids.h"
+#include "tap-main.h"
+
+static int output = -1; /* what went to stderr */
+
+static void setup(void) {
+        output = memfd_create("stderr", MFD_CLOEXEC);
+        ck_assert_int_ge(output, 0);
+        ck_assert_int_ge(dup2(output, STDERR_FILENO), 0);
+        unsetenv("JOURNAL_STREAM");
+}
+
+/* All that was said up to now; static. */
+static const char *said(void) {
+        static char text[65536];
+        ssize_t n = pread(output, text, sizeof(text) - 1, 0);
+
+        ck_assert_int_ge(n, 0);
+        text[n] = 0;
+        return text;
+}
+
+static unsigned lines(void) {
+        unsigned n = 0;
+
+        for (const char *s = said(); (s = strchr(s, '\n')); s++)
+                n++;
+        return n;
+}
+
+START_TEST(test_levels) {
+        log_error("one %d", 1);
+        log_info("two");
+        log_debug("three");
+        ck_assert_str_eq(said(), "bpfmond: one 1\nbpfmond: two\n");
+        log_set_level(LOG_ERR);
+        log_warning("four");
+        ck_assert_uint_eq(lines(), 2);
+        log_set_level(LOG_DEBUG);
+        log_debug("five");
+        ck_assert_uint_eq(lines(), 3);
+}
+END_TEST
+
+START_TEST(test_targets) {
+        ck_assert_str_eq(log_target_name(), "auto");
+        ck_assert_int_eq(log_set_target_name("kmsg"), -EINVAL);
+        ck_assert_int_eq(log_set_target_name(""), -EINVAL);
+        ck_assert_int_eq(log_set_target_name("null"), 0);
+        ck_assert_str_eq(log_target_name(), "null");
+        log_error("nothing");
+        ck_assert_str_eq(said(), "");
+        ck_assert_int_eq(log_set_target_name("console"), 0);
+        log_error("something");
+        ck_assert_str_eq(said(), "bpfmond: something\n");
+}
+END_TEST
+
+START_TEST(test_errno) {
+        errno = EXDEV;
+        log_error("kept");
+        ck_assert_int_eq(errno, EXDEV);
+}
+END_TEST
+
+static void repeat(int level, int n) {
+        for (int i = 0; i < n; i++)
+                log_message(level, NULL, NULL, "again %d", i);
+}
+
+START_TEST(test_rate) {
+        log_set_level(LOG_DEBUG);
+        log_set_rate(60 * 1000000, 3);
+        repeat(LOG_WARNING, 10);
+        ck_assert_uint_eq(lines(), 3);
+        log_warning("another place");
+        ck_assert_uint_eq(lines(), 4);
+        repeat(LOG_DEBUG, 5); /* what one asked for is never left out */
+        ck_assert_uint_eq(lines(), 9);
+        repeat(LOG_WARNING, 1);
+        log_flush();
+        ck_assert_uint_eq(lines(), 10);
+        ck_assert_ptr_nonnull(strstr(said(), "Left out 8 more messages like \"again 3\"\n"));
+        log_flush();
+        ck_assert_uint_eq(lines(), 10);
+}
+END_TEST
+
+START_TEST(test_rate_over) {
+        log_set_rate(20000, 2);
+        repeat(LOG_WARNING, 3);
+        ck_assert_uint_eq(lines(), 2);
+        usleep(40000);
+        log_info("another place tells it");
+        ck_assert_ptr_nonnull(strstr(said(), "Left out 1 more message like \"again 2\"\n"));
+        repeat(LOG_WARNING, 2);
+        ck_assert_uint_eq(lines(), 6);
+        log_set_rate(0, 1);
+        repeat(LOG_WARNING, 50);
+        ck_assert_uint_eq(lines(), 56);
+}
+END_TEST
+
+START_TEST(test_sample_is_text) {
+        log_set_rate(60 * 1000000, 1);
+        /* 93 bytes before a character of three: it is left out whole. */
+        for (int i = 0; i < 2; i++)
+                log_warning("%093d€€", 0);
+        log_flush();
+        ck_assert_ptr_nonnull(strstr(said(), "000\"\n"));
+}
+END_TEST
+
+/* A journal of our own, in a mount namespace of this process. */
+static int journal_open(void) {
+        struct sockaddr_un address = {AF_UNIX, "/run/systemd/journal/socket"};
+        int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+        char stream[64];
+        struct stat st;
+
+        ck_assert_int_ge(fd, 0);
+        if (unshare(CLONE_NEWNS) < 0)
+                tap_skip("mounting needs root");
+        ck_assert_int_eq(mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL), 0);
+        ck_assert_int_eq(mount("none", "/run", "tmpfs", 0, NULL), 0);
+        ck_assert_int_eq(mkdir("/run/systemd", 0755), 0);
+        ck_assert_int_eq(mkdir("/run/systemd/journal", 0755), 0);
+        ck_assert_int_eq(bind(fd, (struct sockaddr *) &address, sizeof(address)), 0);
+        ck_assert_int_eq(fstat(STDERR_FILENO, &st), 0);
+        snprintf(stream, sizeof(stream), "%llu:%llu", (unsigned long long) st.st_dev,
+                 (unsigned long long) st.st_ino);
+        setenv("JOURNAL_STREAM", stream, 1);
+        return fd;
+}
+
+START_TEST(test_journal) {
+        static const char *const wanted[] = {"MESSAGE=x.conf:7: wrong\n",
+                                             "PRIORITY=4\n",
+                                             "SYSLOG_IDENTIFIER=bpfmond\n",
+                                             "CODE_FILE=test-log.c\n",
+                                             "CONFIG_LINE=7\n",
+                                             "CONFIG_FILE=x.conf\n",
+                                             "CODE_LINE=",
+                                             "MESSAGE_ID=4e747d55b65542dc8d7b43ccb77fae04\n"};
+        _cleanup_close_ int journal = journal_open();
+        char message[4096];
+        ssize_t n;
+
+        log_message(LOG_WARNING, MESSAGE_CONFIG,
+                    LOG_FIELDS({"CONFIG_FILE", "x.conf"}, {"CONFIG_LINE", "7"}), "x.conf:%d: wrong",
+                    7);
+        ck_assert_str_eq(said(), "");
+        n = recv(journal, message, sizeof(message) - 1, 0);
+        ck_assert_int_gt(n, 0);
+        message[n] = 0;
+        for (size_t i = 0; i < ELEMENTSOF(wanted); i++)
+                ck_assert_msg(strstr(message, wanted[i]), "%s in %s", wanted[i], message);
+
+        log_set_target(LOG_TARGET_CONSOLE);
+        log_warning("here");
+        ck_assert_str_eq(said(), "<4>here\n");
+        ck_assert_int_lt(recv(journal, message, sizeof(message), 0), 0);
+}
+END_TEST
+
+START_TEST(test_journal_gone) {
+        int journal = journal_open();
+
+        close(journal);
+        ck_assert_int_eq(unlink("/run/systemd/journal/socket"), 0);
+        log_set_target(LOG_TARGET_JOURNAL);
+        log_error("anyway");
+        ck_assert_str_eq(said(), "<3>anyway\n");
+}
+END_TEST
+
+/* systemd.exec(5): the variable is inherited, its stderr may not be. */
+START_TEST(test_other_stderr) {
+        setenv("JOURNAL_STREAM", "1:1", 1);
+        log_error("here");
+        ck_assert_str_eq(said(), "bpfmond: here\n");
+}
+END_TEST
+
+static Suite *suite(void) {
+        Suite *s = suite_create("log");
+        TCase *c = tcase_create("log");
+
+        tcase_add_checked_fixture(c, setup, NULL);
+        tcase_add_test(c, test_levels);
+        tcase_add_test(c, test_targets);
+        tcase_add_test(c, test_errno);
+        tcase_add_test(c, test_rate);
+        tcase_add_test(c, test_rate_over);
+        tcase_add_test(c, test_sample_is_text);
+        tcase_add_test(c, test_journal);
+        tcase_add_test(c, test_journal_gone);
+        tcase_add_test(c, test_other_stderr);
+        suite_add_tcase(s, c);
+        return s;
+}
+
+TAP_MAIN(suite)
