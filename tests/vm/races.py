@@ -129,7 +129,9 @@ def check_storm(rows, events, _road):
                     "process.executable": truth["executable"]})
             if number in unloads:
                 loader = {"loaded_by.pid": truth["pid"], "loaded_by.name": truth["comm"]}
-                lines += different(unloads[number], {**name, **(loader if number in loads else {})})
+                # A notice of perf's has the id alone: the rest is remembered, unless the load was lost.
+                known = number in loads or unloads[number]["source"] != "perf:bpf-event"
+                lines += different(unloads[number], {**(name if known else {}), **(loader if number in loads else {})})
         print(f"# load-storm: {truth['rate']} loads a second by process {truth['pid']}, asked for {truth['wanted']}",
               flush=True)
     return lines
