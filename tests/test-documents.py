@@ -1,0 +1,132 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""Manual pages, the configuration file that is installed and the journal's catalog say what the source says.
+
+Arguments: the directory of the source, and that of the build."""
+
+import pathlib
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+
+from tap import Skip, Tap
+
+source, build = map(pathlib.Path, sys.argv[1:])
+
+
+def read(*parts, base=source):
+    return base.joinpath(*parts).read_text(encoding="utf-8")
+
+
+def settings():
+    """Section and key of each setting that there is."""
+    rows = re.findall(r"^SETTING\((\w+), (\w+),", read("daemon", "settings.def"), re.MULTILINE)
+    if len(rows) < 10:
+        raise AssertionError(f"only {rows}")
+    return rows
+
+
+def page(name):
+    """The text of a manual page, without what typesets it."""
+    if not shutil.which("scdoc"):
+        raise Skip("needs scdoc")
+    return re.sub(r"\\f.|\\&|^\.SS? |\"", "", read("man", name, base=build), flags=re.MULTILINE).replace("\\-", "-")
+
+
+def values():
+    """What the installed file says of each setting."""
+    found, section = {}, None
+    for line in read("systemd", "bpfmond.conf", base=build).splitlines():
+        if heading := re.fullmatch(r"\[(\w+)\]", line):
+            section = heading[1]
+        elif setting := re.fullmatch(r"#(\w+)=(.+)", line):
+            found[section, setting[1]] = setting[2]
+        elif line and not line.startswith("# "):
+            raise AssertionError(f"the line {line!r} sets something")
+    return found
+
+
+def test_conf():
+    """The installed bpfmond.conf has every setting with its default, and sets nothing"""
+    if set(values()) != set(settings()):
+        raise AssertionError(f"{set(values()) ^ set(settings())}")
+
+
+def test_settings_page():
+    """bpfmond.conf(5) has every setting under its section, with its default"""
+    text = page("bpfmond.conf.5")
+    at = 0
+    for (section, key), value in values().items():
+        heading = text.index(f"[{section}]", text.index("SETTINGS\n"))
+        at = text.index(f"{key}=\n", max(at, heading))
+        told = re.search(r"Default: (\S+)\.(\s|$)", text[at:])
+        if told[1] != value:
+            raise AssertionError(f"{key}: the page says {told[1]}, the file {value}")
+
+
+def test_options_page():
+    """bpfmond(8) has every option that bpfmond --help has"""
+    told = subprocess.run([build / "daemon/bpfmond", "--help"], check=True, capture_output=True, encoding="utf-8")
+    options = set(re.findall(r"--[a-z-]+(?:=\w+:)?", told.stdout))
+    text = page("bpfmond.8")
+    missing = [option for option in options if option not in text]
+    if missing or len(options) < 7:
+        raise AssertionError(f"not in the page: {missing} of {options}")
+
+
+def catalog():
+    """The entries of the catalog: {id: (headers, text)}."""
+    entries = {}
+    for part in re.split(r"^-- ", read("systemd", "bpfmond.catalog"), flags=re.MULTILINE)[1:]:
+        name, _, rest = part.partition("\n")
+        headers, _, text = rest.partition("\n\n")
+        if name in entries:
+            raise AssertionError(f"two entries {name}")
+        entries[name] = dict(line.split(": ", 1) for line in headers.splitlines()), text
+    return entries
+
+
+def test_catalog():
+    """The catalog explains each message that has an id, and names only fields that the message has"""
+    ids = dict(re.findall(r"#define (MESSAGE_\w+) +\"([0-9a-f]{32})\"", read("daemon", "message-ids.h")))
+    entries = catalog()
+    if set(entries) != set(ids.values()) or len(ids) < 5:
+        raise AssertionError(f"{set(entries) ^ set(ids.values())}")
+    code = "".join(file.read_text(encoding="utf-8") for file in (source / "daemon").glob("*.c"))
+    for name, number in ids.items():
+        headers, text = entries[number]
+        if set(headers) != {"Subject", "Defined-By", "Documentation"} or not text.strip():
+            raise AssertionError(f"{name}: {headers}")
+        sent = [call for call in re.findall(r"log_message\((.*?)\);", code, re.DOTALL) if re.search(rf"\b{name}\b", call)]
+        if not sent:
+            raise AssertionError(f"nothing sends {name}")
+        for field in re.findall(r"@(\w+)@", text):
+            if not all(f'"{field}"' in call for call in sent):
+                raise AssertionError(f"{name} is sent without {field}=")
+
+
+def test_journalctl():
+    """journalctl compiles the catalog, and lists our entries"""
+    if not shutil.which("journalctl"):
+        raise Skip("needs journalctl")
+    with tempfile.TemporaryDirectory() as root:
+        place = pathlib.Path(root, "usr/lib/systemd/catalog")
+        place.mkdir(parents=True)
+        shutil.copy(source / "systemd/bpfmond.catalog", place)
+        pathlib.Path(root, "var/lib/systemd/catalog").mkdir(parents=True)
+        done = subprocess.run(["journalctl", f"--root={root}", "--update-catalog"], capture_output=True, check=False,
+                              encoding="utf-8")
+        if done.returncode != 0 or done.stderr:
+            raise AssertionError(f"{done.returncode}: {done.stderr}")
+        database = pathlib.Path(root, "var/lib/systemd/catalog/database").read_bytes()
+    for headers, _ in catalog().values():
+        if headers["Subject"].encode() not in database:
+            raise AssertionError(f"{headers['Subject']!r} is not in the compiled catalog")
+
+
+tap = Tap()
+for test in (test_conf, test_settings_page, test_options_page, test_catalog, test_journalctl):
+    tap.run(test.__doc__.splitlines()[0], test)
+sys.exit(tap.done())
