@@ -52,12 +52,16 @@ static void put_char(struct writer *w, char c) {
 }
 
 static void put_u64(struct writer *w, uint64_t v) {
-        char digits[NUMBER_MAX], *first = digits + sizeof(digits);
+        size_t n = 1;
 
-        do
-                *--first = (char) ('0' + v % 10);
-        while (v /= 10);
-        put(w, first, (size_t) (digits + sizeof(digits) - first));
+        if (!take(w, NUMBER_MAX))
+                return;
+
+        for (uint64_t power = 10; n < NUMBER_MAX && v >= power; power *= 10)
+                n++;
+        w->at += n;
+        for (size_t i = 1; i <= n; i++, v /= 10)
+                w->at[-(ssize_t) i] = (char) ('0' + v % 10);
 }
 
 static void put_s64(struct writer *w, int64_t v) {
@@ -106,25 +110,27 @@ static bool is_plain(char c) {
 
 static void put_string(struct writer *w, const char *s) {
         size_t n = strlen(s), length;
+        char *at = w->at;
 
         if (!take(w, ESCAPE_MAX * n + STRING_EXTRA))
                 return;
 
-        *w->at++ = '"';
+        *at++ = '"';
         for (const char *end = s + n; s < end; s += length) {
                 length = 1;
                 if (is_plain(*s))
-                        *w->at++ = *s;
+                        *at++ = *s;
                 else if ((uint8_t) *s <= 0x7f)
-                        w->at = escape_ascii(w->at, *s);
+                        at = escape_ascii(at, *s);
                 else if ((length = utf8_sequence(s, (size_t) (end - s))) > 0)
-                        w->at = copy_character(w->at, s, length);
+                        at = copy_character(at, s, length);
                 else {
-                        w->at = escape_unit(w->at, 0xfffd);
+                        at = escape_unit(at, 0xfffd);
                         length = 1;
                 }
         }
-        *w->at++ = '"';
+        *at++ = '"';
+        w->at = at;
 }
 
 static void put_bytes(struct writer *w, const uint8_t *data, size_t size) {

@@ -40,10 +40,16 @@ void event_clear(struct event *e, enum field f) {
         e->present[f / 64] &= ~(UINT64_C(1) << (f % 64));
 }
 
-static void set(struct event *e, enum field f, struct value value) {
-        assert(field_info(f)->type == value.type);
-        e->values[f] = value;
+/* The field's value, to be set: in place, since numbers are set by the hundred thousand. */
+static struct value *place(struct event *e, enum field f, enum field_type type) {
+        assert(field_info(f)->type == type);
         e->present[f / 64] |= UINT64_C(1) << (f % 64);
+        e->values[f].type = type;
+        return &e->values[f];
+}
+
+static void set(struct event *e, enum field f, struct value value) {
+        *place(e, f, value.type) = value;
 }
 
 /* Room for `n` items of `size` bytes, aligned for pointers and integers; NULL when the arena is
@@ -137,24 +143,24 @@ static void set_copy(struct event *e, enum field f, struct value value) {
 }
 
 void event_set_bool(struct event *e, enum field f, bool v) {
-        set(e, f, (struct value){TYPE_BOOL, .boolean = v});
+        place(e, f, TYPE_BOOL)->boolean = v;
 }
 
 void event_set_u32(struct event *e, enum field f, uint32_t v) {
-        set(e, f, (struct value){TYPE_U32, .u32 = v});
+        place(e, f, TYPE_U32)->u32 = v;
 }
 
 void event_set_u64(struct event *e, enum field f, uint64_t v) {
-        set(e, f, (struct value){TYPE_U64, .u64 = v});
+        place(e, f, TYPE_U64)->u64 = v;
 }
 
 void event_set_s64(struct event *e, enum field f, int64_t v) {
-        set(e, f, (struct value){TYPE_S64, .s64 = v});
+        place(e, f, TYPE_S64)->s64 = v;
 }
 
 void event_set_static(struct event *e, enum field f, const char *v) {
         if (v)
-                set(e, f, (struct value){TYPE_STRING, .string = v});
+                place(e, f, TYPE_STRING)->string = v;
         else
                 event_clear(e, f);
 }
@@ -171,7 +177,7 @@ void event_set_stringn(struct event *e, enum field f, const char *v, size_t max)
 
         const char *copy = copy_string(e, v, max);
         if (copy)
-                set(e, f, (struct value){TYPE_STRING, .string = copy});
+                place(e, f, TYPE_STRING)->string = copy;
         else
                 leave_out(e, f);
 }
