@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include <string.h>
 
+#include "agent.h"
 #include "bus.h"
 #include "client.h"
 #include "errors.h"
@@ -154,13 +155,11 @@ int bus_find_daemon(sd_bus *bus, char **ret) {
 }
 
 /* The option fields, where not all are wanted. */
-static int append_options(sd_bus_message *m, const struct field_set *only) {
+static int append_fields(sd_bus_message *m, const struct field_set *only) {
         if (!only)
-                return sd_bus_message_append(m, "a{sv}", 0);
+                return 0;
 
-        int r = sd_bus_message_open_container(m, 'a', "{sv}");
-        if (r >= 0)
-                r = sd_bus_message_open_container(m, 'e', "sv");
+        int r = sd_bus_message_open_container(m, 'e', "sv");
         if (r >= 0)
                 r = sd_bus_message_append(m, "s", "fields");
         if (r >= 0)
@@ -170,12 +169,23 @@ static int append_options(sd_bus_message *m, const struct field_set *only) {
         for (int f = 0; f < _FIELD_MAX && r >= 0; f++)
                 if (field_set_has(only, (enum field) f))
                         r = sd_bus_message_append(m, "s", field_info((enum field) f)->name);
-        for (int i = 0; i < 4 && r >= 0; i++)
+        for (int i = 0; i < 3 && r >= 0; i++)
                 r = sd_bus_message_close_container(m);
         return r;
 }
 
-int bus_append_matches(sd_bus_message *m, char **matches, size_t n, const struct field_set *only) {
+static int append_options(sd_bus_message *m, const struct field_set *only, const char *scope) {
+        int r = sd_bus_message_open_container(m, 'a', "{sv}");
+
+        if (r >= 0)
+                r = append_fields(m, only);
+        if (r >= 0 && scope)
+                r = sd_bus_message_append(m, "{sv}", "scope", "s", scope);
+        return r < 0 ? r : sd_bus_message_close_container(m);
+}
+
+int bus_append_matches(sd_bus_message *m, char **matches, size_t n, const struct field_set *only,
+                       const char *scope) {
         int r = sd_bus_message_open_container(m, 'a', "s");
 
         for (size_t i = 0; i < n && r >= 0; i++)
@@ -183,40 +193,68 @@ int bus_append_matches(sd_bus_message *m, char **matches, size_t n, const struct
         if (r >= 0)
                 r = sd_bus_message_close_container(m);
         if (r >= 0)
-                r = append_options(m, only);
+                r = append_options(m, only, scope);
 
         return r < 0 ? r : 0;
 }
 
-static int new_call(sd_bus *bus, const char *method, sd_bus_message **ret) {
-        return sd_bus_message_new_method_call(bus, ret, BPFMON_BUS_NAME, BPFMON_OBJECT_PATH,
-                                              BPFMON_MANAGER_INTERFACE, method);
+bool bus_error_wants_password(const sd_bus_error *error, const struct options *options) {
+        return options->ask_password &&
+               sd_bus_error_has_name(error, SD_BUS_ERROR_INTERACTIVE_AUTHORIZATION_REQUIRED);
 }
 
-static int finish_call(sd_bus *bus, sd_bus_message *m, int r, sd_bus_message **ret) {
+/* A method of the manager, with its arguments. */
+struct call {
+        const char *method;
+        bool takes_matches;
+        char **matches;
+        size_t n;
+        const struct options *options;
+};
+
+static int try_call(sd_bus *bus, const struct call *c, bool interactive, sd_bus_error *error,
+                    sd_bus_message **ret) {
+        _cleanup_(sd_bus_message_unrefp) sd_bus_message *m = NULL;
+
+        int r = sd_bus_message_new_method_call(bus, &m, BPFMON_BUS_NAME, BPFMON_OBJECT_PATH,
+                                               BPFMON_MANAGER_INTERFACE, c->method);
+        if (r >= 0 && c->takes_matches)
+                r = bus_append_matches(m, c->matches, c->n, NULL, c->options->scope);
+        if (r >= 0)
+                r = sd_bus_message_set_allow_interactive_authorization(m, interactive);
+        if (r >= 0)
+                r = sd_bus_call(bus, m, interactive ? BUS_PASSWORD_USEC : 0, error, ret);
+
+        return r;
+}
+
+/* Only who needs a password gets an agent that asks for it. */
+static int make_call(sd_bus *bus, const struct call *c, sd_bus_message **ret) {
         _cleanup_(sd_bus_error_free) sd_bus_error error = SD_BUS_ERROR_NULL;
 
-        if (r >= 0)
-                r = sd_bus_call(bus, m, 0, &error, ret);
+        int r = try_call(bus, c, false, &error, ret);
+        if (r < 0 && bus_error_wants_password(&error, c->options)) {
+                pid_t agent = agent_start();
+
+                sd_bus_error_free(&error);
+                r = try_call(bus, c, true, &error, ret);
+                agent_stop(agent);
+        }
 
         return r < 0 ? bus_complain(&error, r) : EXIT_SUCCESS;
 }
 
-int bus_call(sd_bus *bus, const char *method, sd_bus_message **ret) {
-        _cleanup_(sd_bus_message_unrefp) sd_bus_message *m = NULL;
+int bus_call(sd_bus *bus, const char *method, const struct options *options, sd_bus_message **ret) {
+        struct call c = {.method = method, .options = options};
 
-        int r = new_call(bus, method, &m);
-        return finish_call(bus, m, r, ret);
+        return make_call(bus, &c, ret);
 }
 
 int bus_call_matches(sd_bus *bus, const char *method, char **matches, size_t n,
-                     sd_bus_message **ret) {
-        _cleanup_(sd_bus_message_unrefp) sd_bus_message *m = NULL;
+                     const struct options *options, sd_bus_message **ret) {
+        struct call c = {method, true, matches, n, options};
 
-        int r = new_call(bus, method, &m);
-        if (r >= 0)
-                r = bus_append_matches(m, matches, n, NULL);
-        return finish_call(bus, m, r, ret);
+        return make_call(bus, &c, ret);
 }
 
 int bus_check_matches(char **matches, size_t n) {

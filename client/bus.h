@@ -9,6 +9,10 @@
 #include "util.h"
 
 struct field_set;
+struct options;
+
+/* How long a call may take while somebody types a password: the daemon gives up after 5 minutes. */
+#define BUS_PASSWORD_USEC UINT64_C(330000000)
 
 DEFINE_CLEANUP(struct match *, match_free);
 
@@ -23,13 +27,18 @@ int bus_find_daemon(sd_bus *bus, char **ret);
 /* Calls a method of the manager that takes nothing, or with `matches` MATCH terms and no options.
  * `ret` is the reply, for the caller to unref. Returns EXIT_SUCCESS, or complains and returns
  * another exit status. */
-int bus_call(sd_bus *bus, const char *method, sd_bus_message **ret);
+int bus_call(sd_bus *bus, const char *method, const struct options *options, sd_bus_message **ret);
 int bus_call_matches(sd_bus *bus, const char *method, char **matches, size_t n,
-                     sd_bus_message **ret);
+                     const struct options *options, sd_bus_message **ret);
 
-/* Appends `as` (the matches) and a{sv} (the options): the fields in `only`, where it is not NULL.
+/* Whether a call should be made again so that polkit may ask for a password (agent_start()). */
+bool bus_error_wants_password(const sd_bus_error *error, const struct options *options);
+
+/* Appends `as` (the matches) and a{sv} (the options): the fields in `only` and the
+ * scope, where they are not NULL.
  * Returns 0 or a negative errno. */
-int bus_append_matches(sd_bus_message *m, char **matches, size_t n, const struct field_set *only);
+int bus_append_matches(sd_bus_message *m, char **matches, size_t n, const struct field_set *only,
+                       const char *scope);
 
 /* Complains about a failed call: `error` (may be unset), or the negative errno `r`. Returns the
  * exit status for it. */

@@ -24,9 +24,11 @@ struct options {
         size_t n_fields;               /* 0: what the verb shows by itself */
         bool legend;
         bool pager;
-        bool full;   /* no ellipsis */
-        bool stream; /* events through a pipe */
-        bool colour; /* decided: a terminal, or asked for */
+        bool full;         /* no ellipsis */
+        bool stream;       /* events through a pipe */
+        const char *scope; /* NULL: what the daemon gives by itself */
+        bool ask_password; /* polkit may ask for one */
+        bool colour;       /* decided: a terminal, or asked for */
 };
 
 /* Prints one line to stderr, prefixed with the name of the program and made safe for a terminal. */

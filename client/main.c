@@ -17,6 +17,7 @@ enum verb_options {
         VERB_LINES = 1 << 0,
         VERB_TABLE = 1 << 1, /* --fields, --no-legend, --full */
         VERB_STREAM = 1 << 2,
+        VERB_SCOPE = 1 << 3,
 };
 
 static const struct verb {
@@ -28,7 +29,7 @@ static const struct verb {
         const char *summary;
         const char *help;
 } verbs[] = {
-        {"subscribe", "[MATCH…]", MATCHES_MAX, VERB_LINES | VERB_TABLE | VERB_STREAM,
+        {"subscribe", "[MATCH…]", MATCHES_MAX, VERB_LINES | VERB_TABLE | VERB_STREAM | VERB_SCOPE,
          verb_subscribe, "Show events as they happen, until Ctrl-C",
          "Each MATCH is FIELD=VALUE, FIELD!=VALUE or, for numbers, FIELD<N, <=, > or >=. Values may\n"
          "contain * and ?. Terms of one field are alternatives; all others must hold together.\n"
@@ -40,7 +41,7 @@ static const struct verb {
          ""},
         {"probes", "", 0, VERB_TABLE, verb_probes,
          "List what is watched, by which hook, and what cannot be", ""},
-        {"callers", "[MATCH…]", MATCHES_MAX, VERB_LINES | VERB_TABLE, verb_callers,
+        {"callers", "[MATCH…]", MATCHES_MAX, VERB_LINES | VERB_TABLE | VERB_SCOPE, verb_callers,
          "List who calls bpf() how often, the busiest first",
          "  bpfmonctl callers -n 10 bpf.cmd=MAP_UPDATE_ELEM\n"},
 };
@@ -53,6 +54,8 @@ enum {
         OPTION_NO_PAGER,
         OPTION_COLOR,
         OPTION_STREAM,
+        OPTION_SCOPE,
+        OPTION_NO_ASK_PASSWORD,
 };
 
 /* In the order of the help. */
@@ -72,9 +75,12 @@ static const struct option_row {
          "Show these fields, in this order; help lists them"},
         {OPTION_STREAM, "stream", NULL, VERB_STREAM,
          "Take events from a pipe, not the bus: for many thousands a second"},
+        {OPTION_SCOPE, "scope", "WHOSE", VERB_SCOPE,
+         "Show what your own processes do (own), alerts, or all; root sees all"},
         {OPTION_NO_LEGEND, "no-legend", NULL, VERB_TABLE, "Leave out the headings and totals"},
         {'l', "full", NULL, VERB_TABLE, "Cut nothing to fit the terminal"},
         {OPTION_NO_PAGER, "no-pager", NULL, 0, "Do not put a pager in front of the output"},
+        {OPTION_NO_ASK_PASSWORD, "no-ask-password", NULL, 0, "Do not ask for a password"},
         {OPTION_COLOR, "color", "WHEN", 0, "Use colour: auto (on a terminal), always or never"},
 };
 
@@ -195,6 +201,19 @@ static int parse_colour(const char *s, enum colour_mode *ret) {
         return -EINVAL;
 }
 
+static int parse_scope(const char *s, const char **ret) {
+        static const char *const scopes[] = {"own", "alerts", "all"};
+
+        for (size_t i = 0; i < ELEMENTSOF(scopes); i++)
+                if (strcmp(s, scopes[i]) == 0) {
+                        *ret = scopes[i];
+                        return 0;
+                }
+
+        complain("--scope=%s: write own, alerts or all", s);
+        return -EINVAL;
+}
+
 static int parse_lines(const char *s, uint64_t *ret) {
         char *end;
 
@@ -281,6 +300,11 @@ static int take_option(struct command_line *c, int value, const char *argument) 
         case OPTION_STREAM:
                 c->options.stream = true;
                 return 0;
+        case OPTION_SCOPE:
+                return parse_scope(argument, &c->options.scope);
+        case OPTION_NO_ASK_PASSWORD:
+                c->options.ask_password = false;
+                return 0;
         case OPTION_COLOR:
                 return parse_colour(argument, &c->colour);
         default:
@@ -363,7 +387,10 @@ static int run_verb(const struct verb *verb, char **arguments, size_t n,
 
 int main(int argc, char **argv) {
         struct command_line c = {
-                .options = {.lines = UINT64_MAX, .legend = true, .pager = true},
+                .options = {.lines = UINT64_MAX,
+                            .legend = true,
+                            .pager = true,
+                            .ask_password = true},
         };
 
         setlocale(LC_ALL, "");

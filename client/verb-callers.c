@@ -81,7 +81,7 @@ int verb_callers(char **arguments, size_t n, const struct options *options) {
         if (r == EXIT_SUCCESS)
                 r = bus_connect(&bus);
         if (r == EXIT_SUCCESS)
-                r = bus_call_matches(bus, "ListCallers", arguments, n, &reply);
+                r = bus_call_matches(bus, "ListCallers", arguments, n, options, &reply);
         if (r != EXIT_SUCCESS)
                 return r;
 

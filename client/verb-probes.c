@@ -90,7 +90,7 @@ int verb_probes(char **arguments, size_t n, const struct options *options) {
 
         int r = bus_connect(&bus);
         if (r == EXIT_SUCCESS)
-                r = bus_call(bus, "ListProbes", &reply);
+                r = bus_call(bus, "ListProbes", options, &reply);
         if (r != EXIT_SUCCESS)
                 return r;
 

@@ -138,7 +138,7 @@ int verb_status(char **arguments, size_t n, const struct options *options) {
 
         int r = bus_connect(&bus);
         if (r == EXIT_SUCCESS)
-                r = bus_call(bus, "GetStatus", &reply);
+                r = bus_call(bus, "GetStatus", options, &reply);
         if (r != EXIT_SUCCESS)
                 return r;
 

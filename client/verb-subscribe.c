@@ -12,6 +12,7 @@
 #include <systemd/sd-event.h>
 #include <time.h>
 
+#include "agent.h"
 #include "bus-json.h"
 #include "bus.h"
 #include "client.h"
@@ -30,6 +31,8 @@ struct subscribe {
         sd_event *loop;
         int signal_fd;
         sd_bus_slot *call; /* Subscribe() or OpenStream(), while it is on its way */
+        bool interactive;  /* it may ask for a password, */
+        pid_t agent;       /* and that asks on the terminal */
         char *owner;       /* the daemon's unique name; NULL while it is away */
         char *path;        /* of the subscription; NULL until the daemon has answered */
         int stream_fd;     /* -1: there is none */
@@ -286,6 +289,23 @@ static int take_path(struct subscribe *s, sd_bus_message *reply) {
         return s->path ? 0 : -ENOMEM;
 }
 
+static int subscribe(struct subscribe *s);
+
+/* Subscribes once more, with somebody there who asks for a password. */
+static int ask_password(struct subscribe *s) {
+        s->agent = agent_start();
+        s->interactive = true;
+
+        int r = subscribe(s);
+        return r < 0 ? finish(s, bus_complain(NULL, r)) : 1;
+}
+
+static void stop_asking(struct subscribe *s) {
+        agent_stop(s->agent);
+        s->agent = 0;
+        s->interactive = false;
+}
+
 static int on_subscribed(sd_bus_message *reply, void *userdata, sd_bus_error *ret_error) {
         struct subscribe *s = userdata;
         const sd_bus_error *error = sd_bus_message_get_error(reply);
@@ -293,6 +313,9 @@ static int on_subscribed(sd_bus_message *reply, void *userdata, sd_bus_error *re
         s->call = sd_bus_slot_unref(s->call);
         if (error && s->back && bus_error_no_daemon(error))
                 return 1; /* gone again: the bus tells when it is back */
+        if (error && !s->interactive && bus_error_wants_password(error, s->options))
+                return ask_password(s);
+        stop_asking(s);
         if (error)
                 return finish(s, bus_complain(error, 0));
 
@@ -315,9 +338,12 @@ static int subscribe(struct subscribe *s) {
                                                s->options->stream ? "OpenStream" : "Subscribe");
         if (r >= 0)
                 r = bus_append_matches(m, s->matches, s->n_matches,
-                                       s->all_fields ? NULL : &s->wanted);
+                                       s->all_fields ? NULL : &s->wanted, s->options->scope);
         if (r >= 0)
-                r = sd_bus_call_async(s->bus, &s->call, m, on_subscribed, s, 0);
+                r = sd_bus_message_set_allow_interactive_authorization(m, s->interactive);
+        if (r >= 0)
+                r = sd_bus_call_async(s->bus, &s->call, m, on_subscribed, s,
+                                      s->interactive ? BUS_PASSWORD_USEC : 0);
 
         return r;
 }
@@ -346,6 +372,17 @@ static int on_owner_changed(sd_bus_message *m, void *userdata, sd_bus_error *ret
         return r < 0 ? finish(s, bus_complain(NULL, r)) : 0;
 }
 
+/* The daemon has ended the subscription. */
+static int on_closed(struct subscribe *s, sd_bus_message *m) {
+        const char *reason;
+
+        int r = sd_bus_message_read(m, "s", &reason);
+        if (r < 0)
+                return finish(s, bus_complain(NULL, r));
+        complain("not authorized any more: %s", reason);
+        return finish(s, EXIT_NOT_AUTHORIZED);
+}
+
 /* Sees every message. Events may come before the answer to Subscribe() does; they are the daemon's
  * if it is the sender. */
 static int on_message(sd_bus_message *m, void *userdata, sd_bus_error *ret_error) {
@@ -355,12 +392,15 @@ static int on_message(sd_bus_message *m, void *userdata, sd_bus_error *ret_error
                 complain("the system bus went away");
                 return finish(s, EXIT_FAILURE);
         }
-        if (sd_bus_message_is_signal(m, BPFMON_SUBSCRIPTION_INTERFACE, "Events") <= 0)
+        bool closed = sd_bus_message_is_signal(m, BPFMON_SUBSCRIPTION_INTERFACE, "Closed") > 0;
+        if (!closed && sd_bus_message_is_signal(m, BPFMON_SUBSCRIPTION_INTERFACE, "Events") <= 0)
                 return 0;
 
         const char *sender = sd_bus_message_get_sender(m);
         if (!s->owner || !sender || strcmp(sender, s->owner) != 0)
                 return 1;
+        if (closed)
+                return on_closed(s, m);
         return s->events < s->options->lines ? on_events(s, m) : 1;
 }
 
@@ -489,6 +529,7 @@ int verb_subscribe(char **arguments, size_t n, const struct options *options) {
         if (status == EXIT_SUCCESS && options->lines > 0)
                 status = run(&s);
 
+        stop_asking(&s);
         sd_bus_slot_unref(s.call);
         close_stream(&s);
         if (s.tokener)
