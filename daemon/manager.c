@@ -118,12 +118,38 @@ static int method_open_stream(sd_bus_message *m, void *userdata, sd_bus_error *e
         return sd_bus_reply_method_return(m, "h", fd);
 }
 
-/* Replies with rows, each an a{sv}, as `list` hands them out. */
+/* Rows on their way into a reply. */
+struct list {
+        const struct request *request; /* NULL: the same for everyone */
+        sd_bus_message *reply;
+        struct limits *limits;
+        sd_bus_error *error;
+        uint64_t rows, bytes;
+};
+
+static int add_row(struct list *list, const struct event *row) {
+        int r = event_append(row, NULL, list->reply);
+
+        if (r < 0)
+                return r;
+
+        list->rows++;
+        list->bytes += r;
+        if (list->rows > list->limits->max[LIMIT_QUERY_ROWS])
+                return limits_refuse(list->limits, LIMIT_QUERY_ROWS, list->error);
+        if (list->bytes > list->limits->max[LIMIT_MESSAGE_BYTES])
+                return limits_refuse(list->limits, LIMIT_MESSAGE_BYTES, list->error);
+
+        return 0;
+}
+
+/* Replies with rows, each an a{sv}, as `fill` adds them. */
 static int reply_rows(sd_bus_message *m,
-                      int (*list)(const struct manager *manager, const struct request *q,
-                                  sd_bus_message *reply),
-                      const struct manager *manager, const struct request *q) {
+                      int (*fill)(const struct manager *manager, struct list *list),
+                      const struct manager *manager, const struct request *q,
+                      sd_bus_error *error) {
         _cleanup_(sd_bus_message_unrefp) sd_bus_message *reply = NULL;
+        struct list list = {.request = q, .limits = manager->context.limits, .error = error};
         int r;
 
         r = sd_bus_message_new_method_return(m, &reply);
@@ -134,7 +160,8 @@ static int reply_rows(sd_bus_message *m,
         if (r < 0)
                 return r;
 
-        r = list(manager, q, reply);
+        list.reply = reply;
+        r = fill(manager, &list);
         if (r < 0)
                 return r;
 
@@ -146,12 +173,11 @@ static int reply_rows(sd_bus_message *m,
 }
 
 static int append_row(const struct event *row, void *userdata) {
-        return event_append(row, NULL, userdata);
+        return add_row(userdata, row);
 }
 
-static int list_probes(const struct manager *manager, _unused_ const struct request *q,
-                       sd_bus_message *reply) {
-        return probe_set_list(manager->context.probes, append_row, reply);
+static int list_probes(const struct manager *manager, struct list *list) {
+        return probe_set_list(manager->context.probes, append_row, list);
 }
 
 static int method_list_probes(sd_bus_message *m, void *userdata, sd_bus_error *error) {
@@ -162,33 +188,24 @@ static int method_list_probes(sd_bus_message *m, void *userdata, sd_bus_error *e
         if (r <= 0)
                 return r < 0 ? r : 1;
 
-        return reply_rows(m, list_probes, manager, NULL);
+        return reply_rows(m, list_probes, manager, NULL, error);
 }
 
-/* A list that is made for somebody. */
-struct view {
-        const struct viewer *viewer;
-        sd_bus_message *reply;
-};
-
 static int append_seen_row(struct event *row, void *userdata) {
-        const struct view *view = userdata;
+        struct list *list = userdata;
         struct field_set hidden;
         int r;
 
-        if (!viewer_looks(view->viewer, row, &hidden))
+        if (!viewer_looks(&list->request->permission.viewer, row, &hidden))
                 return 0;
 
-        r = event_append(row, NULL, view->reply);
+        r = add_row(list, row);
         event_show(row, &hidden);
         return r;
 }
 
-static int list_callers(const struct manager *manager, const struct request *q,
-                        sd_bus_message *reply) {
-        struct view view = {&q->permission.viewer, reply};
-
-        return callers_list(manager->context.callers, q->match, append_seen_row, &view);
+static int list_callers(const struct manager *manager, struct list *list) {
+        return callers_list(manager->context.callers, list->request->match, append_seen_row, list);
 }
 
 static int method_list_callers(sd_bus_message *m, void *userdata, sd_bus_error *error) {
@@ -206,7 +223,7 @@ static int method_list_callers(sd_bus_message *m, void *userdata, sd_bus_error *
                                         "ListCallers is own or all");
 
         probe_set_drain(manager->context.probes);
-        return reply_rows(m, list_callers, manager, &q);
+        return reply_rows(m, list_callers, manager, &q, error);
 }
 
 static int method_get_status(sd_bus_message *m, void *userdata, sd_bus_error *error) {

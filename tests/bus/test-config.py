@@ -79,6 +79,25 @@ def test_all_users(b):
     equal(refused(client, "subscriptions"), 1, "refused")
 
 
+def test_replies(b):
+    """A reply that would have too many rows or bytes is an error that says so, and is counted"""
+    b.daemon(configure(b, "[Limits]\nQueryRowsMax=1\n"))
+    client = b.client()
+    name, message = client.error("ListProbes")
+    equal(name, LIMIT_EXCEEDED, "error of ListProbes")
+    contains(message, "At most 1 rows in a reply (QueryRowsMax=", "message")
+    b.trigger("map-elements", "lookup", 5).go().truth()
+    contains(refusal(client, "ListCallers"), "QueryRowsMax=", "message")
+    equal(refused(client, "query_rows"), 2, "refused for rows")
+    rows = client.call("ListCallers", dbus.Array(["bpf.cmd=MAP_LOOKUP_ELEM", "process.name=trigger"], "s"),
+                       dbus.Dictionary({}, "sv"))
+    equal(len(rows), 1, "rows of a narrower call")
+    configure(b, "[Limits]\nMessageBytesMax=4K\n")
+    client.call("Reload")
+    contains(client.error("ListProbes")[1], "At most 4096 bytes in a reply (MessageBytesMax=", "message")
+    equal(refused(client, "message_bytes"), 1, "refused for bytes")
+
+
 def test_denied(b):
     """What a stranger tries with somebody's subscription is counted as denied"""
     b.daemon()
@@ -255,5 +274,5 @@ def test_log_level_follows(b):
     equal(log_property(b, "LogLevel"), 's "debug"', "level after a reload that changed it")
 
 
-bed.main([test_limits, test_all_users, test_denied, test_wrong_lines, test_flood_of_wrong_lines, test_missing_file,
+bed.main([test_limits, test_all_users, test_replies, test_denied, test_wrong_lines, test_flood_of_wrong_lines, test_missing_file,
           test_ring_size, test_reload, test_reload_call, test_notify, test_log_control, test_log_level_follows])
