@@ -146,8 +146,7 @@ static int add_row(struct list *list, const struct event *row) {
 /* Replies with rows, each an a{sv}, as `fill` adds them. */
 static int reply_rows(sd_bus_message *m,
                       int (*fill)(const struct manager *manager, struct list *list),
-                      const struct manager *manager, const struct request *q,
-                      sd_bus_error *error) {
+                      const struct manager *manager, const struct request *q, sd_bus_error *error) {
         _cleanup_(sd_bus_message_unrefp) sd_bus_message *reply = NULL;
         struct list list = {.request = q, .limits = manager->context.limits, .error = error};
         int r;

@@ -77,8 +77,8 @@ static int append_refusals(sd_bus_message *reply, const struct limits *limits) {
 
         for (int i = 0; r >= 0 && i < _LIMIT_MAX; i++)
                 if (limit_counter(i))
-                        r = append_status(reply, &(struct status){limit_counter(i), 't',
-                                                                  limits->refused[i]});
+                        r = append_status(
+                                reply, &(struct status){limit_counter(i), 't', limits->refused[i]});
         for (size_t i = 0; r >= 0 && i < ELEMENTSOF(others); i++)
                 r = append_status(reply, &others[i]);
         return r;
