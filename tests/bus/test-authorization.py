@@ -166,6 +166,45 @@ def test_password(b):
     equal([q["interactive"] for q in polkit.asked], [False, False, True], "without, and with asking")
 
 
+def test_agent(b):
+    """On a terminal an agent that asks for the password is there before polkit is asked to, and gone afterwards"""
+    agent = b.directory / "pkttyagent"
+    told = b.directory / "told"
+    told.touch()
+    told.chmod(0o666)
+    agent.write_text(f"""#!/bin/sh
+echo "$$ $*" > {told}
+sleep 0.3
+eval "exec $4>&-"
+echo registered >> {told}
+exec sleep 60
+""")
+    agent.chmod(0o755)
+    b.environment["PATH"] = f"{b.directory}:{b.environment['PATH']}"
+    at_question = []
+
+    def answer(question):
+        if question["interactive"]:
+            at_question.append(told.read_text())
+        polkit.reply(question, YES if question["interactive"] else CHALLENGE)
+
+    polkit = start(b, watch=answer)
+    _controller, terminal = os.openpty()
+    for options in (["--no-ask-password"], []):
+        command = [*NOBODY, os.environ["BPFMONCTL"], "callers", "-j", "--scope=all", *options]
+        process = bed.Process(b, "bpfmonctl", command, stdin=terminal)
+        if options:
+            refused(process, "password")
+            equal(told.read_text(), "", "what an agent was told without leave to ask")
+    equal(process.wait(), 0, process.errors())
+    first, registered, *_ = at_question[0].splitlines()
+    number, *arguments = first.split()
+    equal(arguments[::2], ["--process", "--notify-fd", "--fallback"], first)
+    equal(arguments[1], str(process.pid), "the process that the agent is for")
+    equal(registered, "registered", "the agent when polkit was asked")
+    equal(os.path.exists(f"/proc/{number}"), False, "the agent is there afterwards")
+
+
 def test_dismissed(b):
     """A password that is not given is a refusal"""
     polkit = start(b, watch=lambda q: polkit.reply(
@@ -316,6 +355,6 @@ def test_challenged(b):
     equal(process.running(), True, "a password that counted once still does")
 
 
-bed.main([test_own, test_all, test_callers, test_alert_match, test_password, test_dismissed, test_absent,
+bed.main([test_own, test_all, test_callers, test_alert_match, test_password, test_agent, test_dismissed, test_absent,
           test_nonsense, test_twice, test_hanging, test_leaving_between, test_pending, test_strangers, test_revoked,
           test_challenged])
