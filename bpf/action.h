@@ -54,11 +54,10 @@ static __always_inline void action_drop(void) {
 /* Sends the record of an action; the frame stays. `source`: the hook that saw it end. */
 static __always_inline void action_send(const struct action_frame *frame, s64 ret,
                                         enum hook source) {
-        struct record_context *context = current_context();
         struct record_action *r;
 
-        if (!context)
-                return;
+        if (frame->flags & CALL_ATTRIBUTED)
+                tell_context(frame->entered);
         r = bpf_ringbuf_reserve(&ring, sizeof(*r), 0);
         if (!r) {
                 lost_action();
@@ -77,7 +76,6 @@ static __always_inline void action_send(const struct action_frame *frame, s64 re
         r->road_flags = frame->road_flags;
         __builtin_memcpy(&r->object, &frame->object, sizeof(r->object));
         bpf_probe_read_kernel(&r->target, sizeof(r->target), &frame->target);
-        bpf_probe_read_kernel(&r->context, sizeof(r->context), context);
         submit(&r->header);
 }
 

@@ -101,23 +101,19 @@ static __always_inline bool returns_fd(u32 cmd) {
 
 /* What a call that went well made or opened. */
 static __always_inline void gather_object(struct frame *frame, struct frame_detail *detail,
-                                          u32 fd) {
+                                          u32 depth, u32 fd) {
         u32 cmd = slot_of(frame->cmd);
-        struct fd_space *s;
 
         if (!frame->link && !frame->object.kind && returns_fd(frame->cmd)) {
-                look_at_fd(fd);
-                s = fd_space();
-                if (s) {
-                        take_object(frame, s);
-                        frame->flags |= CALL_OBJECT_FROM_FD;
-                        if (cmd == BPF_PROG_LOAD && s->object.kind == OBJECT_PROG)
-                                send_used_maps(frame->entered, s->address);
-                }
+                look_at_fd(depth, fd);
+                take_object(frame, &detail->fd);
+                frame->flags |= CALL_OBJECT_FROM_FD;
+                if (cmd == BPF_PROG_LOAD && detail->fd.object.kind == OBJECT_PROG)
+                        send_used_maps(frame->entered, detail->fd.address);
         } else if (frame->link) {
                 fill_link(&frame->object, (void *) frame->link);
         }
-        if (detail && frame->link && (cmd == BPF_LINK_CREATE || cmd == BPF_RAW_TRACEPOINT_OPEN))
+        if (frame->link && (cmd == BPF_LINK_CREATE || cmd == BPF_RAW_TRACEPOINT_OPEN))
                 fill_link_target(&detail->target, (void *) frame->link, frame->entered);
 }
 
@@ -150,11 +146,13 @@ __weak int gather(u32 depth, s64 ret) {
         if (!frame)
                 return 0;
         detail = detail_of(&key, frame);
+        if (!detail)
+                detail = open_detail(&key, frame);
         /* Its page may not have been in memory then. */
         if (detail && !detail->string_size)
                 find_string(frame, detail);
-        if (ret >= 0)
-                gather_object(frame, detail, ret);
+        if (detail && ret >= 0)
+                gather_object(frame, detail, depth, ret);
         if (takes_instructions(frame, ret))
                 send_instructions(frame->entered, ATTR64(frame, 8), ATTR32(frame, 4),
                                   !(frame->flags & CALL_IN_KERNEL));
@@ -181,8 +179,7 @@ static __always_inline u32 fill_common(u8 *common, const struct ending *end) {
         return size;
 }
 
-static __always_inline bool send_call(const struct ending *end, const struct frame_key *key,
-                                      const struct record_context *context) {
+static __always_inline bool send_call(const struct ending *end, const struct frame_key *key) {
         const struct frame *frame = bpf_map_lookup_elem(&frames, key);
         const struct frame_detail *detail = frame ? detail_of(key, frame) : NULL;
         struct record_call *r = bpf_ringbuf_reserve(&ring, sizeof(*r), 0);
@@ -215,7 +212,6 @@ static __always_inline bool send_call(const struct ending *end, const struct fra
                 bpf_probe_read_kernel(r->string, sizeof(r->string), detail->string);
                 r->string_size = detail->string_size;
         }
-        bpf_probe_read_kernel(&r->context, sizeof(r->context), context);
         submit(&r->header);
         return true;
 }
@@ -291,52 +287,50 @@ static __always_inline bool is_noise(const struct ending *end) {
                        bpf_ringbuf_query(&ring, BPF_RB_RING_SIZE) / 2;
 }
 
-static __always_inline void send_one(struct caller *c, const struct ending *end,
-                                     struct frame *frame, const struct frame_key *key,
-                                     const struct record_context *context) {
-        if (is_element(end->cmd) && !wants_content) {
-                send_element(end, frame);
-                return;
-        }
-        if (is_element(end->cmd))
-                send_content(end, key);
-        else if (send_call(end, key, context))
+/* Tells who calls, for what comes without its own word of that. */
+static __always_inline void introduce(struct caller *c) {
+        if (!c->told && tell_context(0))
                 c->told = 1;
 }
 
-/* Tells who calls, where that is not known yet, and what was called, where somebody wants it. The
- * context is taken at one place: the verifier walks it for every way that leads there. It is memory
- * of this CPU that nothing else may use until it is sent. */
-static __always_inline void send(struct caller *c, const struct ending *end, struct frame *frame,
-                                 const struct frame_key *key) {
-        bool wants = is_wanted(end->cmd) || end->flags & CALL_OWN, element = is_element(end->cmd);
-        struct record_context *context;
-
-        if (wants && is_noise(end)) {
-                lost_in_ring(end->cmd);
-                return;
-        }
-        if (wants && element && c->told && !wants_content) {
+static __always_inline void send_operation(const struct ending *end, struct frame *frame,
+                                           const struct frame_key *key) {
+        if (!wants_content) {
                 send_element(end, frame);
                 return;
         }
-        if (!wants && c->told)
+        if (complete_frame(key, frame, end))
+                find_content(key->depth, end->ret, true);
+        send_content(end, key);
+}
+
+/* Tells who calls, where that is not known yet, and what was called, where somebody wants it. */
+static __always_inline void send(struct caller *c, const struct ending *end, struct frame *frame,
+                                 const struct frame_key *key) {
+        u64 entered = end->entered;
+        bool told;
+
+        if (!is_wanted(end->cmd) && !(end->flags & CALL_OWN)) {
+                introduce(c);
                 return;
-        if (wants && (!element || wants_content)) {
-                frame = complete_frame(key, frame, end);
-                if (frame && element)
-                        find_content(key->depth, end->ret, true);
-                else if (frame)
-                        gather(key->depth, end->ret);
         }
-        context = current_context();
-        if (!context)
+        if (is_noise(end)) {
+                lost_in_ring(end->cmd);
                 return;
-        /* The record of a call tells who called, too. */
-        if (!c->told && (!wants || element))
-                send_process(c, context);
-        if (wants)
-                send_one(c, end, frame, key, context);
+        }
+        if (is_element(end->cmd)) {
+                introduce(c);
+                send_operation(end, frame, key);
+                return;
+        }
+        frame = complete_frame(key, frame, end);
+        if (frame) {
+                entered = frame->entered;
+                gather(key->depth, end->ret);
+        }
+        told = tell_context(entered);
+        if (send_call(end, key) && told)
+                c->told = 1;
 }
 
 /* Closes what is open above a depth: calls whose end was not seen are lost. */

@@ -4,26 +4,6 @@
 
 #include "send.h"
 
-/* Tells who the current thread is. Returns false when the ring has no room. */
-static __always_inline bool tell_process(const struct record_context *context) {
-        struct record_process *r = bpf_ringbuf_reserve(&ring, sizeof(*r), 0);
-
-        if (!r) {
-                lost_other();
-                return false;
-        }
-        fill_header(&r->header, RECORD_PROCESS, sizeof(*r));
-        fill_task(&r->task);
-        bpf_probe_read_kernel(&r->context, sizeof(r->context), context);
-        submit(&r->header);
-        return true;
-}
-
-static __always_inline void send_process(struct caller *c, const struct record_context *context) {
-        if (tell_process(context))
-                c->told = 1;
-}
-
 /* Whether these are the counters of all the threads that found the map full. */
 static __always_inline bool is_shared(const struct caller *c) {
         return !c->start_time;

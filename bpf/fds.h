@@ -18,25 +18,6 @@ enum {
 /* Filled by the daemon from its table of attributes before this is loaded. */
 const volatile struct fd_offsets fd_offsets[COMMAND_SLOTS] __weak;
 
-/* What was seen behind an fd. */
-struct fd_space {
-        u64 address; /* of the program, map, link or BTF */
-        struct record_object object;
-};
-
-struct {
-        __uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
-        __uint(max_entries, 1);
-        __type(key, u32);
-        __type(value, struct fd_space);
-} fd_spaces __weak SEC(".maps");
-
-static __always_inline struct fd_space *fd_space(void) {
-        u32 zero = 0;
-
-        return bpf_map_lookup_elem(&fd_spaces, &zero);
-}
-
 static __always_inline bool is_netns(struct file *file) {
         struct ns_common___target *ns = BPF_CORE_READ((struct file___call *) file, f_inode,
                                                       i_private);
@@ -73,17 +54,21 @@ static __always_inline u32 kind_of_file(struct file *file, struct dentry *dentry
         return OBJECT_FILE;
 }
 
-/* Looks at what an fd of this thread is, into memory of this CPU. */
-__weak int look_at_fd(u32 fd) {
+/* Looks at what an fd of this thread is, for the detail of its frame. A global function: it is
+ * walked once, and Linux 5.10 takes numbers alone. */
+__weak int look_at_fd(u32 depth, u32 fd) {
+        struct frame_key key = {.thread = bpf_get_current_pid_tgid(), .depth = depth};
+        struct frame_detail *detail = bpf_map_lookup_elem(&frame_details, &key);
         struct file *file = file_of_fd(fd);
-        struct fd_space *s = fd_space();
         struct record_object *o;
         struct dentry *dentry;
+        struct fd_space *s;
         void *object;
         u64 name;
 
-        if (!s)
+        if (!detail)
                 return 0;
+        s = &detail->fd;
         o = &s->object;
         __builtin_memset(s, 0, sizeof(*s));
         if (!file)
@@ -154,10 +139,10 @@ static __always_inline int object_offset(u32 cmd) {
         }
 }
 
-static __always_inline void find_fds(struct frame *frame, struct frame_detail *detail) {
+static __always_inline void find_fds(struct frame *frame, struct frame_detail *detail, u32 depth) {
         const volatile struct fd_offsets *offsets = &fd_offsets[slot_of(frame->cmd)];
         int object_at = object_offset(frame->cmd);
-        const struct fd_space *s;
+        const struct fd_space *s = &detail->fd;
         u32 at, fd, n = offsets->n;
 
         for (u32 i = 0; i < RECORD_FDS_MAX; i++) {
@@ -170,10 +155,7 @@ static __always_inline void find_fds(struct frame *frame, struct frame_detail *d
                 if (at > RECORD_ATTR_MAX - sizeof(fd))
                         continue;
                 fd = ATTR32(frame, at);
-                look_at_fd(fd);
-                s = fd_space();
-                if (!s)
-                        break;
+                look_at_fd(depth, fd);
                 detail->fds[i].offset = at;
                 detail->fds[i].kind = s->object.kind;
                 detail->fds[i].id = s->object.id;
@@ -316,7 +298,7 @@ __weak int find_details(u32 depth) {
 
         if (!detail)
                 return 0;
-        find_fds(frame, detail);
+        find_fds(frame, detail, depth);
         find_string(frame, detail);
         find_target(frame, detail);
         return 0;

@@ -16,14 +16,14 @@ enum {
         POINTER = sizeof(u64),
 };
 
-/* Tells of a program, or a link (a pointer, not 0), that goes with the target of this CPU.
+/* Tells of a program, or a link (a pointer, not 0), that goes with this thread's target.
  * `hook_acts`: enum hook, GONE_ACTS. A global function: it is walked once, and Linux 5.10 takes
  * numbers alone. */
 __weak int tell_gone_with(u64 prog, u64 link, u32 hook_acts) {
         u32 hook = hook_acts & (GONE_ACTS - 1);
         struct target_space *s = target_space();
         struct action_frame *frame;
-        u64 key = ~bpf_get_current_pid_tgid();
+        u64 key = ~thread_key();
 
         if (!s || hook >= _HOOK_MAX || (!prog && !link))
                 return 0;
@@ -36,7 +36,7 @@ __weak int tell_gone_with(u64 prog, u64 link, u32 hook_acts) {
                 fill_link(&frame->object, (void *) link);
         else
                 fill_prog(&frame->object, (void *) prog);
-        target_end(&frame->target, s);
+        target_copy(&frame->target, s);
         action_send(frame, 0, hook);
         bpf_map_delete_elem(&action_frames, &key);
         return 0;
@@ -83,6 +83,7 @@ int BPF_KPROBE(cgroup_gone, void *work) {
                         break;
                 tell_cgroup_list(lists + i * (size / n), HOOK_CGROUP_BPF_RELEASE);
         }
+        target_release();
         return 0;
 }
 
@@ -118,6 +119,7 @@ int BPF_KPROBE(netns_gone, struct net___bpf *net) {
                 tell_gone_with(read_pointer(progs + i * POINTER), 0, HOOK_NETNS_BPF_EXIT);
                 tell_netns_links(links + i * (size / NETNS_TYPES));
         }
+        target_release();
         return 0;
 }
 
@@ -141,6 +143,7 @@ static __always_inline int sockets_gone(struct pt_regs *ctx, struct bpf_map *map
                         break;
                 tell_gone_with(read_pointer(progs + i * POINTER), 0, hook | (acts ? GONE_ACTS : 0));
         }
+        target_release();
         return 0;
 }
 
@@ -210,5 +213,6 @@ int BPF_KPROBE(tcx_gone, struct net_device___mprog *dev, u64 ingress) {
         } else {
                 tell_entry((u64) BPF_CORE_READ(dev, tcx_egress), hook);
         }
+        target_release();
         return 0;
 }

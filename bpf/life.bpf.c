@@ -35,24 +35,31 @@ struct {
 
 /* Who did it ----------------------------------------------------------------------------------- */
 
-/* The thread that was told of last, and when its process started: one that drops a thousand objects
- * is told of once. */
+/* The thread that was told of last, when its process started, and which of its programs it ran: one
+ * that drops a thousand objects is told of once. */
 __u64 told_thread __weak;
 __u64 told_start __weak;
+__u64 told_program __weak;
+
+struct task_struct___program {
+        u64 self_exec_id;
+} __attribute__((preserve_access_index));
 
 /* Lets the daemon know a task that the records name without its context. */
 static __always_inline void tell_task(const struct record_task *task) {
+        struct task_struct___program *current = (void *) bpf_get_current_task();
         u64 thread = bpf_get_current_pid_tgid();
+        u64 program = BPF_CORE_READ(current, self_exec_id);
         struct caller *c = bpf_map_lookup_elem(&callers, &thread);
-        struct record_context *context;
 
-        if ((c && c->told) || (told_thread == thread && told_start == task->start_time))
+        if ((c && c->told) ||
+            (told_thread == thread && told_start == task->start_time && told_program == program))
                 return;
-        context = current_context();
-        if (!context || !tell_process(context))
+        if (!tell_context(0))
                 return;
         told_thread = thread;
         told_start = task->start_time;
+        told_program = program;
 }
 
 /* A reference of `object` is about to be dropped. Who else takes or drops one meanwhile passes here

@@ -20,6 +20,7 @@ enum {
         CALLERS_MAX = 2048,
         FRAMES_MAX = 1024,
         ACTIONS_MAX = 512, /* threads at a time */
+        WORKING_MAX = 128, /* threads that are inside of a program at a time */
         OBSERVED_MAX = 8192,
         PATH_COMPONENTS_MAX = 20,
         PATH_COMPONENT_SIZE = 256, /* NAME_MAX with NUL */
@@ -87,10 +88,17 @@ struct log_place {
         u64 true_size; /* where the kernel says how long the log is; 0: nowhere */
 };
 
+/* What was seen behind an fd. */
+struct fd_space {
+        u64 address; /* of the program, map, link or BTF */
+        struct record_object object;
+};
+
 /* What was found beside the attributes, when they were used. Apart from the frame: element
  * operations do without. */
 struct frame_detail {
-        u64 entered; /* as in the frame */
+        u64 entered;        /* as in the frame */
+        struct fd_space fd; /* the one looked at last */
         struct log_place log;
         struct record_fd fds[RECORD_FDS_MAX];
         struct record_target target;
@@ -118,10 +126,17 @@ struct action_frame {
         struct record_target target;
 };
 
+/* Where a struct record_process is put together: see add_component(). */
+struct context_space {
+        struct record_process process;
+        char room[PATH_COMPONENT_SIZE];
+};
+
 static const struct caller blank_caller;
 static const struct action_frame blank_action_frame;
 static const struct frame blank_frame;
 static const struct frame_detail blank_frame_detail;
+static const struct context_space blank_context_space;
 
 struct {
         __uint(type, BPF_MAP_TYPE_RINGBUF);
@@ -166,12 +181,14 @@ struct {
         __type(value, struct cpu_stats);
 } stats __weak SEC(".maps");
 
+/* Key: thread_key(). Not one for each CPU: in newer kernels a program of a tracepoint
+ * may be preempted by another task's. */
 struct {
-        __uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
-        __uint(max_entries, 1);
-        __type(key, u32);
-        __type(value, struct record_context);
-} scratch __weak SEC(".maps");
+        __uint(type, BPF_MAP_TYPE_HASH);
+        __uint(max_entries, WORKING_MAX);
+        __type(key, u64);
+        __type(value, struct context_space);
+} context_spaces __weak SEC(".maps");
 
 struct {
         __uint(type, BPF_MAP_TYPE_CGROUP_ARRAY);
@@ -186,6 +203,14 @@ struct {
         __type(key, u32);
         __type(value, u8);
 } observed_tgids __weak SEC(".maps");
+
+/* Names the current thread. Those of idle processors, on top of which interrupts do work, share an
+ * id. */
+static __always_inline u64 thread_key(void) {
+        u64 thread = bpf_get_current_pid_tgid();
+
+        return thread ? thread : bpf_get_smp_processor_id();
+}
 
 static __always_inline struct cpu_stats *cpu_stats(void) {
         u32 cpu = bpf_get_smp_processor_id();

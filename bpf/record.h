@@ -34,7 +34,8 @@ enum {
 enum observe { OBSERVE_ALL, OBSERVE_CGROUP, OBSERVE_PID };
 
 enum record_kind {
-        RECORD_PROCESS = 1, /* struct record_process: a thread's first bpf() call */
+        RECORD_PROCESS = 1, /* struct record_process: who makes a call or an action that comes after
+                               it, or a thread's first bpf() call */
         RECORD_CALL,        /* struct record_call: a bpf() call that is not an element operation */
         RECORD_ELEMENT, /* struct record_element: an element operation, only while somebody asks for
                            it */
@@ -95,9 +96,12 @@ struct record_context {
         char cgroup[RECORD_CGROUP_MAX];
 };
 
+/* Ends with what is used of the paths: that of the cgroup follows that of the executable at once.
+ */
 struct record_process {
         struct record_header header;
         struct record_task task;
+        __u64 entered; /* of the call or action whose record comes later; 0: of none */
         struct record_context context;
 };
 
@@ -261,7 +265,6 @@ struct record_call {
         __u8 attr[RECORD_ATTR_MAX];
         char string[RECORD_STRING_MAX]; /* what the attribute points to: path, license, tracepoint
                                          */
-        struct record_context context;
 };
 
 struct record_element {
@@ -298,8 +301,9 @@ enum part_kind {
         PART_ADDRESSES,        /* u64: of the functions of a kprobe_multi link */
         PART_SYMBOLS,          /* their names, a NUL after each */
         PART_OFFSETS,          /* u64: places in the file of a uprobe_multi link */
-        PART_PATH, /* components of a pin's path, as in struct record_context; not whole:
-                      those nearest to the root are missing */
+        PART_PATH,    /* components of a pin's path, as in struct record_context; not whole:
+                         those nearest to the root are missing */
+        PART_CONTEXT, /* the end of a struct record_process; it comes as such */
         _PART_MAX
 };
 
@@ -360,7 +364,6 @@ struct record_action {
                                 TCA_BPF_FLAG_* */
         struct record_object object;
         struct record_target target;
-        struct record_context context;
 };
 
 /* Who did it, with CALL_ATTRIBUTED, was told of before, in a struct record_process. */

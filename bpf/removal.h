@@ -8,7 +8,7 @@
 
 /* A frame beside the one of what this thread does. */
 static __always_inline struct action_frame *frame_beside(u32 via, enum hook hook) {
-        u64 key = ~bpf_get_current_pid_tgid();
+        u64 key = ~thread_key();
         struct action_frame *frame;
 
         bpf_map_update_elem(&action_frames, &key, &blank_action_frame, BPF_ANY);
@@ -43,7 +43,7 @@ static __always_inline struct action_frame *removal_open(struct pt_regs *ctx, u3
 }
 
 static __always_inline void removal_close(struct action_frame *frame, enum hook hook) {
-        u64 key = ~bpf_get_current_pid_tgid();
+        u64 key = ~thread_key();
 
         action_send(frame, 0, hook);
         bpf_map_delete_elem(&action_frames, &key);

@@ -24,17 +24,21 @@ struct target_space {
         u64 gathered[GATHERED_MAX];
 };
 
+static const struct target_space blank_target_space;
+
+/* Key: thread_key(). See context_spaces. */
 struct {
-        __uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
-        __uint(max_entries, 1);
-        __type(key, u32);
+        __uint(type, BPF_MAP_TYPE_HASH);
+        __uint(max_entries, WORKING_MAX);
+        __type(key, u64);
         __type(value, struct target_space);
 } target_spaces __weak SEC(".maps");
 
+/* That of this thread, between target_begin() and target_end(). */
 static __always_inline struct target_space *target_space(void) {
-        u32 zero = 0;
+        u64 thread = thread_key();
 
-        return bpf_map_lookup_elem(&target_spaces, &zero);
+        return bpf_map_lookup_elem(&target_spaces, &thread);
 }
 
 static __always_inline void set_text(struct record_target *t, const char *text) {

@@ -3,8 +3,8 @@
 /* What programs are attached to, read from the kernel's own objects.
  *
  * The walks are global functions that take numbers: the verifier walks each of them once, and Linux
- * 5.10 takes them too. They leave their result in memory of this CPU, from which the functions at
- * the end of this file copy it. */
+ * 5.10 takes them too. They leave their result in memory of this thread, from which the functions
+ * at the end of this file copy it. */
 
 #include "target-link.h"
 
@@ -59,16 +59,31 @@ __weak int target_fd(u32 fd) {
 
 /* What others call: `t` is filled, or all of it is zero where nothing is known. ---------------- */
 
+/* NULL: there is no room, or this is an interrupt on top of where it is in use. */
 static __always_inline struct target_space *target_begin(void) {
-        struct target_space *s = target_space();
+        u64 thread = thread_key();
 
-        if (s)
-                __builtin_memset(&s->target, 0, sizeof(s->target));
-        return s;
+        if (bpf_map_update_elem(&target_spaces, &thread, &blank_target_space, BPF_NOEXIST)) {
+                lost_other();
+                return NULL;
+        }
+        return bpf_map_lookup_elem(&target_spaces, &thread);
 }
 
-static __always_inline void target_end(struct record_target *t, struct target_space *s) {
+static __always_inline void target_copy(struct record_target *t, const struct target_space *s) {
         bpf_probe_read_kernel(t, sizeof(*t), &s->target);
+}
+
+/* Gives back what target_begin() gave: on every way out. */
+static __always_inline void target_release(void) {
+        u64 thread = thread_key();
+
+        bpf_map_delete_elem(&target_spaces, &thread);
+}
+
+static __always_inline void target_end(struct record_target *t, const struct target_space *s) {
+        target_copy(t, s);
+        target_release();
 }
 
 /* What a link attaches to. Its lists are sent as parts of the call or action that this thread

@@ -66,16 +66,18 @@ static __always_inline bool add_path(char *path, u64 size, u64 max, u64 *used,
         return cut;
 }
 
-static __always_inline void fill_executable(struct record_context *c, struct task_struct *task) {
+/* The path of the executable of a task. Returns how many bytes it takes. */
+static __always_inline u64 fill_executable(struct record_context *c, u64 room,
+                                           struct task_struct *task) {
         struct file *file = BPF_CORE_READ(task, mm, exe_file);
         u64 used = 0;
 
-        if (!file)
-                return;
-        c->executable_cut = add_path(c->executable, sizeof(c->executable), sizeof(c->executable),
-                                     &used, BPF_CORE_READ(file, f_path.dentry),
-                                     BPF_CORE_READ(file, f_path.mnt));
+        if (file)
+                c->executable_cut = add_path(c->executable, room, sizeof(c->executable), &used,
+                                             BPF_CORE_READ(file, f_path.dentry),
+                                             BPF_CORE_READ(file, f_path.mnt));
         c->executable_size = used;
+        return used;
 }
 
 /* Where a node of a kernfs keeps the one above it. */
@@ -114,12 +116,16 @@ static __always_inline bool add_kernfs_path(char *path, u64 size, u64 max, u64 *
         return cut;
 }
 
-static __always_inline void fill_cgroup(struct record_context *c, struct task_struct *task) {
-        u64 used = 0;
+/* The path of its control group, behind the `before` bytes of the other one. Returns how many bytes
+ * both take. */
+static __always_inline u64 fill_cgroup(struct record_context *c, u64 room, u64 before,
+                                       struct task_struct *task) {
+        u64 used = before;
 
-        c->cgroup_cut = add_kernfs_path(c->cgroup, sizeof(c->cgroup), sizeof(c->cgroup), &used,
+        c->cgroup_cut = add_kernfs_path(c->executable, room, before + sizeof(c->cgroup), &used,
                                         BPF_CORE_READ(task, cgroups, dfl_cgrp, kn));
-        c->cgroup_size = used;
+        c->cgroup_size = used - before;
+        return used;
 }
 
 static __always_inline u32 pid_namespace(struct task_struct *task) {
@@ -131,21 +137,12 @@ static __always_inline u32 pid_namespace(struct task_struct *task) {
         return BPF_CORE_READ(upid, ns, ns.inum);
 }
 
-/* Fills the context of this CPU. A global function without arguments: the verifier walks it once,
- * not for every way that leads to it, and Linux 5.10 takes it too. */
-__weak int take_context(void) {
+/* Fills the context of the current task, with `room` bytes for its paths. Returns how many of those
+ * are used. */
+static __always_inline u64 fill_context(struct record_context *c, u64 room) {
         struct task_struct *task = (void *) bpf_get_current_task();
         const struct cred *cred = BPF_CORE_READ(task, cred);
-        struct record_context *c;
-        u32 zero = 0;
 
-        c = bpf_map_lookup_elem(&scratch, &zero);
-        if (!c)
-                return 0;
-
-        c->executable_size = c->cgroup_size = 0;
-        c->executable_cut = c->cgroup_cut = 0;
-        c->pad[0] = c->pad[1] = 0;
         BPF_CORE_READ_INTO(&c->capabilities, cred, cap_effective);
         c->ppid = BPF_CORE_READ(task, real_parent, tgid);
         c->login_uid = (u32) -1;
@@ -155,17 +152,7 @@ __weak int take_context(void) {
         c->ns_mnt = BPF_CORE_READ(task, nsproxy, mnt_ns, ns.inum);
         c->ns_net = BPF_CORE_READ(task, nsproxy, net_ns, ns.inum);
         c->ns_user = BPF_CORE_READ(cred, user_ns, ns.inum);
-        fill_executable(c, task);
-        fill_cgroup(c, task);
-        return 0;
-}
-
-/* The context of the calling thread, in memory of this CPU: for use at once. */
-static __always_inline struct record_context *current_context(void) {
-        u32 zero = 0;
-
-        take_context();
-        return bpf_map_lookup_elem(&scratch, &zero);
+        return fill_cgroup(c, room, fill_executable(c, room, task), task);
 }
 
 static __always_inline bool is_compat(void) {

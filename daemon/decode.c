@@ -255,11 +255,16 @@ static void set_pin_path(struct event *e, const struct part *p) {
                 event_set_string(e, FIELD_PIN_PATH, path);
 }
 
+/* As in struct caller. */
+static uint64_t thread_of(const struct record_task *task) {
+        return (uint64_t) task->tgid << 32 | task->tid;
+}
+
 /* What came before the record, in parts. */
 static void set_parts(struct decoder *d, struct event *e, const struct record_task *task,
                       uint64_t entered, const struct record_target *target, bool seccomp) {
         static const enum part_kind lists[] = {PART_ADDRESSES, PART_SYMBOLS, PART_OFFSETS};
-        uint64_t thread = (uint64_t) task->tgid << 32 | task->tid;
+        uint64_t thread = thread_of(task);
         struct part p;
 
         if (parts_get(d->parts, thread, entered, PART_INSTRUCTIONS, &p) && p.whole)
@@ -278,9 +283,35 @@ static void set_parts(struct decoder *d, struct event *e, const struct record_ta
         parts_drop(d->parts, thread, entered);
 }
 
-/* The kernel side's strings and arrays are within their bounds. */
-static bool context_is_sound(const struct record_context *c) {
-        return c->executable_size <= sizeof(c->executable) && c->cgroup_size <= sizeof(c->cgroup);
+/* Reads the end of a struct record_process. Returns false when it does not parse. */
+static bool read_context(struct record_context *ret, const void *data, size_t size) {
+        const size_t head = offsetof(struct record_context, executable);
+        const char *paths = (const char *) data + head;
+
+        if (size < head)
+                return false;
+        memcpy(ret, data, head);
+        if (ret->executable_size > sizeof(ret->executable) ||
+            ret->cgroup_size > sizeof(ret->cgroup) ||
+            size != head + ret->executable_size + ret->cgroup_size)
+                return false;
+        memcpy(ret->executable, paths, ret->executable_size);
+        memcpy(ret->cgroup, paths + ret->executable_size, ret->cgroup_size);
+        return true;
+}
+
+/* Who made a call or an action, as it was then. Where that was lost, what is remembered of the
+ * process may be of another program that it ran: then the record's own words are all. */
+static void set_process(struct decoder *d, struct event *e, const struct record_task *task,
+                        uint64_t entered) {
+        struct record_context context;
+        struct part p;
+
+        if (parts_get(d->parts, thread_of(task), entered, PART_CONTEXT, &p) &&
+            read_context(&context, p.data, p.size))
+                processes_describe(d->processes, e, task, &context);
+        else
+                processes_describe_unknown(d->processes, e, task);
 }
 
 /* Records -------------------------------------------------------------------------------------- */
@@ -299,7 +330,7 @@ static int decode_call(struct decoder *d, struct event *e, const void *data) {
 
         if (r->attr_size > sizeof(r->attr) || r->string_size > sizeof(r->string) ||
             r->common_size > sizeof(r->common) || r->target.text_size > sizeof(r->target.text) ||
-            o->kind > OBJECT_BTF || !context_is_sound(&r->context))
+            o->kind > OBJECT_BTF)
                 return -EBADMSG;
 
         memcpy(string, r->string, r->string_size);
@@ -322,7 +353,7 @@ static int decode_call(struct decoder *d, struct event *e, const void *data) {
         if (r->outcome.flags & CALL_TIMED)
                 event_set_u64(e, FIELD_DURATION, r->outcome.duration);
         event_set_static(e, FIELD_SOURCE, hook_name(r->outcome.source));
-        processes_describe(d->processes, e, &r->task, &r->context);
+        set_process(d, e, &r->task, r->entered);
 
         set_command(d, e, attr.cmd);
         event_set_u32(e, FIELD_BPF_SIZE, r->outcome.size);
@@ -360,7 +391,7 @@ static int decode_action(struct decoder *d, struct event *e, const void *data) {
         const struct record_action *r = data;
         const struct command_info *info = action_info(r);
 
-        if (!info || !context_is_sound(&r->context) || r->target.text_size > sizeof(r->target.text))
+        if (!info || r->target.text_size > sizeof(r->target.text))
                 return -EBADMSG;
 
         set_time(d, e, &r->header);
@@ -371,7 +402,7 @@ static int decode_action(struct decoder *d, struct event *e, const void *data) {
                 event_set_u64(e, FIELD_DURATION, r->duration);
         event_set_static(e, FIELD_SOURCE, hook_name(r->source));
         if (r->flags & CALL_ATTRIBUTED)
-                processes_describe(d->processes, e, &r->task, &r->context);
+                set_process(d, e, &r->task, r->entered);
         else
                 event_set_bool(e, FIELD_ATTRIBUTED, false);
 
@@ -470,11 +501,16 @@ static int decode_content(struct decoder *d, struct event *e, const void *data) 
 }
 
 static int decode_process(struct decoder *d, struct event *e, const void *data) {
+        const size_t at = offsetof(struct record_process, context);
         const struct record_process *r = data;
+        struct record_context context;
 
-        if (!context_is_sound(&r->context))
+        if (r->header.size < at || !read_context(&context, &r->context, r->header.size - at))
                 return -EBADMSG;
-        processes_learn(d->processes, &r->task, &r->context);
+        if (r->entered != 0)
+                return parts_put(d->parts, thread_of(&r->task), r->entered, PART_CONTEXT,
+                                 &r->context, r->header.size - at);
+        processes_learn(d->processes, &r->task, &context);
         return 0;
 }
 
@@ -483,17 +519,17 @@ static int decode_caller(struct decoder *d, struct event *e, const void *data) {
 }
 
 static const struct {
-        size_t size; /* 0: it varies */
+        size_t size; /* 0: it varies, and is checked there */
         int (*decode)(struct decoder *d, struct event *e, const void *data);
 } kinds[_RECORD_KIND_MAX] = {
-        [RECORD_PROCESS] = {sizeof(struct record_process), decode_process},
+        [RECORD_PROCESS] = {0, decode_process},
         [RECORD_CALL] = {sizeof(struct record_call), decode_call},
         [RECORD_ELEMENT] = {sizeof(struct record_element), decode_element},
         [RECORD_CALLER] = {sizeof(struct record_caller), decode_caller},
         [RECORD_ACTION] = {sizeof(struct record_action), decode_action},
         [RECORD_CONTENT] = {sizeof(struct record_content), decode_content},
         [RECORD_FREE] = {sizeof(struct record_free), decode_free},
-        [RECORD_PART] = {0, decode_part}, /* of two sizes: checked there */
+        [RECORD_PART] = {0, decode_part},
 };
 
 int decoder_record(struct decoder *d, struct event *e, const void *data, size_t size) {

@@ -96,41 +96,57 @@ static size_t room(size_t size) {
         return n;
 }
 
-static int append(struct parts *p, struct slot *s, const struct record_part *r) {
-        struct piece *piece = &s->pieces[r->part];
+/* Appends `size` bytes of `total`. */
+static int append(struct parts *p, struct slot *s, struct piece *piece, const void *bytes,
+                  size_t size, size_t total) {
         struct slot *victim;
         uint8_t *data;
 
-        if (piece->broken || r->offset != piece->size) {
-                piece->broken = true;
-                return 0;
-        }
-        while (p->bytes + r->size > PARTS_BYTES_MAX && (victim = oldest(p, s)))
+        while (p->bytes + size > PARTS_BYTES_MAX && (victim = oldest(p, s)))
                 slot_clear(p, victim);
-        if (p->bytes + r->size > PARTS_BYTES_MAX) {
+        if (p->bytes + size > PARTS_BYTES_MAX) {
                 piece->broken = true;
                 return 0;
         }
-        if (!piece->data || room(piece->size + r->size) > room(piece->size)) {
-                data = realloc(piece->data, room(piece->size + r->size));
+        if (!piece->data || room(piece->size + size) > room(piece->size)) {
+                data = realloc(piece->data, room(piece->size + size));
                 if (!data)
                         return -ENOMEM;
                 piece->data = data;
         }
-        memcpy(piece->data + piece->size, r->data, r->size);
-        piece->size += r->size;
-        piece->total = r->total;
-        p->bytes += r->size;
+        memcpy(piece->data + piece->size, bytes, size);
+        piece->size += size;
+        piece->total = total;
+        p->bytes += size;
         return 0;
 }
 
 int parts_add(struct parts *p, const void *data, size_t size) {
         const struct record_part *r = data;
+        struct piece *piece;
+        struct slot *s;
 
         if (size < sizeof(*r) || r->part == 0 || r->part >= _PART_MAX ||
             r->size > size - sizeof(*r) || r->size > r->total || r->offset > r->total - r->size)
                 return -EBADMSG;
-        return append(p, take_slot(p, r->thread, r->entered), r);
+        s = take_slot(p, r->thread, r->entered);
+        piece = &s->pieces[r->part];
+        if (piece->broken || r->offset != piece->size) {
+                piece->broken = true;
+                return 0;
+        }
+        return append(p, s, piece, r->data, r->size, r->total);
+}
+
+int parts_put(struct parts *p, uint64_t thread, uint64_t entered, enum part_kind kind,
+              const void *data, size_t size) {
+        struct slot *s = take_slot(p, thread, entered);
+        struct piece *piece = &s->pieces[kind];
+
+        p->bytes -= piece->size;
+        piece->size = 0;
+        piece->broken = false;
+        return append(p, s, piece, data, size, size);
 }
 
 bool parts_get(const struct parts *p, uint64_t thread, uint64_t entered, enum part_kind kind,

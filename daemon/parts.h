@@ -25,6 +25,10 @@ struct parts *parts_free(struct parts *p);
  * parse, -ENOMEM. */
 int parts_add(struct parts *p, const void *r, size_t size);
 
+/* Takes a whole part, of `size` bytes (copied). Returns 0 or -ENOMEM. */
+int parts_put(struct parts *p, uint64_t thread, uint64_t entered, enum part_kind kind,
+              const void *data, size_t size);
+
 struct part {
         const void
                 *data; /* aligned to 8; borrowed until the next call of this module but this one */

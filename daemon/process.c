@@ -323,10 +323,9 @@ static void describe(struct processes *p, struct event *e, const struct record_t
                 event_set_string(e, text_fields[t], q->texts[t]);
 }
 
-void processes_describe(struct processes *p, struct event *e, const struct record_task *task,
-                        const struct record_context *context) {
-        const struct process *q = context ? learn(p, task, context) : find(p, task);
-
+/* `q`: what is known of its process, or NULL. */
+static void describe_all(struct processes *p, struct event *e, const struct record_task *task,
+                         const struct process *q) {
         describe(p, e, task, q);
         event_set_u32(e, FIELD_GROUP_ID, task->gid);
         if (task->cgroup_id != 0)
@@ -343,6 +342,16 @@ void processes_describe(struct processes *p, struct event *e, const struct recor
         set_known(e, FIELD_NAMESPACE_MNT, q->ns_mnt);
         set_known(e, FIELD_NAMESPACE_NET, q->ns_net);
         set_known(e, FIELD_NAMESPACE_USER, q->ns_user);
+}
+
+void processes_describe(struct processes *p, struct event *e, const struct record_task *task,
+                        const struct record_context *context) {
+        describe_all(p, e, task, context ? learn(p, task, context) : find(p, task));
+}
+
+void processes_describe_unknown(struct processes *p, struct event *e,
+                                const struct record_task *task) {
+        describe_all(p, e, task, NULL);
 }
 
 void processes_describe_briefly(struct processes *p, struct event *e,

@@ -28,6 +28,10 @@ void processes_learn(struct processes *p, const struct record_task *task,
 void processes_describe(struct processes *p, struct event *e, const struct record_task *task,
                         const struct record_context *context);
 
+/* The same where nothing is to be taken from what is remembered. */
+void processes_describe_unknown(struct processes *p, struct event *e,
+                                const struct record_task *task);
+
 /* The same for events that come by the hundred thousand: who it is, from what is remembered,
  * without parent, start, capabilities, groups and namespaces. */
 void processes_describe_briefly(struct processes *p, struct event *e,

@@ -51,6 +51,22 @@ static inline struct record_task task(void) {
                                     .comm = "bpftool"};
 }
 
+/* Tells of a context, with paths of components; their last NUL counts too. */
+static inline int tell_context(const struct record_task *t, uint64_t entered,
+                               const char *executable, size_t executable_size, const char *cgroup,
+                               size_t cgroup_size) {
+        const size_t head = offsetof(struct record_process, context.executable);
+        const size_t size = head + executable_size + cgroup_size;
+        struct record_process r = {.header = header(RECORD_PROCESS, size), .task = *t};
+
+        r.entered = entered;
+        r.context.executable_size = (uint16_t) executable_size;
+        r.context.cgroup_size = (uint16_t) cgroup_size;
+        memcpy((char *) &r + head, executable, executable_size);
+        memcpy((char *) &r + head + executable_size, cgroup, cgroup_size);
+        return decoder_record(decoder, event, &r, size);
+}
+
 static inline struct record_call call(uint32_t cmd, int64_t ret) {
         struct record_call r = {
                 .header = header(RECORD_CALL, sizeof(r)),

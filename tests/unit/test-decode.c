@@ -346,12 +346,9 @@ END_TEST
 /* Elements, processes, callers ----------------------------------------------------------------- */
 
 START_TEST(elements) {
-        struct record_process p = {.header = header(RECORD_PROCESS, sizeof(p)), .task = task()};
         struct record_element r = element(BPF_MAP_LOOKUP_ELEM, -ENOENT);
 
-        memcpy(p.context.executable, "agent\0bin\0", 10);
-        p.context.executable_size = 10;
-        ck_assert_int_eq(decoder_record(decoder, event, &p, sizeof(p)), 0);
+        ck_assert_int_eq(tell_context(&r.task, 0, "agent\0bin\0", 10, "", 0), 0);
 
         ck_assert_int_eq(decoder_record(decoder, event, &r, sizeof(r)), 1);
         assert_string(FIELD_EVENT, "map-access");
@@ -386,6 +383,37 @@ START_TEST(elements) {
         ck_assert_int_eq(decoder_record(decoder, event, &r, sizeof(r)), 1);
         assert_absent(FIELD_MAP_ID);
         assert_absent(FIELD_MAP_TYPE);
+}
+END_TEST
+
+/* A context is of the call that it came for, and of nobody else's. */
+START_TEST(contexts) {
+        struct record_call first = call(BPF_MAP_CREATE, 3), second = first;
+
+        first.entered = 7;
+        second.entered = 8;
+        second.task.tid++;
+        ck_assert_int_eq(
+                tell_context(&first.task, 7, "agent\0bin\0", 10, "a.service\0system.slice\0", 23),
+                0);
+        ck_assert_int_eq(
+                tell_context(&second.task, 8, "other\0", 6, "b.service\0system.slice\0", 23), 0);
+        decode(&first);
+        assert_string(FIELD_PROCESS_EXECUTABLE, "/bin/agent");
+        assert_string(FIELD_CGROUP_PATH, "/system.slice/a.service");
+        assert_string(FIELD_UNIT, "a.service");
+        decode(&second);
+        assert_string(FIELD_PROCESS_EXECUTABLE, "/other");
+        assert_string(FIELD_UNIT, "b.service");
+
+        /* It was lost: the process may run another program by now. */
+        first.entered = 9;
+        decode(&first);
+        assert_u32(FIELD_PROCESS_PID, 812);
+        assert_string(FIELD_PROCESS_NAME, "bpftool");
+        assert_absent(FIELD_PROCESS_EXECUTABLE);
+        assert_absent(FIELD_UNIT);
+        assert_absent(FIELD_NAMESPACE_NET);
 }
 END_TEST
 
@@ -442,6 +470,7 @@ static Suite *suite(void) {
         tcase_add_test(c, odd_calls);
         tcase_add_checked_fixture(o, setup, teardown);
         tcase_add_test(o, elements);
+        tcase_add_test(o, contexts);
         tcase_add_test(o, silent_records);
         tcase_add_test(o, partial);
         tcase_add_test(o, hooks);

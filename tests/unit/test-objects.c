@@ -85,8 +85,8 @@ START_TEST(loader) {
         struct record_call r = call(BPF_PROG_LOAD, 3);
 
         r.object = program(77);
-        memcpy(r.context.executable, "bpftrace\0bin\0usr", 17);
-        r.context.executable_size = 17;
+        r.entered = 1;
+        ck_assert_int_eq(tell_context(&r.task, 1, "bpftrace\0bin\0usr", 17, "", 0), 0);
         r.task.uid = 1000;
         decode(&r);
         ck_assert(follow());
@@ -108,10 +108,8 @@ START_TEST(unit_of_loader) {
         struct record_call r = call(BPF_MAP_CREATE, 3);
 
         r.object = map(5);
-        memcpy(r.context.cgroup, "demo.service\0system.slice", 26);
-        r.context.cgroup_size = 26;
-        r.context.executable_size = 2;
-        memcpy(r.context.executable, "x", 2);
+        r.entered = 1;
+        tell_context(&r.task, 1, "x", 2, "demo.service\0system.slice", 26);
         decode(&r);
         follow();
         freed(map(5), OTHER);

@@ -5,7 +5,7 @@
 #include "escape.h"
 
 static const size_t sizes[_RECORD_KIND_MAX] = {
-        [RECORD_PROCESS] = sizeof(struct record_process),
+        [RECORD_PROCESS] = offsetof(struct record_process, context.executable),
         [RECORD_CALL] = sizeof(struct record_call),
         [RECORD_ELEMENT] = sizeof(struct record_element),
         [RECORD_CALLER] = sizeof(struct record_caller),
@@ -85,13 +85,6 @@ START_TEST(lying_sizes) {
                                  -EBADMSG);
         }
 
-        r = call(BPF_PROG_LOAD, 0);
-        r.context.executable_size = sizeof(r.context.executable) + 1;
-        ck_assert_int_eq(decoder_record(decoder, event, &r, sizeof(r)), -EBADMSG);
-        r = call(BPF_PROG_LOAD, 0);
-        r.context.cgroup_size = sizeof(r.context.cgroup) + 1;
-        ck_assert_int_eq(decoder_record(decoder, event, &r, sizeof(r)), -EBADMSG);
-
         /* What is just full is taken, also without any NUL. */
         r = call(BPF_OBJ_PIN, 0);
         r.attr_size = RECORD_ATTR_MAX;
@@ -104,6 +97,32 @@ START_TEST(lying_sizes) {
         ck_assert_uint_eq(strlen(event_string(event, FIELD_PIN_PATH)), RECORD_STRING_MAX);
         ck_assert_uint_eq(strlen(event_string(event, FIELD_PROCESS_NAME)), 16);
         ck_assert_uint_eq(strlen(event_string(event, FIELD_MAP_NAME)), 16);
+}
+END_TEST
+
+START_TEST(context_sizes) {
+        static const char path[RECORD_EXECUTABLE_MAX + RECORD_CGROUP_MAX];
+        const struct record_task t = task();
+        struct record_process r = {.header = header(RECORD_PROCESS, sizeof(r)), .task = t};
+
+        for (uint64_t entered = 0; entered < 2; entered++) {
+                ck_assert_int_eq(tell_context(&t, entered, path, RECORD_EXECUTABLE_MAX, path,
+                                              RECORD_CGROUP_MAX),
+                                 0);
+                ck_assert_int_eq(
+                        tell_context(&t, entered, path, RECORD_EXECUTABLE_MAX + 1, path, 1),
+                        -EBADMSG);
+                ck_assert_int_eq(tell_context(&t, entered, path, 1, path, RECORD_CGROUP_MAX + 1),
+                                 -EBADMSG);
+                /* Paths that are not there, and bytes that are of none. */
+                r.entered = entered;
+                r.header.size = offsetof(struct record_process, context.executable) + 10;
+                for (uint16_t n = 0; n < 20; n++) {
+                        r.context.executable_size = n;
+                        ck_assert_int_eq(decoder_record(decoder, event, &r, r.header.size),
+                                         n == 10 ? 0 : -EBADMSG);
+                }
+        }
 }
 END_TEST
 
@@ -169,8 +188,6 @@ START_TEST(random_records) {
                 r.common_size %= RECORD_COMMON_MAX + 1;
                 r.object.kind %= OBJECT_BTF + 1;
                 r.target.text_size %= RECORD_STRING_MAX + 1;
-                r.context.executable_size %= RECORD_EXECUTABLE_MAX + 1;
-                r.context.cgroup_size %= RECORD_CGROUP_MAX + 1;
                 r.outcome.cmd %= 64;
                 decode(&r);
                 assert_sound(r.outcome.cmd, r.outcome.ret);
@@ -192,6 +209,7 @@ static Suite *suite(void) {
 
         tcase_add_checked_fixture(c, setup, teardown);
         tcase_add_test(c, truncated);
+        tcase_add_test(c, context_sizes);
         tcase_add_test(c, unknown_kinds);
         tcase_add_test(c, lying_sizes);
         tcase_add_loop_test(c, random_attributes, 0, 3);
