@@ -132,12 +132,25 @@ void readers_offer(const struct readers *all, struct event *event) {
         }
 }
 
-void readers_lost(const struct readers *all, const struct event *partial, uint64_t count) {
-        if (!event_has(partial, FIELD_EVENT))
-                return;
+/* What was lost without a class was an action: all that is known is that it was of one of these. */
+static bool may_miss(const struct reader *r, struct event *partial) {
+        static const char *const classes[] = {"install", "remove"};
+        bool may = false;
 
+        if (event_has(partial, FIELD_CLASS))
+                return may_want(r, partial);
+
+        for (size_t i = 0; i < ELEMENTSOF(classes) && !may; i++) {
+                event_set_static(partial, FIELD_CLASS, classes[i]);
+                may = may_want(r, partial);
+        }
+        event_clear(partial, FIELD_CLASS);
+        return may;
+}
+
+void readers_lost(const struct readers *all, struct event *partial, uint64_t count) {
         for (struct reader *r = all->first; r; r = r->next)
-                if (may_want(r, partial))
+                if (may_miss(r, partial))
                         r->kind->lost(r, partial, count);
 }
 

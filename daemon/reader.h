@@ -72,10 +72,10 @@ size_t readers_count_of(const struct readers *all, const struct reader_kind *kin
 void readers_offer(const struct readers *all, struct event *event);
 
 /* Tells every reader that may have wanted events like `partial` (event, class, bpf.cmd as far as
- * known, lost.where) that `count` of them were lost: at the next flush at the latest. Without an
- * event in `partial` nobody is told: what was lost was not one. Whose it was is not known: it
+ * known, lost.where) that `count` of them were lost: at the next flush at the latest. Without a
+ * class in `partial` it was an action, which installs or removes. Whose it was is not known: it
  * counts for everyone, whatever they may see. */
-void readers_lost(const struct readers *all, const struct event *partial, uint64_t count);
+void readers_lost(const struct readers *all, struct event *partial, uint64_t count);
 
 /* Sends what is batched, and losses not yet told: called when the ring is empty. */
 void readers_flush(const struct readers *all);

@@ -1,8 +1,13 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""Thousands of programs a second, by several processes at once: nothing is lost, nothing is taken for another's."""
+"""Thousands of programs a second, by several processes at once: nothing is lost, nothing is taken for another's. And
+more than the ring holds: each is received or told as lost."""
 
+import ctypes
 import os
+import signal
+import socket
+import struct
 
 import dbus
 
@@ -10,6 +15,7 @@ import bed
 from bed import equal
 
 RATE, SECONDS, PROCESSES = 1000, 10, 2
+SO_ATTACH_FILTER = 26
 
 
 def test_storm(b):
@@ -38,4 +44,44 @@ def test_storm(b):
     equal((int(status["events.lost"]), int(status["window.lost"]), int(status["records.bad"])), (0, 0, 0), "losses")
 
 
-bed.main([test_storm])
+def overflow(b, act):
+    """Lets `act` make that many events while the daemon stands still with a ring of 64 KiB."""
+    daemon = b.daemon("--ring-size=65536")
+    subscriber = b.subscriber(keep=False)
+    daemon.kill(signal.SIGSTOP)
+    made = act()
+    daemon.kill(signal.SIGCONT)
+    subscriber.wait_total(made)
+    subscriber.settle(1)
+    status = subscriber.call("GetStatus")
+    equal(subscriber.total(), made, f"received {subscriber.received} and lost {subscriber.lost}")
+    equal(subscriber.lost, int(status["events.lost"]), "lost, as told and as in the status")
+    if subscriber.received == 0 or subscriber.lost == 0:
+        raise AssertionError(f"received {subscriber.received}, lost {subscriber.lost}: it did not overflow")
+
+
+def test_lost_calls(b):
+    """Of more calls than the ring holds each is received or told as lost"""
+    maps = [b.trigger("map-create") for _ in range(150)]
+
+    def act():
+        for trigger in maps:
+            trigger.go().truth()
+        return len(maps)
+    overflow(b, act)
+
+
+def test_lost_actions(b):
+    """Of more filters of sockets than the ring holds each is received or told as lost"""
+    code = ctypes.create_string_buffer(struct.pack("HBBI", 0x06, 0, 0, 0xffff))  # ret #65535
+    program = struct.pack("HP", 1, ctypes.addressof(code))
+
+    def act():
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as s:
+            for _ in range(500):
+                s.setsockopt(socket.SOL_SOCKET, SO_ATTACH_FILTER, program)
+        return 500
+    overflow(b, act)
+
+
+bed.main([test_storm, test_lost_calls, test_lost_actions])

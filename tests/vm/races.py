@@ -105,10 +105,7 @@ def check_short(rows, events, _road):
         if number in found:
             lines += different(found[number], {
                 "process.pid": pid, "process.tid": pid, "process.ppid": truth["pid"], "process.name": truth["comm"],
-                "bpf.cmd": truth["cmd"]})
-            # Since Linux 6.13 a task may be preempted while its path is read; then it has none, but not another's.
-            lines += [] if "process.executable" not in found[number] else different(
-                found[number], {"process.executable": truth["executable"]})
+                "process.executable": truth["executable"], "bpf.cmd": truth["cmd"]})
     return lines
 
 
