@@ -149,7 +149,7 @@ def test_callers(b):
 
 
 def test_alert_match(b):
-    """In the scope alerts a match may not ask about what is not shown, neither at once nor by Update"""
+    """In the scope alerts a match may not ask about what is not shown"""
     start(b, watch_alerts=YES)
     refused(ctl(b, "subscribe", "--scope=alerts", "process.executable=/usr/bin/*"), "process.executable")
     refused(ctl(b, "subscribe", "--scope=alerts", "message!=x"), "message")
