@@ -460,3 +460,19 @@ int match_find(const struct match *m, bool (*found)(enum field f, const void *us
 
         return -ENOENT;
 }
+
+size_t match_numbers(const struct match *m, enum field f, uint64_t *ret, size_t max) {
+        size_t n = 0;
+
+        for (size_t i = 0; m && i < m->n; i++) {
+                const struct term *t = &m->terms[i];
+
+                if (t->op != OP_EQ || t->field != (int) f)
+                        continue;
+                if (!t->numeric || t->number.negative || n == max)
+                        return 0;
+                ret[n++] = t->number.magnitude;
+        }
+
+        return n;
+}

@@ -20,6 +20,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 struct event;
 enum field;
@@ -57,3 +58,7 @@ bool match_names(const struct match *m, enum field f);
  */
 int match_find(const struct match *m, bool (*found)(enum field f, const void *userdata),
                const void *userdata);
+
+/* The numbers that a field of U32 or U64 must have one of, from its equal terms: fills `ret` and
+ * returns how many; 0 where no term says it, or more than `max` do. */
+size_t match_numbers(const struct match *m, enum field f, uint64_t *ret, size_t max);

@@ -2,10 +2,12 @@
 #include "daemon.h"
 
 #include <inttypes.h>
+#include <limits.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/epoll.h>
 #include <systemd/sd-bus.h>
 #include <systemd/sd-daemon.h>
 #include <systemd/sd-event.h>
@@ -17,6 +19,8 @@
 #include "decode.h"
 #include "errors.h"
 #include "event.h"
+#include "history-query.h"
+#include "history.h"
 #include "limit.h"
 #include "log-control.h"
 #include "log.h"
@@ -53,6 +57,9 @@ struct daemon {
         struct subscription_table *subscriptions;
         struct stream_table *streams;
         struct authority *authority;
+        struct history *history; /* NULL: none is kept */
+        struct queries *queries;
+        sd_event_source *history_source;
         struct manager *manager;
         struct event *event; /* the one being made */
         uint64_t since;      /* CLOCK_REALTIME, µs */
@@ -74,6 +81,8 @@ static void tell_status(const struct daemon *d) {
 static void tell(struct daemon *d) {
         event_set_u64(d->event, FIELD_SEQ, ++d->events_seen);
         readers_offer(&d->readers, d->event);
+        if (d->history)
+                history_offer(d->history, d->event);
 }
 
 static void on_record(const void *data, size_t size, void *userdata) {
@@ -123,6 +132,8 @@ static void on_loss(const struct probe_loss *loss, void *userdata) {
         decoder_partial(d->decoder, d->event, loss->slot);
         event_set_static(d->event, FIELD_LOST_WHERE, loss->where);
         readers_lost(&d->readers, d->event, loss->count);
+        if (d->history)
+                history_lost(d->history, loss->where, loss->count);
 }
 
 static void on_left(void *userdata) {
@@ -264,6 +275,40 @@ static int seed(struct daemon *d) {
         return 0;
 }
 
+static int on_history(_unused_ sd_event_source *s, _unused_ int fd, _unused_ uint32_t events,
+                      void *userdata) {
+        history_report(userdata);
+        return 0;
+}
+
+/* The history is in the state directory that systemd gives (StateDirectory=); without one there is
+ * none. Event numbers go on where it ends. */
+static int setup_history(struct daemon *d) {
+        const char *directory = getenv("STATE_DIRECTORY");
+        char path[PATH_MAX];
+        const struct history_options options = {
+                .path = path,
+                .max_size = d->configuration.now.history_size,
+                .max_age = d->configuration.now.history_age,
+        };
+        int k;
+
+        if (!directory)
+                return 0;
+        snprintf(path, sizeof(path), "%.*s/history.db", (int) strcspn(directory, ":"), directory);
+        k = history_new(&d->history, &options);
+        if (k >= 0)
+                k = queries_new(&d->queries, d->history, d->loop, &query_limits_default);
+        if (k >= 0)
+                k = sd_event_add_io(d->loop, &d->history_source, history_fd(d->history), EPOLLIN, on_history,
+                                    d->history);
+        if (k < 0)
+                log_error("Cannot start the history: %s", strerror(-k));
+        else
+                d->events_seen = history_last_seq(d->history);
+        return k;
+}
+
 static int setup_stages(struct daemon *d, const struct probe_options *options) {
         static const struct probe_handlers handlers = {on_record, on_loss, on_left, on_idle,
                                                        on_own};
@@ -290,6 +335,9 @@ static int setup_stages(struct daemon *d, const struct probe_options *options) {
                 log_error("Cannot start: %s", strerror(-k));
                 return k;
         }
+        k = setup_history(d);
+        if (k < 0)
+                return k;
         k = probe_set_new(&d->probes, d->loop, options, &handlers, d);
         if (k < 0)
                 return k;
@@ -324,6 +372,8 @@ static int setup_bus(struct daemon *d) {
                 .subscriptions = d->subscriptions,
                 .streams = d->streams,
                 .authority = d->authority,
+                .history = d->history,
+                .queries = d->queries,
                 .limits = &d->limits,
                 .events_seen = &d->events_seen,
                 .events_lost = &d->events_lost,
@@ -349,6 +399,9 @@ static void daemon_done(struct daemon *d) {
         d->readers.changed = NULL; /* what they want does not matter any more */
         probe_set_free(d->probes);
         manager_free(d->manager);
+        queries_free(d->queries);
+        sd_event_source_disable_unref(d->history_source);
+        history_free(d->history);
         sd_bus_slot_unref(d->log_control);
         subscription_table_free(d->subscriptions);
         stream_table_free(d->streams);

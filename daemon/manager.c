@@ -15,6 +15,7 @@
 #include "match.h"
 #include "options.h"
 #include "probe.h"
+#include "query-call.h"
 #include "status.h"
 #include "stream.h"
 #include "subscription.h"
@@ -116,6 +117,26 @@ static int method_open_stream(sd_bus_message *m, void *userdata, sd_bus_error *e
 
         TAKE_PTR(q.match);
         return sd_bus_reply_method_return(m, "h", fd);
+}
+
+static int method_query_events(sd_bus_message *m, void *userdata, sd_bus_error *error) {
+        struct manager *manager = userdata;
+        _cleanup_(request_done) struct request q = {};
+        int r;
+
+        r = request_read(manager, m,
+                         OPTION_BIT(OPTION_FIELDS) | OPTION_BIT(OPTION_SINCE) |
+                                 OPTION_BIT(OPTION_UNTIL) | OPTION_BIT(OPTION_LIMIT) |
+                                 OPTION_BIT(OPTION_REVERSE) | OPTION_BIT(OPTION_CURSOR),
+                         &q, error);
+        if (r <= 0)
+                return r < 0 ? r : 1;
+
+        r = query_call(manager->context.queries, manager->context.limits, m, q.match, &q.options,
+                       &q.permission.viewer, error);
+        if (r >= 0)
+                TAKE_PTR(q.match);
+        return r;
 }
 
 /* Rows on their way into a reply. */
@@ -274,6 +295,9 @@ static const sd_bus_vtable manager_vtable[] = {
                                 SD_BUS_VTABLE_UNPRIVILEGED),
         SD_BUS_METHOD_WITH_ARGS("OpenStream", SD_BUS_ARGS("as", matches, "a{sv}", options),
                                 SD_BUS_RESULT("h", stream), method_open_stream,
+                                SD_BUS_VTABLE_UNPRIVILEGED),
+        SD_BUS_METHOD_WITH_ARGS("QueryEvents", SD_BUS_ARGS("as", matches, "a{sv}", options),
+                                SD_BUS_RESULT("aa{sv}", events, "s", cursor), method_query_events,
                                 SD_BUS_VTABLE_UNPRIVILEGED),
         SD_BUS_METHOD_WITH_ARGS("ListProbes", SD_BUS_NO_ARGS, SD_BUS_RESULT("aa{sv}", probes),
                                 method_list_probes, SD_BUS_VTABLE_UNPRIVILEGED),

@@ -7,8 +7,10 @@
 
 struct authority;
 struct callers;
+struct history;
 struct limits;
 struct probe_set;
+struct queries;
 struct sd_bus;
 struct stream_table;
 struct subscription_table;
@@ -20,6 +22,8 @@ struct manager_context {
         struct subscription_table *subscriptions;
         struct stream_table *streams;
         struct authority *authority;
+        struct history *history; /* NULL: none is kept */
+        struct queries *queries; /* the same */
         struct limits *limits;
         const uint64_t *events_seen; /* sequence number of the last event */
         const uint64_t *events_lost;

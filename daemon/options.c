@@ -70,12 +70,37 @@ static int read_scope(sd_bus_message *m, struct options *options, sd_bus_error *
                                  "Unknown scope \"%s\"; valid ones are own, alerts and all", shown);
 }
 
+static int read_since(sd_bus_message *m, struct options *options, _unused_ sd_bus_error *error) {
+        return sd_bus_message_read_basic(m, 't', &options->since);
+}
+
+static int read_until(sd_bus_message *m, struct options *options, _unused_ sd_bus_error *error) {
+        return sd_bus_message_read_basic(m, 't', &options->until);
+}
+
+static int read_limit(sd_bus_message *m, struct options *options, _unused_ sd_bus_error *error) {
+        return sd_bus_message_read_basic(m, 'u', &options->limit);
+}
+
+static int read_reverse(sd_bus_message *m, struct options *options, _unused_ sd_bus_error *error) {
+        return sd_bus_message_read_basic(m, 'b', &options->reverse);
+}
+
+static int read_cursor(sd_bus_message *m, struct options *options, _unused_ sd_bus_error *error) {
+        return sd_bus_message_read_basic(m, 's', &options->cursor);
+}
+
 static const struct option_info {
         const char *name, *type, *type_words;
         read_option read;
 } table[] = {
         [OPTION_FIELDS] = {"fields", "as", "an array of strings (as)", read_fields},
         [OPTION_SCOPE] = {"scope", "s", "a string (s)", read_scope},
+        [OPTION_SINCE] = {"since", "t", "a number of 64 bits (t)", read_since},
+        [OPTION_UNTIL] = {"until", "t", "a number of 64 bits (t)", read_until},
+        [OPTION_LIMIT] = {"limit", "u", "a number of 32 bits (u)", read_limit},
+        [OPTION_REVERSE] = {"reverse", "b", "a boolean (b)", read_reverse},
+        [OPTION_CURSOR] = {"cursor", "s", "a string (s)", read_cursor},
 };
 
 static int find_option(const char *name, unsigned allowed) {

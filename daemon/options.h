@@ -12,6 +12,11 @@
 enum option {
         OPTION_FIELDS, /* as: the fields of events */
         OPTION_SCOPE,  /* s: whose events */
+        OPTION_SINCE,  /* t: not before that, µs since 1970 */
+        OPTION_UNTIL,  /* t: not after that */
+        OPTION_LIMIT,  /* u: so many rows */
+        OPTION_REVERSE, /* b: the newest first */
+        OPTION_CURSOR, /* s: go on where an earlier answer ended */
         _OPTION_MAX
 };
 
@@ -21,6 +26,10 @@ struct options {
         unsigned given; /* OPTION_BIT() of those that were there */
         struct field_set fields;
         enum scope scope;
+        uint64_t since, until;
+        uint32_t limit;
+        int reverse;
+        const char *cursor; /* in the message */
 };
 
 /* Reads an `a{sv}` from the message into `ret` (zeroed first). `allowed` has the OPTION_BIT() of

@@ -29,6 +29,8 @@ struct settings {
         uint64_t kprobes;      /* 0 or 1 */
         uint64_t log_level;    /* of syslog */
         uint64_t log_interval; /* µs */
+        uint64_t history_size; /* bytes */
+        uint64_t history_age;  /* µs */
         uint64_t log_burst;
 };
 
