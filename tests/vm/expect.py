@@ -205,7 +205,7 @@ def check_case(case, truth, events, road):
         found = [e for e in found if e.get("map.name") == truth["name"]]
     if (case.blind or case.needs_kprobes) and road == "tracepoints":
         return [f"seen by a road that was thought blind: {e}" for e in found]
-    besides = [e for e in found if case.beside and e["event"] == case.beside]
+    besides = [e for e in events if case.beside and (e["event"], e.get("process.pid")) == (case.beside, truth["pid"])]
     found = [e for e in found if e not in besides]
     if len(found) != 1 or len(besides) != bool(case.beside):
         return [f"expected one event, got {len(found)}: {found + besides}", f"report: {truth}"]
