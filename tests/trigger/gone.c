@@ -90,6 +90,22 @@ static int await_gone(long link, size_t at, size_t width) {
         return -ETIMEDOUT;
 }
 
+/* Gives a program up, and waits until nothing else holds it either. */
+static int await_unload(int program) {
+        union bpf_attr attr = {.prog_id = object_id(program)};
+        long fd;
+
+        close(program);
+        for (int i = 0; i < 500; i++) {
+                fd = bpf_call(BPF_PROG_GET_FD_BY_ID, &attr, sizeof(attr));
+                if (fd < 0)
+                        return fd == -ENOENT ? 0 : (int) fd;
+                close((int) fd);
+                usleep(10000);
+        }
+        return -ETIMEDOUT;
+}
+
 /* Control groups ------------------------------------------------------------------------------- */
 
 static int make_cgroup(const char *path) {
@@ -232,7 +248,9 @@ static int netns_gone(const struct arguments *a) {
         if (r < 0 || setns(before, CLONE_NEWNET) < 0)
                 return r < 0 ? r : -errno;
         close(fd);
-        return await_gone(link, offsetof(struct bpf_link_info, netns.netns_ino), sizeof(uint32_t));
+        r = await_gone(link, offsetof(struct bpf_link_info, netns.netns_ino), sizeof(uint32_t));
+        /* Linux 5.10 says so as soon as the namespace is about to go: both go in one step. */
+        return r < 0 ? r : await_unload(program);
 }
 
 /* Maps of sockets ------------------------------------------------------------------------------ */
