@@ -174,18 +174,20 @@ static int append_fields(sd_bus_message *m, const struct field_set *only) {
         return r;
 }
 
-static int append_options(sd_bus_message *m, const struct field_set *only, const char *scope) {
+static int append_options(sd_bus_message *m, const struct bus_options *more, const char *scope) {
         int r = sd_bus_message_open_container(m, 'a', "{sv}");
 
         if (r >= 0)
-                r = append_fields(m, only);
+                r = append_fields(m, more->only);
         if (r >= 0 && scope)
                 r = sd_bus_message_append(m, "{sv}", "scope", "s", scope);
+        if (r >= 0 && more->append)
+                r = more->append(m, more->userdata);
         return r < 0 ? r : sd_bus_message_close_container(m);
 }
 
-int bus_append_matches(sd_bus_message *m, char **matches, size_t n, const struct field_set *only,
-                       const char *scope) {
+static int append_arguments(sd_bus_message *m, char **matches, size_t n,
+                            const struct bus_options *more, const char *scope) {
         int r = sd_bus_message_open_container(m, 'a', "s");
 
         for (size_t i = 0; i < n && r >= 0; i++)
@@ -193,9 +195,14 @@ int bus_append_matches(sd_bus_message *m, char **matches, size_t n, const struct
         if (r >= 0)
                 r = sd_bus_message_close_container(m);
         if (r >= 0)
-                r = append_options(m, only, scope);
+                r = append_options(m, more, scope);
 
         return r < 0 ? r : 0;
+}
+
+int bus_append_matches(sd_bus_message *m, char **matches, size_t n, const struct field_set *only,
+                       const char *scope) {
+        return append_arguments(m, matches, n, &(struct bus_options){.only = only}, scope);
 }
 
 bool bus_error_wants_password(const sd_bus_error *error, const struct options *options) {
@@ -210,6 +217,7 @@ struct call {
         char **matches;
         size_t n;
         const struct options *options;
+        struct bus_options more;
 };
 
 static int try_call(sd_bus *bus, const struct call *c, bool interactive, sd_bus_error *error,
@@ -219,7 +227,7 @@ static int try_call(sd_bus *bus, const struct call *c, bool interactive, sd_bus_
         int r = sd_bus_message_new_method_call(bus, &m, BPFMON_BUS_NAME, BPFMON_OBJECT_PATH,
                                                BPFMON_MANAGER_INTERFACE, c->method);
         if (r >= 0 && c->takes_matches)
-                r = bus_append_matches(m, c->matches, c->n, NULL, c->options->scope);
+                r = append_arguments(m, c->matches, c->n, &c->more, c->options->scope);
         if (r >= 0)
                 r = sd_bus_message_set_allow_interactive_authorization(m, interactive);
         if (r >= 0)
@@ -253,6 +261,14 @@ int bus_call(sd_bus *bus, const char *method, const struct options *options, sd_
 int bus_call_matches(sd_bus *bus, const char *method, char **matches, size_t n,
                      const struct options *options, sd_bus_message **ret) {
         struct call c = {method, true, matches, n, options};
+
+        return make_call(bus, &c, ret);
+}
+
+int bus_call_options(sd_bus *bus, const char *method, char **matches, size_t n,
+                     const struct options *options, const struct bus_options *more,
+                     sd_bus_message **ret) {
+        struct call c = {method, true, matches, n, options, *more};
 
         return make_call(bus, &c, ret);
 }

@@ -31,6 +31,18 @@ int bus_call(sd_bus *bus, const char *method, const struct options *options, sd_
 int bus_call_matches(sd_bus *bus, const char *method, char **matches, size_t n,
                      const struct options *options, sd_bus_message **ret);
 
+/* Options of a call beside fields and scope: `append` adds its {sv}. */
+struct bus_options {
+        const struct field_set *only;                           /* NULL: all fields */
+        int (*append)(sd_bus_message *m, const void *userdata); /* may be NULL */
+        const void *userdata;
+};
+
+/* As bus_call_matches(), with more options. */
+int bus_call_options(sd_bus *bus, const char *method, char **matches, size_t n,
+                     const struct options *options, const struct bus_options *more,
+                     sd_bus_message **ret);
+
 /* Whether a call should be made again so that polkit may ask for a password (agent_start()). */
 bool bus_error_wants_password(const sd_bus_error *error, const struct options *options);
 

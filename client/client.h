@@ -24,11 +24,14 @@ struct options {
         size_t n_fields;               /* 0: what the verb shows by itself */
         bool legend;
         bool pager;
-        bool full;         /* no ellipsis */
-        bool stream;       /* events through a pipe */
-        const char *scope; /* NULL: what the daemon gives by itself */
-        bool ask_password; /* polkit may ask for one */
-        bool colour;       /* decided: a terminal, or asked for */
+        bool full;             /* no ellipsis */
+        bool stream;           /* events through a pipe */
+        uint64_t since, until; /* µs since 1970; 0 and UINT64_MAX: no limit */
+        bool reverse;          /* the newest first */
+        bool follow;           /* go on with live events */
+        const char *scope;     /* NULL: what the daemon gives by itself */
+        bool ask_password;     /* polkit may ask for one */
+        bool colour;           /* decided: a terminal, or asked for */
 };
 
 /* Prints one line to stderr, prefixed with the name of the program and made safe for a terminal. */
@@ -37,6 +40,7 @@ void complain(const char *format, ...) _printf_(1, 2);
 /* The verbs. `n` arguments (MATCH terms where the verb takes any). Each prints its own errors and
  * returns the exit status. */
 int verb_subscribe(char **arguments, size_t n, const struct options *options);
+int verb_query(char **arguments, size_t n, const struct options *options);
 int verb_status(char **arguments, size_t n, const struct options *options);
 int verb_probes(char **arguments, size_t n, const struct options *options);
 int verb_callers(char **arguments, size_t n, const struct options *options);

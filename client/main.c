@@ -5,8 +5,10 @@
 #include <locale.h>
 #include <signal.h>
 #include <string.h>
+#include <time.h>
 
 #include "client.h"
+#include "when.h"
 
 enum {
         MATCHES_MAX = 1 << 16, /* more arguments than any verb takes */
@@ -18,6 +20,7 @@ enum verb_options {
         VERB_TABLE = 1 << 1, /* --fields, --no-legend, --full */
         VERB_STREAM = 1 << 2,
         VERB_SCOPE = 1 << 3,
+        VERB_PAST = 1 << 4, /* --since, --until, --reverse, --follow */
 };
 
 static const struct verb {
@@ -37,6 +40,14 @@ static const struct verb {
          "\n"
          "  bpfmonctl subscribe event=prog-load result!=ok\n"
          "  bpfmonctl subscribe -j --fields=time,process.name,prog.name unit='ssh*'\n"},
+        {"query", "[MATCH…]", MATCHES_MAX, VERB_LINES | VERB_TABLE | VERB_SCOPE | VERB_PAST,
+         verb_query, "Show events of the past, as bpfmond kept them",
+         "-n shows the last ones. Times are as in systemd.time(7): \"2026-11-22 10:00\", yesterday,\n"
+         "\"1 hour ago\", -1h.\n"
+         "\n"
+         "  bpfmonctl query --since yesterday event=prog-load result!=ok\n"
+         "  bpfmonctl query -n 20 -r -j prog.name=trace_open\n"
+         "  bpfmonctl query -n 10 --follow unit='ssh*'\n"},
         {"status", "", 0, 0, verb_status, "Show whether bpfmond is well, and what it saw and lost",
          ""},
         {"probes", "", 0, VERB_TABLE, verb_probes,
@@ -55,6 +66,8 @@ enum {
         OPTION_COLOR,
         OPTION_STREAM,
         OPTION_SCOPE,
+        OPTION_SINCE,
+        OPTION_UNTIL,
         OPTION_NO_ASK_PASSWORD,
 };
 
@@ -77,6 +90,10 @@ static const struct option_row {
          "Take events from a pipe, not the bus: for many thousands a second"},
         {OPTION_SCOPE, "scope", "WHOSE", VERB_SCOPE,
          "Show what your own processes do (own), alerts, or all; root sees all"},
+        {OPTION_SINCE, "since", "TIME", VERB_PAST, "Show no events before that time"},
+        {OPTION_UNTIL, "until", "TIME", VERB_PAST, "Show no events after that time"},
+        {'r', "reverse", NULL, VERB_PAST, "Show the newest first"},
+        {'f', "follow", NULL, VERB_PAST, "Go on with events as they happen, until Ctrl-C"},
         {OPTION_NO_LEGEND, "no-legend", NULL, VERB_TABLE, "Leave out the headings and totals"},
         {'l', "full", NULL, VERB_TABLE, "Cut nothing to fit the terminal"},
         {OPTION_NO_PAGER, "no-pager", NULL, 0, "Do not put a pager in front of the output"},
@@ -228,6 +245,18 @@ static int parse_lines(const char *s, uint64_t *ret) {
         return 0;
 }
 
+static int parse_time(const char *option, const char *s, uint64_t *ret) {
+        char why[256];
+        struct timespec t;
+
+        clock_gettime(CLOCK_REALTIME, &t);
+        uint64_t now = (uint64_t) t.tv_sec * 1000000 + (uint64_t) t.tv_nsec / 1000;
+        int r = when_parse(ret, s, now, why, sizeof(why));
+        if (r < 0)
+                complain("--%s: %s", option, why);
+        return r;
+}
+
 static bool has_field(const struct options *options, enum field f) {
         for (size_t i = 0; i < options->n_fields; i++)
                 if (options->fields[i] == f)
@@ -288,6 +317,16 @@ static int take_option(struct command_line *c, int value, const char *argument) 
         case OPTION_FIELDS:
                 c->list_fields = strcmp(argument, "help") == 0;
                 return c->list_fields ? 0 : parse_fields(argument, &c->options);
+        case OPTION_SINCE:
+                return parse_time("since", argument, &c->options.since);
+        case OPTION_UNTIL:
+                return parse_time("until", argument, &c->options.until);
+        case 'r':
+                c->options.reverse = true;
+                return 0;
+        case 'f':
+                c->options.follow = true;
+                return 0;
         case OPTION_NO_LEGEND:
                 c->options.legend = false;
                 return 0;
@@ -388,6 +427,7 @@ static int run_verb(const struct verb *verb, char **arguments, size_t n,
 int main(int argc, char **argv) {
         struct command_line c = {
                 .options = {.lines = UINT64_MAX,
+                            .until = UINT64_MAX,
                             .legend = true,
                             .pager = true,
                             .ask_password = true},

@@ -136,5 +136,49 @@ def garbage(test):
     wait_until(lambda: "a new one begins" in daemon.errors(), what="the message")
 
 
+def client(test):
+    """bpfmonctl query shows the last events, in either order, as lines, tables and JSON"""
+    start(test)
+    maps(test, *(f"map{i}" for i in range(5)))
+
+    def names(*arguments):
+        shown = test.ctl("query", "event=map-create", "-j", *arguments)
+        equal(shown.popen.returncode, 0, shown.errors())
+        return [event["map.name"] for event in shown.objects()]
+
+    equal(names(), [f"map{i}" for i in range(5)], "all")
+    equal(names("-n", "2"), ["map3", "map4"], "the last")
+    equal(names("-n2", "-r"), ["map4", "map3"], "the newest first")
+    equal(names("--since=-1h", "--until=now"), [f"map{i}" for i in range(5)], "times")
+    equal(names("--until=yesterday"), [], "nothing before")
+    equal(test.ctl("query", "map.name=map1", "--fields=map.name", "--no-legend").output().strip(), "map1", "table")
+    bed.contains(test.ctl("query", "map.name=map1").output(), "map-create", "line")
+    wrong = test.ctl("query", "--since=soon")
+    equal(wrong.popen.returncode, 2, "exit status")
+    bed.contains(wrong.errors(), "is not a time", "error")
+    equal(test.ctl("query", "-f", "-r").popen.returncode, 2, "exit status")
+
+
+def follow(test):
+    """bpfmonctl query --follow goes from the past to what comes without gap or duplicate"""
+    start(test)
+    maps(test, "before")
+    busy = test.trigger("map-create", "x")
+    followers = []
+    made = ["before"]
+    for i in range(6):
+        if i % 2 == 0:
+            followers.append(bed.Process(test, "bpfmonctl", [bed.os.environ["BPFMONCTL"], "query", "--follow", "-j",
+                                                             "--fields=seq,map.name", "event=map-create"]))
+        maps(test, f"map{i}")
+        made.append(f"map{i}")
+    busy.go().truth()
+    made.append("x")
+    for follower in followers:
+        wait_until(lambda f=follower: len(f.objects()) >= len(made), what=f"all maps: {follower.errors()}")
+        equal([e["map.name"] for e in follower.objects()], made, "maps")
+        follower.kill(signal.SIGTERM)
+
+
 if __name__ == "__main__":
-    bed.main([as_it_was, numbers_go_on, options_select, refusals, garbage])
+    bed.main([as_it_was, numbers_go_on, options_select, refusals, garbage, client, follow])

@@ -1,0 +1,318 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* bpfmonctl query: events of the past, and with --follow those that come. */
+
+#include <json.h>
+#include <string.h>
+
+#include "bus-json.h"
+#include "bus.h"
+#include "client.h"
+#include "columns.h"
+#include "errors.h"
+#include "line.h"
+#include "output.h"
+#include "value.h"
+
+enum {
+        PAGE_ROWS = 1000, /* asked for at once */
+};
+
+struct question {
+        const struct options *options;
+        char **matches;
+        size_t n_matches;
+        sd_bus *bus;
+        struct field_set wanted;
+        bool all_fields;
+        struct columns columns;
+        struct output output;
+        struct line_format format;
+        bool backwards; /* asked for the newest first */
+        char *cursor;
+        uint64_t left; /* events still to be shown */
+        uint64_t last; /* the highest number that was shown */
+        /* Rows that are asked for in the other order. */
+        struct json_object *kept;
+        char *owner, *path;
+        int status; /* of what ends it; -1: it goes on */
+};
+
+/* What the call takes beside matches, fields and scope. */
+static int append_page(sd_bus_message *m, const void *userdata) {
+        const struct question *q = userdata;
+        const struct options *o = q->options;
+        uint32_t limit = (uint32_t) MIN(q->left, (uint64_t) PAGE_ROWS);
+        int r = sd_bus_message_append(m, "{sv}{sv}", "limit", "u", limit, "reverse", "b",
+                                      (int) q->backwards);
+
+        if (r >= 0 && o->since > 0)
+                r = sd_bus_message_append(m, "{sv}", "since", "t", o->since);
+        if (r >= 0 && o->until < UINT64_MAX)
+                r = sd_bus_message_append(m, "{sv}", "until", "t", o->until);
+        if (r >= 0 && q->cursor)
+                r = sd_bus_message_append(m, "{sv}", "cursor", "s", q->cursor);
+        return r;
+}
+
+static void show(struct question *q, struct json_object *event) {
+        const char *kind = row_string(event, FIELD_EVENT);
+
+        if (q->options->json != JSON_OFF)
+                output_row(&q->output, event, q->options);
+        else if (kind && strcmp(kind, "lost") == 0)
+                line_add_lost(&q->output.text, row_number(event, FIELD_LOST_COUNT),
+                              row_string(event, FIELD_LOST_WHERE), &q->format);
+        else if (q->options->n_fields > 0)
+                columns_add(&q->output.text, &q->columns, event, &q->format);
+        else
+                line_add(&q->output.text, event, &q->format);
+}
+
+static int flush(struct question *q) {
+        int r = output_flush(&q->output);
+
+        if (r >= 0)
+                return 0;
+        if (r != -EPIPE)
+                complain("cannot write the output: %s", strerror(-r));
+        q->status = r == -EPIPE ? EXIT_SUCCESS : EXIT_FAILURE;
+        return r;
+}
+
+/* Rows become events; returns how many, or a negative errno. */
+static int64_t take_rows(struct question *q, sd_bus_message *reply) {
+        const struct field_set *only = q->all_fields ? NULL : &q->wanted;
+        int64_t n = 0;
+        int r = sd_bus_message_enter_container(reply, 'a', "a{sv}");
+
+        while (r >= 0) {
+                struct json_object *event = NULL;
+
+                r = bus_json_read_row(reply, only, &event);
+                if (r <= 0)
+                        break;
+                n++;
+                q->last = MAX(q->last, row_number(event, FIELD_SEQ));
+                if (q->kept && json_object_array_add(q->kept, event) == 0)
+                        continue;
+                show(q, event);
+                json_object_put(event);
+        }
+        if (r >= 0)
+                r = sd_bus_message_exit_container(reply);
+        return r < 0 ? r : n;
+}
+
+/* Asks for one page. Returns its number of events, or -1 with the status set. */
+static int64_t ask(struct question *q) {
+        const struct bus_options more = {q->all_fields ? NULL : &q->wanted, append_page, q};
+        _cleanup_(sd_bus_message_unrefp) sd_bus_message *reply = NULL;
+        const char *cursor;
+
+        q->status = bus_call_options(q->bus, "QueryEvents", q->matches, q->n_matches, q->options,
+                                     &more, &reply);
+        if (q->status != EXIT_SUCCESS)
+                return -1;
+        q->status = -1;
+
+        int64_t n = take_rows(q, reply);
+        int r = n < 0 ? (int) n : sd_bus_message_read(reply, "s", &cursor);
+        if (r >= 0 && cursor[0]) {
+                free(q->cursor);
+                q->cursor = strdup(cursor);
+                r = q->cursor ? 0 : -ENOMEM;
+        }
+        if (r < 0) {
+                q->status = bus_complain(NULL, r);
+                return -1;
+        }
+        q->left -= MIN(q->left, (uint64_t) n);
+        return flush(q) < 0 ? -1 : n;
+}
+
+static void show_kept(struct question *q) {
+        for (size_t i = json_object_array_length(q->kept); i > 0; i--)
+                show(q, json_object_array_get_idx(q->kept, i - 1));
+        (void) flush(q);
+}
+
+/* A page that is not full may have ended at a limit of its bytes: only one without events is the
+ * last. Of live events those that were shown already are left out, so that more pages do no harm.
+ */
+static void show_past(struct question *q) {
+        int64_t n = 1;
+
+        /* The last ones, the oldest of them first. */
+        if (q->options->lines < UINT64_MAX && !q->options->reverse)
+                q->kept = json_object_new_array();
+        q->backwards = q->options->reverse || q->kept;
+        while (n > 0 && q->left > 0)
+                n = ask(q);
+        if (n >= 0 && q->kept)
+                show_kept(q);
+        json_object_put(q->kept);
+        q->kept = NULL;
+}
+
+static int take_events(struct question *q, sd_bus_message *m) {
+        const struct field_set *only = q->all_fields ? NULL : &q->wanted;
+        uint64_t first, lost;
+        int r = sd_bus_message_read(m, "tt", &first, &lost);
+
+        if (r >= 0)
+                r = sd_bus_message_enter_container(m, 'a', "a{sv}");
+        if (r >= 0 && lost > 0)
+                line_add_lost(&q->output.text, lost, NULL, &q->format);
+        while (r >= 0) {
+                _cleanup_json_ struct json_object *event = NULL;
+
+                r = bus_json_read_row(m, only, &event);
+                if (r <= 0)
+                        break;
+                uint64_t seq = row_number(event, FIELD_SEQ);
+                if (seq > 0 && seq <= q->last)
+                        continue;
+                q->last = MAX(q->last, seq);
+                show(q, event);
+        }
+        return r;
+}
+
+/* Signals wait in the connection until the past has been shown. */
+static int on_message(sd_bus_message *m, void *userdata, sd_bus_error *ret_error) {
+        struct question *q = userdata;
+
+        if (bus_message_disconnected(m)) {
+                complain("the system bus went away");
+                q->status = EXIT_FAILURE;
+                return 1;
+        }
+        if (sd_bus_message_is_signal(m, BPFMON_SUBSCRIPTION_INTERFACE, "Events") <= 0)
+                return 0;
+
+        const char *path = sd_bus_message_get_path(m), *sender = sd_bus_message_get_sender(m);
+        if (!path || !sender || strcmp(path, q->path) != 0 || strcmp(sender, q->owner) != 0)
+                return 1;
+        int r = take_events(q, m);
+        if (r < 0)
+                q->status = bus_complain(NULL, r);
+        else
+                (void) flush(q);
+        return 1;
+}
+
+static int on_owner_changed(sd_bus_message *m, void *userdata, sd_bus_error *ret_error) {
+        struct question *q = userdata;
+        const char *name, *before, *after;
+
+        if (sd_bus_message_read(m, "sss", &name, &before, &after) < 0 ||
+            strcmp(name, BPFMON_BUS_NAME) != 0 || strcmp(after, q->owner) == 0)
+                return 0;
+        complain("bpfmond went away; what comes after it is back is shown by the same command");
+        q->status = EXIT_FAILURE;
+        return 0;
+}
+
+/* Before the past is asked for: nothing falls between the two. */
+static int follow(struct question *q) {
+        const struct bus_options more = {.only = q->all_fields ? NULL : &q->wanted};
+        _cleanup_(sd_bus_message_unrefp) sd_bus_message *reply = NULL;
+        const char *path;
+        int status = bus_find_daemon(q->bus, &q->owner);
+
+        if (status == EXIT_SUCCESS)
+                status = bus_call_options(q->bus, "Subscribe", q->matches, q->n_matches, q->options,
+                                          &more, &reply);
+        if (status != EXIT_SUCCESS)
+                return status;
+
+        int r = sd_bus_message_read(reply, "o", &path);
+        if (r >= 0) {
+                q->path = strdup(path);
+                r = q->path ? sd_bus_add_filter(q->bus, NULL, on_message, q) : -ENOMEM;
+        }
+        if (r >= 0)
+                r = sd_bus_add_match(q->bus, NULL,
+                                     "type='signal',sender='org.freedesktop.DBus',"
+                                     "interface='org.freedesktop.DBus',member='NameOwnerChanged',"
+                                     "arg0='" BPFMON_BUS_NAME "'",
+                                     on_owner_changed, q);
+        return r < 0 ? bus_complain(NULL, r) : EXIT_SUCCESS;
+}
+
+static int show_live(struct question *q) {
+        q->status = -1;
+        while (q->status < 0) {
+                int r = sd_bus_process(q->bus, NULL);
+
+                if (r == 0)
+                        r = sd_bus_wait(q->bus, UINT64_MAX);
+                if (r < 0 && r != -EINTR)
+                        return bus_complain(NULL, r);
+        }
+        return q->status;
+}
+
+static void choose_fields(struct question *q) {
+        static const enum field always[] = {FIELD_SEQ, FIELD_EVENT, FIELD_LOST_COUNT,
+                                            FIELD_LOST_WHERE};
+        const struct options *o = q->options;
+
+        q->all_fields = o->json != JSON_OFF && o->n_fields == 0;
+        for (size_t i = 0; i < ELEMENTSOF(always); i++)
+                field_set_add(&q->wanted, always[i]);
+        for (size_t i = 0; i < o->n_fields; i++)
+                field_set_add(&q->wanted, o->fields[i]);
+        if (o->n_fields == 0)
+                line_fields(&q->wanted);
+        columns_init(&q->columns, o->fields, o->n_fields);
+}
+
+static int run(struct question *q) {
+        const struct options *o = q->options;
+        int status = o->follow ? follow(q) : EXIT_SUCCESS;
+
+        if (status != EXIT_SUCCESS)
+                return status;
+        q->format = (struct line_format){o->full ? 0 : output_columns(), o->colour};
+        if (!o->follow)
+                output_start_pager(&q->output, o);
+        if (o->json == JSON_OFF && o->n_fields > 0 && o->legend)
+                columns_add_legend(&q->output.text, &q->columns, &q->format);
+        q->status = -1;
+        show_past(q);
+        if (q->status < 0 && o->follow)
+                return show_live(q);
+
+        status = output_finish(&q->output);
+        return q->status < 0 ? status : q->status;
+}
+
+int verb_query(char **arguments, size_t n, const struct options *options) {
+        struct question q = {
+                .options = options,
+                .matches = arguments,
+                .n_matches = n,
+                .output = OUTPUT_INIT,
+                .left = options->lines,
+        };
+
+        if (options->follow && (options->reverse || options->until < UINT64_MAX)) {
+                complain("--follow goes on forward: it takes neither --reverse nor --until");
+                return EXIT_USAGE;
+        }
+        int status = bus_check_matches(arguments, n);
+        if (status == EXIT_SUCCESS)
+                status = bus_connect(&q.bus);
+        if (status == EXIT_SUCCESS) {
+                choose_fields(&q);
+                status = run(&q);
+        }
+
+        sd_bus_flush_close_unref(q.bus);
+        text_clear(&q.output.text);
+        free(q.cursor);
+        free(q.owner);
+        free(q.path);
+        return status;
+}
