@@ -364,6 +364,7 @@ static __always_inline void enter(struct caller *c, u64 thread, u32 cmd) {
         c->cmd = cmd;
         c->entered = bpf_ktime_get_ns();
         c->depth = 1;
+        c->ended = 0;
 }
 
 /* Where the frame of the innermost call is; a thread without state has one at most. */

@@ -393,10 +393,12 @@ struct record_caller {
 struct caller {
         __u64 entered; /* ns */
         __u32 cmd;
-        __u8 depth;       /* open calls; 0: outside of bpf() */
-        __u8 framed;      /* depths that have a frame, a bit each */
-        __u8 told;        /* its process record has been sent */
-        __u8 left;        /* the thread has left; its counters found no room in the ring */
+        __u8 depth;  /* open calls; 0: outside of bpf() */
+        __u8 framed; /* depths that have a frame, a bit each */
+        __u8 told;   /* its process record has been sent */
+        __u8 left;   /* the thread has left; its counters found no room in the ring */
+        __u8 ended;  /* the call that it comes out of has been told */
+        __u8 pad[7];
         __u64 start_time; /* as in struct record_task */
         struct command_counter commands[COMMAND_SLOTS];
 };

@@ -242,21 +242,15 @@ int BPF_KPROBE(bpf_link_prime, void *link) {
 
 /* The end of an ordinary call: never missed for want of a free kretprobe instance. Where the entry
  * was not hooked, the arguments are still in the thread's registers. */
-SEC("tp/syscalls/sys_exit_bpf")
-int sys_exit_bpf(struct syscall_exit_context *ctx) {
-        u64 thread = bpf_get_current_pid_tgid();
-        struct caller *c = caller_get(thread);
+static __always_inline void call_ends(struct caller *c, u64 thread, s64 ret) {
         struct frame_key key = {.thread = thread, .depth = 1};
         struct ending end = {};
         struct frame *frame;
 
-        if (!c)
-                return 0;
-        hit(HOOK_SYS_EXIT_BPF);
         if (c->depth > 1)
                 drop_frames(c, thread, 1);
         end.source = HOOK_SYS_EXIT_BPF;
-        end.ret = ctx->ret;
+        end.ret = ret;
         if (c->depth) {
                 end.cmd = c->cmd;
                 end.entered = c->entered;
@@ -279,12 +273,41 @@ int sys_exit_bpf(struct syscall_exit_context *ctx) {
         if (c->told && !is_wanted(end.cmd) && !(end.flags & CALL_OWN)) {
                 if (frame)
                         close_frame(&key);
-                return 0;
+                return;
         }
         end.user_attr = syscall_argument(1);
         end.size = syscall_argument(2);
         send(c, &end, frame, &key);
         end_frame(&key, frame, end.cmd);
+}
+
+SEC("tp/syscalls/sys_exit_bpf")
+int sys_exit_bpf(struct syscall_exit_context *ctx) {
+        u64 thread = bpf_get_current_pid_tgid();
+        struct caller *c = caller_get(thread);
+
+        if (!c)
+                return 0;
+        hit(HOOK_SYS_EXIT_BPF);
+        call_ends(c, thread, ctx->ret);
+        c->ended = 1;
+        return 0;
+}
+
+/* Newer kernels let other tasks in while a program of a tracepoint runs, and do not run it for
+ * them: another one, that is attached behind it, tells of the call then. Threads that share their
+ * counters have no state that could say so. */
+SEC("tp/syscalls/sys_exit_bpf")
+int sys_exit_bpf_again(struct syscall_exit_context *ctx) {
+        u64 thread = bpf_get_current_pid_tgid();
+        struct caller *c = caller_get(thread);
+
+        if (!c || is_shared(c))
+                return 0;
+        hit(HOOK_SYS_EXIT_BPF_AGAIN);
+        if (!c->ended)
+                call_ends(c, thread, ctx->ret);
+        c->ended = 0;
         return 0;
 }
 

@@ -17,6 +17,7 @@ enum attach_when {
         WHILE_TIMED,          /* only worth its cost while somebody listens */
         WHEN_OBSERVING_PID,   /* follows forks */
         UNLESS_OBSERVING_PID, /* cannot */
+        WHERE_PREEMPTED,      /* programs of tracepoints may be: see preempts_programs() */
 };
 
 /* One way to attach a probe: hooks that only work together, the one that people know it by first.

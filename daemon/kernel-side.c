@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include <bpf/bpf.h>
+#include <bpf/btf.h>
 #include <bpf/libbpf.h>
 #include <linux/bpf.h>
 #include <stdio.h>
@@ -64,6 +65,17 @@ static int explain_load(int error) {
         return -error;
 }
 
+/* Whether the kernel lets other tasks in while a program of a tracepoint runs, and then does not
+ * run the same program for them, as Linux 7.3 does. */
+static bool preempts_programs(void) {
+        struct btf *btf = btf__load_vmlinux_btf();
+        bool may = btf &&
+                   btf__find_by_name_kind(btf, "trace_call_bpf_faultable", BTF_KIND_FUNC) > 0;
+
+        btf__free(btf);
+        return may;
+}
+
 static int configure(struct bpfmon_bpf *skel, const struct probe_options *options, bool kprobes,
                      unsigned cpus) {
         size_t size = options->ring_size ?: RING_SIZE_DEFAULT;
@@ -81,6 +93,7 @@ static int configure(struct bpfmon_bpf *skel, const struct probe_options *option
         if (k < 0)
                 return k;
 
+        bpf_program__set_autoload(skel->progs.sys_exit_bpf_again, preempts_programs());
         if (kprobes)
                 return 0;
         for (int h = HOOK_NONE + 1; h < _HOOK_MAX; h++)

@@ -265,6 +265,7 @@ static void probe_attach(struct probe_set *p, size_t i) {
         const struct probe_info *info = &probe_table[i];
         struct probe *probe = &p->probes[i];
         const struct alternative *a;
+        size_t first = 0;
         int k;
 
         probe->chosen = -1;
@@ -275,6 +276,11 @@ static void probe_attach(struct probe_set *p, size_t i) {
                         probe->state = STATE_OFF;
                         return;
                 }
+                if (a->when == WHERE_PREEMPTED &&
+                    !bpf_program__autoload(p->skel->progs.sys_exit_bpf_again)) {
+                        first = n + 1;
+                        continue;
+                }
                 k = can_attach(p, a, &probe->failed[n]);
                 if (k >= 0 && a->when != WHILE_TIMED)
                         k = attach(p, probe, a, &probe->failed[n]);
@@ -284,9 +290,9 @@ static void probe_attach(struct probe_set *p, size_t i) {
                 }
                 probe->chosen = (int) n;
                 /* EINVAL: the function is there, and the kernel lets nobody hook it. */
-                probe->as_good = n == 0 || (a->as_good && p->kprobes &&
-                                            (probe->errors[0] == EINVAL ||
-                                             !kernel_has_all(&info->alternatives[0])));
+                probe->as_good = n == first || (a->as_good && p->kprobes &&
+                                                (probe->errors[0] == EINVAL ||
+                                                 !kernel_has_all(&info->alternatives[0])));
                 probe->state = a->when == WHILE_TIMED ? STATE_WAITING : STATE_ATTACHED;
                 return;
         }
