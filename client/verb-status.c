@@ -43,6 +43,10 @@ static void add_degraded(struct text *t, struct json_object *value) {
         text_add(t, json_object_get_boolean(value) ? "yes, see bpfmonctl probes" : "no");
 }
 
+static void add_yes(struct text *t, struct json_object *value) {
+        text_add(t, json_object_get_boolean(value) ? "yes" : "no, see the log");
+}
+
 /* The keys that need more than their own name and value. */
 static const struct label {
         const char *key, *label;
@@ -57,6 +61,10 @@ static const struct label {
         {"subscriptions.max", "Subscriptions at most", add_plain},
         {"window.lost", "Lost at windows", add_plain, true},
         {"memory.rss", "Memory", add_size},
+        {"history.working", "History is written", add_yes},
+        {"history.stored", "Events stored", add_plain},
+        {"history.lost", "Events not stored", add_plain, true},
+        {"history.size", "History", add_size},
 };
 
 static const struct label *find_label(const char *key) {

@@ -33,11 +33,16 @@
 #include "reader.h"
 #include "stream.h"
 #include "subscription.h"
+#include "usage.h"
 #include "util.h"
 
 enum {
         /* The bus answers within microseconds, or is not to be waited for. */
         BUS_TIMEOUT_USEC = 2000000,
+        /* How often the numbers of calls go into the history; an idle machine is not woken for it
+         * alone. */
+        USAGE_USEC = 60000000,
+        USAGE_ACCURACY_USEC = 10000000,
 };
 
 struct daemon {
@@ -59,7 +64,8 @@ struct daemon {
         struct authority *authority;
         struct history *history; /* NULL: none is kept */
         struct queries *queries;
-        sd_event_source *history_source;
+        struct usage *usage; /* what of it is kept in the history */
+        sd_event_source *history_source, *minute;
         struct manager *manager;
         struct event *event; /* the one being made */
         uint64_t since;      /* CLOCK_REALTIME, µs */
@@ -275,6 +281,35 @@ static int seed(struct daemon *d) {
         return 0;
 }
 
+static uint64_t realtime(void) {
+        struct timespec now;
+
+        clock_gettime(CLOCK_REALTIME, &now);
+        return (uint64_t) now.tv_sec * 1000000 + (uint64_t) now.tv_nsec / 1000;
+}
+
+static void keep_usage_row(const struct event *e, void *userdata) {
+        struct daemon *d = userdata;
+
+        history_offer(d->history, e);
+}
+
+/* Element operations and queries are not kept one by one. */
+static void keep_usage(struct daemon *d) {
+        int k = d->usage ? usage_list(d->usage, realtime(), keep_usage_row, d) : 0;
+
+        if (k < 0)
+                log_warning("Cannot keep how often bpf() was called: %s", strerror(-k));
+}
+
+static int on_minute(sd_event_source *s, _unused_ uint64_t usec, void *userdata) {
+        int k;
+
+        keep_usage(userdata);
+        k = sd_event_source_set_time_relative(s, USAGE_USEC);
+        return k < 0 ? k : sd_event_source_set_enabled(s, SD_EVENT_ONESHOT);
+}
+
 static int on_history(_unused_ sd_event_source *s, _unused_ int fd, _unused_ uint32_t events,
                       void *userdata) {
         history_report(userdata);
@@ -300,8 +335,8 @@ static int setup_history(struct daemon *d) {
         if (k >= 0)
                 k = queries_new(&d->queries, d->history, d->loop, &query_limits_default);
         if (k >= 0)
-                k = sd_event_add_io(d->loop, &d->history_source, history_fd(d->history), EPOLLIN, on_history,
-                                    d->history);
+                k = sd_event_add_io(d->loop, &d->history_source, history_fd(d->history), EPOLLIN,
+                                    on_history, d->history);
         if (k < 0)
                 log_error("Cannot start the history: %s", strerror(-k));
         else
@@ -309,10 +344,20 @@ static int setup_history(struct daemon *d) {
         return k;
 }
 
+static int setup_usage(struct daemon *d) {
+        int k;
+
+        if (!d->history)
+                return 0;
+        k = usage_new(&d->usage, d->callers);
+        return k < 0 ? k
+                     : sd_event_add_time_relative(d->loop, &d->minute, CLOCK_MONOTONIC, USAGE_USEC,
+                                                  USAGE_ACCURACY_USEC, on_minute, d);
+}
+
 static int setup_stages(struct daemon *d, const struct probe_options *options) {
         static const struct probe_handlers handlers = {on_record, on_loss, on_left, on_idle,
                                                        on_own};
-        struct timespec now;
         int k;
 
         take_limits(d);
@@ -321,8 +366,7 @@ static int setup_stages(struct daemon *d, const struct probe_options *options) {
                 return -ENOMEM;
         event_reset(d->event);
         d->strict = options->observe != OBSERVE_ALL;
-        clock_gettime(CLOCK_REALTIME, &now);
-        d->since = (uint64_t) now.tv_sec * 1000000 + (uint64_t) now.tv_nsec / 1000;
+        d->since = realtime();
 
         k = names_new_kernel(&d->names);
         if (k >= 0)
@@ -356,6 +400,8 @@ static int setup_stages(struct daemon *d, const struct probe_options *options) {
                                       .changed = on_readers_changed,
                                       .userdata = d};
         k = callers_new(&d->callers, probe_set_callers_fd(d->probes), d->processes, d->names);
+        if (k >= 0)
+                k = setup_usage(d);
         if (k >= 0)
                 k = subscription_table_new(&d->subscriptions, d->bus, &d->readers, &d->limits);
         if (k >= 0)
@@ -400,6 +446,8 @@ static void daemon_done(struct daemon *d) {
         probe_set_free(d->probes);
         manager_free(d->manager);
         queries_free(d->queries);
+        sd_event_source_disable_unref(d->minute);
+        usage_free(d->usage);
         sd_event_source_disable_unref(d->history_source);
         history_free(d->history);
         sd_bus_slot_unref(d->log_control);
@@ -447,6 +495,8 @@ static int run(struct daemon *d, const struct daemon_options *options) {
                     "Watching bpf() calls%s",
                     probe_set_degraded(d->probes) ? ", but not all: see bpfmonctl probes" : "");
         k = sd_event_loop(d->loop);
+        probe_set_drain(d->probes);
+        keep_usage(d);
         sd_notify(false, "STOPPING=1\nSTATUS=Detaching");
         return k;
 }

@@ -8,6 +8,7 @@
 
 #include "escape.h"
 #include "event.h"
+#include "history.h"
 #include "limit.h"
 #include "manager.h"
 #include "probe.h"
@@ -84,15 +85,36 @@ static int append_refusals(sd_bus_message *reply, const struct limits *limits) {
         return r;
 }
 
+/* Nothing where no history is kept. */
+static int append_history(sd_bus_message *reply, struct history *history) {
+        struct history_status h = {};
+        int r = 0;
+
+        if (!history)
+                return 0;
+        history_status(history, &h);
+        const struct status entries[] = {
+                {"history.working", 'b', h.working},
+                {"history.stored", 't', h.stored},
+                {"history.lost", 't', h.lost},
+                {"history.size", 't', h.size},
+        };
+        for (size_t i = 0; r >= 0 && i < ELEMENTSOF(entries); i++)
+                r = append_status(reply, &entries[i]);
+        return r;
+}
+
 static int append_statuses(sd_bus_message *reply, const struct status *statuses, size_t n,
-                           const struct limits *limits) {
+                           const struct manager_context *c) {
         int r;
 
         r = sd_bus_message_open_container(reply, 'a', "{sv}");
         for (size_t i = 0; r >= 0 && i < n; i++)
                 r = append_status(reply, &statuses[i]);
         if (r >= 0)
-                r = append_refusals(reply, limits);
+                r = append_history(reply, c->history);
+        if (r >= 0)
+                r = append_refusals(reply, c->limits);
         if (r < 0)
                 return r;
 
@@ -134,5 +156,5 @@ int status_append(sd_bus_message *reply, const struct manager_context *c) {
                 {"memory.rss", 't', memory_rss()},
         };
 
-        return append_statuses(reply, statuses, ELEMENTSOF(statuses), c->limits);
+        return append_statuses(reply, statuses, ELEMENTSOF(statuses), c);
 }

@@ -180,5 +180,18 @@ def follow(test):
         follower.kill(signal.SIGTERM)
 
 
+def masses(test):
+    """Element operations are kept by their numbers, of each process"""
+    daemon = start(test)
+    (truth,) = test.trigger("map-elements", "lookup-missing", "500").go().truth()
+    daemon.stop()
+    start(test)
+    found, _ = query(test, "event=map-access", "bpf.cmd=MAP_LOOKUP_ELEM", f"process.pid={truth['pid']}")
+    equal([(e["calls"], e["errors"], e["class"]) for e in found], [(500, 500, "use")], "calls, errors, class")
+    status = {str(k): v for k, v in test.client().call("GetStatus").items()}
+    equal((bool(status["history.working"]), int(status["history.lost"])), (True, 0), "working, lost")
+    equal(status["history.size"] > 0, True, "size")
+
+
 if __name__ == "__main__":
-    bed.main([as_it_was, numbers_go_on, options_select, refusals, garbage, client, follow])
+    bed.main([masses, as_it_was, numbers_go_on, options_select, refusals, garbage, client, follow])
