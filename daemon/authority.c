@@ -15,12 +15,21 @@ enum {
         TEMPORARY_MAX = 16, /* passwords that still count and whose age is remembered */
 };
 
-/* What a scope lets see, in words. */
-static const char *const deeds[] = {
+/* What a call needs: a scope, or */
+enum { RIGHT_MANAGE = _SCOPE_MAX, _RIGHT_MAX };
+
+/* What each lets do, in words. */
+static const char *const deeds[_RIGHT_MAX] = {
         [SCOPE_OWN] = "see what your own processes do",
         [SCOPE_ALERTS] = "see alerts",
         [SCOPE_ALL] = "see what all users do",
+        [RIGHT_MANAGE] = "change how is watched",
 };
+
+/* The polkit action that gives it. */
+static const char *action_of(unsigned right) {
+        return right == RIGHT_MANAGE ? "org.bpfmon1.manage" : scope_action((enum scope) right);
+}
 
 /* A call that is kept. The reference to its message makes that pointer its own: no other message
  * can be taken for it, whatever its sender writes into it. */
@@ -29,7 +38,7 @@ struct waiting {
         struct waiting *next;
         sd_bus_message *message;
         uid_t uid;
-        enum scope scope;
+        unsigned right;
         sd_bus_track *sender;
         struct polkit_question *question;
         bool interactive;    /* polkit may ask for a password */
@@ -152,13 +161,14 @@ static uint64_t temporary_since(struct authority *a, const char *id, uint64_t no
         return now;
 }
 
-static void permit(struct permission *ret, const char *sender, uid_t uid, enum scope scope) {
+/* A permission that lasts (`ret` is not NULL) is one to see. */
+static void permit(struct permission *ret, const char *sender, uid_t uid, unsigned right) {
         if (!ret)
                 return;
 
         *ret = (struct permission){
-                .viewer = {uid, scope},
-                .action = scope_action(scope),
+                .viewer = {uid, (enum scope) right},
+                .action = action_of(right),
                 .since = clock_now() / 1000,
         };
         strcpy(ret->sender, sender); /* authority_sender() has measured it */
@@ -166,7 +176,7 @@ static void permit(struct permission *ret, const char *sender, uid_t uid, enum s
 
 static int refuse(const struct waiting *w, sd_bus_error *error) {
         const struct polkit_answer *answer = &w->answer;
-        const char *deed = deeds[w->scope], *action = scope_action(w->scope);
+        const char *deed = deeds[w->right], *action = action_of(w->right);
 
         w->authority->limits->denied++;
         if (answer->failure)
@@ -193,7 +203,7 @@ static int decide(struct waiting *w, struct permission *ret, sd_bus_error *error
         if (!answer->authorized)
                 return refuse(w, error);
 
-        permit(ret, sd_bus_message_get_sender(w->message), w->uid, w->scope);
+        permit(ret, sd_bus_message_get_sender(w->message), w->uid, w->right);
         if (ret) {
                 ret->by_password = w->interactive || answer->temporary[0];
                 ret->temporary = answer->temporary[0];
@@ -233,7 +243,7 @@ static void on_answer(const struct polkit_answer *answer, void *userdata);
 static int ask(struct waiting *w) {
         w->generation = grants_generation(w->authority->grants);
         return polkit_ask(&w->question, w->authority->polkit, sd_bus_message_get_sender(w->message),
-                          scope_action(w->scope), w->interactive, on_answer, w);
+                          action_of(w->right), w->interactive, on_answer, w);
 }
 
 /* A password is asked for where the first answer says that one would help: so we know whether it
@@ -288,7 +298,7 @@ static int check_limits(const struct authority *a, uid_t uid, sd_bus_error *erro
 
 /* Keeps the message and asks. Adding the name asks the bus whether it is still there, so that a
  * sender that left before we listened is not missed. */
-static int keep(struct authority *a, sd_bus_message *m, uid_t uid, enum scope scope) {
+static int keep(struct authority *a, sd_bus_message *m, uid_t uid, unsigned right) {
         _cleanup_(waiting_freep) struct waiting *w = calloc(1, sizeof(*w));
         int r;
 
@@ -298,7 +308,7 @@ static int keep(struct authority *a, sd_bus_message *m, uid_t uid, enum scope sc
         w->authority = a;
         w->message = sd_bus_message_ref(m);
         w->uid = uid;
-        w->scope = scope;
+        w->right = right;
         r = sd_bus_track_new(a->bus, &w->sender, on_sender_left, w);
         if (r >= 0)
                 r = sd_bus_track_add_name(w->sender, sd_bus_message_get_sender(m));
@@ -320,31 +330,44 @@ static struct waiting *find_answered(const struct authority *a, const sd_bus_mes
         return NULL;
 }
 
-int authority_check(struct authority *a, sd_bus_message *m, enum scope scope,
-                    struct permission *ret, sd_bus_error *error) {
+static int check(struct authority *a, sd_bus_message *m, unsigned right, struct permission *ret,
+                 sd_bus_error *error) {
         _cleanup_(waiting_freep) struct waiting *w = find_answered(a, m);
         uid_t uid;
         int r;
 
         r = authority_sender(m, &uid, error);
-        if (r < 0)
+        if (r < 0) {
+                a->limits->denied++;
                 return r;
+        }
 
         if (uid == 0) {
-                permit(ret, sd_bus_message_get_sender(m), uid, scope);
+                permit(ret, sd_bus_message_get_sender(m), uid, right);
                 return 1;
         }
-        if (w && w->uid == uid && w->scope == scope)
+        if (w && w->uid == uid && w->right == right)
                 return decide(w, ret, error);
 
         r = check_limits(a, uid, error);
         if (r < 0)
                 return r;
-        r = keep(a, m, uid, scope);
-        if (r < 0)
+        r = keep(a, m, uid, right);
+        if (r < 0) {
+                a->limits->denied++;
                 return sd_bus_error_setf(error, SD_BUS_ERROR_ACCESS_DENIED,
                                          "Cannot find out whether you may %s: polkit cannot be "
                                          "asked (%s)",
-                                         deeds[scope], strerror(-r));
+                                         deeds[right], strerror(-r));
+        }
         return 0;
+}
+
+int authority_check(struct authority *a, sd_bus_message *m, enum scope scope,
+                    struct permission *ret, sd_bus_error *error) {
+        return check(a, m, scope, ret, error);
+}
+
+int authority_check_manage(struct authority *a, sd_bus_message *m, sd_bus_error *error) {
+        return check(a, m, RIGHT_MANAGE, NULL, error);
 }

@@ -36,9 +36,13 @@ int authority_sender(sd_bus_message *m, uid_t *ret, sd_bus_error *error);
  * read, before anything is done. Returns
  * 1: yes, and `ret` (may be NULL) says for whom;
  * 0: polkit is asked. The handler returns 1 at once; it will be called again for the same message;
- * negative errno, with `error` set: no, or too many calls wait (BPFMON_ERROR_LIMIT_EXCEEDED).
+ * negative errno, with `error` set: no, which is counted, or too many calls wait
+ * (BPFMON_ERROR_LIMIT_EXCEEDED).
  * Root may do everything, and polkit is not asked. */
 int authority_check(struct authority *a, sd_bus_message *m, enum scope scope,
                     struct permission *ret, sd_bus_error *error);
+
+/* Likewise, whether the sender may change how the daemon works (org.bpfmon1.manage). */
+int authority_check_manage(struct authority *a, sd_bus_message *m, sd_bus_error *error);
 
 size_t authority_pending(const struct authority *a);

@@ -1,20 +1,26 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "configuration.h"
 
+#include <assert.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 
+#include "authority.h"
 #include "config.h"
+#include "grant.h"
 #include "log.h"
 #include "message-ids.h"
 #include "util.h"
 
 enum {
-        /* dbus-daemon lets a connection wait for 128 replies; some are for calls other than pings.
-         */
-        SUBSCRIPTIONS_OF_DBUS_DAEMON = 120,
+        SUBSCRIPTIONS_OF_DBUS_DAEMON = 96,
 };
+
+/* dbus-daemon lets a connection wait for so many replies (max_replies_per_connection): one for each
+ * subscription, which a reader that is stopped holds back, and those of polkit, which may hang. */
+static_assert(SUBSCRIPTIONS_OF_DBUS_DAEMON + AUTHORITY_PENDING + GRANTS_ASKING_MAX < 128,
+              "polkit can be asked, whatever readers do");
 
 static void on_complaint(const char *file, unsigned line, const char *message,
                          _unused_ void *userdata) {

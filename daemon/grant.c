@@ -13,7 +13,6 @@
 
 enum {
         FOLD_USEC = 100000, /* changes that come within that time are one */
-        ASKING_MAX = 4,     /* questions on their way */
 };
 
 /* For how long polkit takes a password as given: expiration_seconds in its
@@ -114,7 +113,7 @@ static void ask_due(struct grants *all) {
         struct grant *g;
         int r;
 
-        while (all->asking < ASKING_MAX && (g = find_due(all))) {
+        while (all->asking < GRANTS_ASKING_MAX && (g = find_due(all))) {
                 g->permission.generation = all->generation;
                 r = polkit_ask(&g->question, all->polkit, g->permission.sender,
                                g->permission.action, false, on_answer, g);

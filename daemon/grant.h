@@ -11,7 +11,8 @@
 #include "polkit.h"
 
 enum {
-        GRANT_NAME_MAX = 64, /* bytes of a unique name that we keep; the buses' have 20 */
+        GRANT_NAME_MAX = 64,   /* bytes of a unique name that we keep; the buses' have 20 */
+        GRANTS_ASKING_MAX = 4, /* questions on their way */
 };
 
 /* What polkit has let a peer do, as authority_check() (authority.h) hands it out. May be copied. */

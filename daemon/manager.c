@@ -64,7 +64,7 @@ static int request_read(const struct manager *manager, sd_bus_message *m, unsign
 
         viewer.scope = ret->options.given & OPTION_BIT(OPTION_SCOPE) ? ret->options.scope
                                                                      : scope_default(viewer.uid);
-        r = match_check_fields(&viewer, ret->match, error);
+        r = match_check_fields(&viewer, ret->match, manager->context.limits, error);
         if (r < 0)
                 return r;
 
@@ -261,8 +261,13 @@ static int method_get_status(sd_bus_message *m, void *userdata, sd_bus_error *er
         return r < 0 ? r : sd_bus_send(NULL, reply, NULL);
 }
 
-static int method_reload(sd_bus_message *m, void *userdata, _unused_ sd_bus_error *error) {
+static int method_reload(sd_bus_message *m, void *userdata, sd_bus_error *error) {
         const struct manager *manager = userdata;
+        int r;
+
+        r = authority_check_manage(manager->context.authority, m, error);
+        if (r <= 0)
+                return r < 0 ? r : 1;
 
         manager->context.reload(manager->context.userdata);
         return sd_bus_reply_method_return(m, NULL);
@@ -306,7 +311,8 @@ static const sd_bus_vtable manager_vtable[] = {
                                 SD_BUS_VTABLE_UNPRIVILEGED),
         SD_BUS_METHOD_WITH_ARGS("GetStatus", SD_BUS_NO_ARGS, SD_BUS_RESULT("a{sv}", status),
                                 method_get_status, SD_BUS_VTABLE_UNPRIVILEGED),
-        SD_BUS_METHOD_WITH_ARGS("Reload", SD_BUS_NO_ARGS, SD_BUS_NO_RESULT, method_reload, 0),
+        SD_BUS_METHOD_WITH_ARGS("Reload", SD_BUS_NO_ARGS, SD_BUS_NO_RESULT, method_reload,
+                                SD_BUS_VTABLE_UNPRIVILEGED),
         SD_BUS_PROPERTY("Version", "s", property_version, 0, SD_BUS_VTABLE_PROPERTY_CONST),
         SD_BUS_PROPERTY("Since", "t", property_since, 0, SD_BUS_VTABLE_PROPERTY_CONST),
         SD_BUS_PROPERTY("EventsSeen", "t", property_events_seen, 0, 0),

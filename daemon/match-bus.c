@@ -59,11 +59,13 @@ int match_read(sd_bus_message *m, struct limits *limits, struct match **ret, sd_
         return r;
 }
 
-int match_check_fields(const struct viewer *v, const struct match *m, sd_bus_error *error) {
+int match_check_fields(const struct viewer *v, const struct match *m, struct limits *limits,
+                       sd_bus_error *error) {
         int f = viewer_forbidden_field(v, m);
 
         if (f < 0)
                 return 0;
+        limits->denied++;
         return sd_bus_error_setf(error, SD_BUS_ERROR_ACCESS_DENIED,
                                  "A match may not name %s in the scope %s, which does not show it",
                                  field_info((enum field) f)->name, scope_name(v->scope));

@@ -14,6 +14,7 @@ struct viewer;
  * is too much. Returns 0 or a negative errno. */
 int match_read(sd_bus_message *m, struct limits *limits, struct match **ret, sd_bus_error *error);
 
-/* Whether a match asks only about what the viewer may see. Returns 0, or a negative errno with
- * `error` set to AccessDenied and the field's name. */
-int match_check_fields(const struct viewer *v, const struct match *m, sd_bus_error *error);
+/* Whether a match asks only about what the viewer may see. Returns 0, or counts it as denied and
+ * returns a negative errno with `error` set to AccessDenied and the field's name. */
+int match_check_fields(const struct viewer *v, const struct match *m, struct limits *limits,
+                       sd_bus_error *error);

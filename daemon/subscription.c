@@ -20,7 +20,8 @@
  * bytes, 8 MiB are a quarter of a second. A larger one buys nothing in the long run.
  *
  * dbus-daemon sets the others by what it allows a connection, which is ours. 128 calls may wait for
- * a reply (max_replies_per_connection): each subscription's ping, and some of our own. 127 MiB may
+ * a reply (max_replies_per_connection): each subscription's ping, and our
+ * questions to polkit (see configuration.c). 127 MiB may
  * wait for readers (max_incoming_bytes); beyond that it stops reading what we send, to anyone. So
  * the own of all and what is shared stay below: readers that are stopped can use up what is shared,
  * and the others still have their own. */
@@ -162,7 +163,7 @@ static int method_update(sd_bus_message *m, void *userdata, sd_bus_error *error)
         if (r < 0)
                 return r;
 
-        r = match_check_fields(&s->reader.grant.permission.viewer, match, error);
+        r = match_check_fields(&s->reader.grant.permission.viewer, match, s->table->limits, error);
         if (r < 0) {
                 match_free(match);
                 return r;

@@ -35,6 +35,11 @@ static inline size_t place_above(const struct place *places, size_t n, uint64_t 
         return low;
 }
 
+struct symbols;
+
+/* symbols_new() (symbols.h) by another clock than CLOCK_MONOTONIC, in ns: its tests have one. */
+int symbols_new_at(struct symbols **ret, uint64_t (*now)(void));
+
 /* Sets names by a list of the kernel's symbols like /proc/kallsyms. Returns 0 or a negative errno.
  */
 int kallsyms_find(const char *path, struct place *places, size_t n);

@@ -3,8 +3,8 @@
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
+#include "clock.h"
 #include "file-open.h"
 #include "symbol-cache.h"
 #include "symbol-search.h"
@@ -21,6 +21,7 @@ enum {
 };
 
 struct symbols {
+        uint64_t (*now)(void); /* CLOCK_MONOTONIC, ns */
         struct symbol_cache cache;
         uint64_t spent;   /* ns of searches, less what time has made up for */
         uint64_t updated; /* when that was true, ns */
@@ -28,10 +29,15 @@ struct symbols {
 };
 
 int symbols_new(struct symbols **ret) {
+        return symbols_new_at(ret, clock_now);
+}
+
+int symbols_new_at(struct symbols **ret, uint64_t (*now)(void)) {
         struct symbols *s = calloc(1, sizeof(*s));
 
         if (!s)
                 return -ENOMEM;
+        s->now = now;
         *ret = s;
         return 0;
 }
@@ -42,13 +48,6 @@ struct symbols *symbols_free(struct symbols *s) {
         symbol_cache_clear(&s->cache);
         free(s);
         return NULL;
-}
-
-static uint64_t now_ns(void) {
-        struct timespec t;
-
-        clock_gettime(CLOCK_MONOTONIC, &t);
-        return (uint64_t) t.tv_sec * NS_PER_SECOND + (uint64_t) t.tv_nsec;
 }
 
 /* Whoever makes us look for ever other addresses does not keep us from everything else. */
@@ -67,14 +66,14 @@ struct source {
 };
 
 static int search(struct symbols *s, const struct source *source, struct place *places, size_t n) {
-        uint64_t start = now_ns();
+        uint64_t start = s->now();
         int k;
 
         if (!may_search(s, start))
                 return -EBUSY;
         k = source->fd >= 0 ? elf_find(source->fd, places, n)
                             : kallsyms_find("/proc/kallsyms", places, n);
-        s->last = now_ns() - start;
+        s->last = s->now() - start;
         s->spent += s->last;
         return k;
 }
@@ -88,7 +87,7 @@ static uint64_t expiry(const struct source *source, const char *name, uint64_t n
 /* The answers of a search, found or not, are remembered and told. */
 static void take_answers(struct symbols *s, const struct source *source, struct place *places,
                          size_t n, const uint64_t *addresses, const char **ret) {
-        uint64_t now = now_ns();
+        uint64_t now = s->now();
 
         for (size_t i = 0; i < n; i++) {
                 struct symbol_key key = source->key;
@@ -108,7 +107,7 @@ static void take_answers(struct symbols *s, const struct source *source, struct 
 static int list(struct symbols *s, const struct source *source, const uint64_t *addresses, size_t n,
                 const char **ret) {
         _cleanup_free_ struct place *places = calloc(n + 1, sizeof(*places));
-        uint64_t now = now_ns();
+        uint64_t now = s->now();
         size_t missing = 0;
         int k = 0;
 

@@ -205,6 +205,29 @@ exec sleep 60
     equal(os.path.exists(f"/proc/{number}"), False, "the agent is there afterwards")
 
 
+def test_manage(b):
+    """Who may manage has the configuration read again; who may only watch is refused, and that is counted"""
+    polkit = start(b, watch=YES, watch_own=YES, watch_alerts=YES, manage=NO)
+    log = next(p for p in b.processes if p.name == "bpfmond")
+
+    def reload(answer, *words):
+        polkit.answers["org.bpfmon1.manage"] = answer
+        before = b.client().call("GetStatus")["refused.denied"]
+        process = call(b, "Reload")
+        equal(process.wait(), 1 if words else 0, f"Reload ({process.errors()})")
+        for word in words:
+            contains(process.errors(), word)
+        equal(b.client().call("GetStatus")["refused.denied"] - before, bool(words), "what is counted")
+
+    reload(NO, "ccess denied")
+    reload(CHALLENGE, "password", "org.bpfmon1.manage")
+    equal("Read the configuration again" in log.errors(), False, "a reload")
+    polkit.asked.clear()
+    reload(YES)
+    contains(log.errors(), "Read the configuration again")
+    equal({q["action"] for q in polkit.asked}, {"org.bpfmon1.manage"}, "what polkit was asked")
+
+
 def test_dismissed(b):
     """A password that is not given is a refusal"""
     polkit = start(b, watch=lambda q: polkit.reply(
@@ -355,6 +378,6 @@ def test_challenged(b):
     equal(process.running(), True, "a password that counted once still does")
 
 
-bed.main([test_own, test_all, test_callers, test_alert_match, test_password, test_agent, test_dismissed, test_absent,
+bed.main([test_own, test_all, test_callers, test_alert_match, test_password, test_agent, test_manage, test_dismissed, test_absent,
           test_nonsense, test_twice, test_hanging, test_leaving_between, test_pending, test_strangers, test_revoked,
           test_challenged])

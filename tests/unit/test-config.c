@@ -96,7 +96,7 @@ START_TEST(test_nothing) {
         read_all();
         ck_assert_str_eq(bed.said, "");
         assert_defaults();
-        ck_assert_uint_eq(SUBSCRIPTIONS, 120);
+        ck_assert_uint_eq(SUBSCRIPTIONS, 96);
         ck_assert_uint_eq(bed.settings.log_level, LOG_INFO);
 }
 END_TEST
@@ -303,7 +303,7 @@ START_TEST(test_order) {
         put("etc/test.conf.d/.conf", "[Limits]\nSubscriptionsMax=5\n");
         put("etc/test.conf.d/90-c.conf", "[Limits]\nSubscriptionsMax=\n");
         read_all();
-        ck_assert_uint_eq(SUBSCRIPTIONS, 120);
+        ck_assert_uint_eq(SUBSCRIPTIONS, 96);
         ck_assert_str_eq(bed.said, "");
 }
 END_TEST

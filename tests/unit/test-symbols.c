@@ -7,7 +7,6 @@
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
-#include <time.h>
 
 #include "symbol-cache.h"
 #include "symbol-search.h"
@@ -192,38 +191,6 @@ START_TEST(running_kernel) {
 }
 END_TEST
 
-/* Asks for ever other addresses until that is too much. */
-static void ask_too_much(uint64_t *address) {
-        char name[160];
-        int k;
-
-        do {
-                k = symbols_kernel(symbols, (*address)++, name, sizeof(name));
-                ck_assert(k == -ENOENT || k == -EBUSY);
-        } while (k != -EBUSY);
-}
-
-/* Whoever does takes no more than a share of our time; what is known is still told, and forgotten
- * only where it may change. */
-START_TEST(bounded_time) {
-        static char names[1][128];
-        char name[160];
-        uint64_t known, unknown = 0x1000;
-        time_t start = time(NULL);
-
-        if (some_functions(&known, names, 1) == 0)
-                tap_skip("/proc/kallsyms tells no addresses");
-        ck_assert_int_eq(symbols_kernel(symbols, known, name, sizeof(name)), 0);
-        ask_too_much(&unknown);
-        ck_assert_uint_gt(unknown, 0x1000 + 10);
-        while (time(NULL) <= start + 6)
-                sleep(1);
-        ask_too_much(&unknown);
-        ck_assert_int_eq(symbols_kernel(symbols, known, name, sizeof(name)), 0);
-        ck_assert_str_eq(name, names[0]);
-}
-END_TEST
-
 /* ELF files ------------------------------------------------------------------------------------
  */
 
@@ -346,6 +313,101 @@ START_TEST(elf_file) {
         }
         ck_assert_int_eq(symbols_file_list(symbols, 0, path, offsets, SYMBOLS_LIST_MAX + 1, names),
                          -E2BIG);
+}
+END_TEST
+
+/* A clock by which each search takes `search_takes`, and time passes otherwise when we say so. */
+static uint64_t clock_shows, search_takes;
+static unsigned clock_reads;
+
+static uint64_t read_clock(void) {
+        /* Read before anything, before a search, after it, and when its answer is remembered. */
+        if (clock_reads++ % 4 == 2)
+                clock_shows += search_takes;
+        return clock_shows;
+}
+
+/* Asks for ever other offsets into the file until that is too much. Returns how many were looked
+ * up. */
+static unsigned ask_too_much(struct symbols *s) {
+        static uint64_t offset = 1 << 20;
+        char name[160];
+        unsigned n = 0;
+        int k;
+
+        for (;; n++) {
+                ck_assert_uint_lt(n, 1000);
+                clock_reads = 0;
+                k = symbols_file(s, 0, path, offset++, name, sizeof(name));
+                if (k == -EBUSY)
+                        return n;
+                ck_assert_int_eq(k, -ENOENT);
+                ck_assert_uint_eq(clock_reads, 4);
+        }
+}
+
+/* Whoever does takes no more than a share of our time; what is known is still told. */
+START_TEST(bounded_time) {
+        static const struct {
+                uint64_t takes, burst, then; /* ms, searches, searches a minute later */
+        } rows[] = {
+                /* three seconds at once; a tenth of a minute is six, but no more than three count
+                 */
+                {100, 34, 34},
+                {10, 334, 334},
+                /* on a slow machine fifteen searches, and one more for what passes meanwhile */
+                {1000, 17, 7},
+                {4000, 17, 2},
+        };
+        enum { MS = 1000000 };
+        struct image image;
+        char name[64];
+
+        make_image(&image);
+        write_file(&image, sizeof(image));
+        for (size_t i = 0; i < ELEMENTSOF(rows); i++) {
+                uint64_t known = offsetof(struct image, code) + 0x110;
+                struct symbols *s;
+
+                clock_shows = 1000;
+                clock_reads = 0;
+                search_takes = rows[i].takes * MS;
+                ck_assert_int_eq(symbols_new_at(&s, read_clock), 0);
+                ck_assert_int_eq(symbols_file(s, 0, path, known, name, sizeof(name)), 0);
+                ck_assert_uint_eq(1 + ask_too_much(s), rows[i].burst);
+                clock_shows += UINT64_C(60000) * MS;
+                ck_assert_uint_eq(ask_too_much(s), rows[i].then);
+                ck_assert_int_eq(symbols_file(s, 0, path, known, name, sizeof(name)), 0);
+                ck_assert_str_eq(name, "first+0x10");
+                symbols_free(s);
+        }
+}
+END_TEST
+
+/* What may change is forgotten after a while, and what stays is not. */
+START_TEST(forgotten) {
+        static char names[1][128];
+        uint64_t known, unknown = 0x1000;
+        struct symbols *s;
+        char name[160];
+
+        if (some_functions(&known, names, 1) == 0)
+                tap_skip("/proc/kallsyms tells no addresses");
+        clock_shows = 1000;
+        search_takes = 1;
+        ck_assert_int_eq(symbols_new_at(&s, read_clock), 0);
+        for (int round = 0; round < 3; round++) {
+                clock_reads = 0;
+                ck_assert_int_eq(symbols_kernel(s, known, name, sizeof(name)), 0);
+                ck_assert_str_eq(name, names[0]);
+                ck_assert_uint_eq(clock_reads, round == 0 ? 4 : 1);
+                /* Looked for at first and in the last round, six seconds later. */
+                clock_reads = 0;
+                ck_assert_int_eq(symbols_kernel(s, unknown, name, sizeof(name)), -ENOENT);
+                ck_assert_uint_eq(clock_reads, round == 1 ? 1 : 4);
+                clock_shows += round * UINT64_C(6000000000);
+        }
+        symbols_free(s);
 }
 END_TEST
 
@@ -600,6 +662,7 @@ static Suite *suite(void) {
         tcase_add_test(c, list_of_anything);
         tcase_add_test(c, running_kernel);
         tcase_add_test(c, bounded_time);
+        tcase_add_test(c, forgotten);
         tcase_add_test(c, elf_file);
         tcase_add_test(c, elf_file_replaced);
         tcase_add_test(c, own_executable);
