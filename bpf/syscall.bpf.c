@@ -372,10 +372,14 @@ int process_exit(void *ctx) {
         u32 tgid = thread >> 32;
 
         caller_leaves(thread, false, HOOK_PROCESS_EXIT);
-        if (observe != OBSERVE_PID)
+        if (observe != OBSERVE_PID && tgid != own_tgid)
                 return 0;
         task = (void *) bpf_get_current_task();
-        if (BPF_CORE_READ(task, signal, live.counter) == 0)
+        if (BPF_CORE_READ(task, signal, live.counter) != 0)
+                return 0;
+        if (tgid == own_tgid)
+                own_tgid = 0; /* whoever gets this id next is somebody else */
+        if (observe == OBSERVE_PID)
                 bpf_map_delete_elem(&observed_tgids, &tgid);
         return 0;
 }

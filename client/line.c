@@ -377,7 +377,10 @@ void line_add_lost(struct text *t, uint64_t count, const char *where,
                    const struct line_format *format) {
         _cleanup_text_ struct text line = {};
 
-        text_printf(&line, "-- %ju event%s lost", (uintmax_t) count, count == 1 ? "" : "s");
+        if (count > 0)
+                text_printf(&line, "-- %ju event%s lost", (uintmax_t) count, count == 1 ? "" : "s");
+        else
+                text_add(&line, "-- events lost, nobody knows how many");
         if (where) {
                 text_add(&line, " (");
                 text_add_escaped(&line, where);

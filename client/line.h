@@ -22,6 +22,7 @@ void line_fields(struct field_set *ret);
 /* Adds the event as a sentence and a newline. */
 void line_add(struct text *t, struct json_object *event, const struct line_format *format);
 
-/* Adds "-- 123 events lost (window) --" and a newline. `where` may be NULL. */
+/* Adds "-- 123 events lost (window) --" and a newline. `where` may be NULL. A count
+ * of 0 is one that nobody knows. */
 void line_add_lost(struct text *t, uint64_t count, const char *where,
                    const struct line_format *format);

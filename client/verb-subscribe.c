@@ -39,7 +39,12 @@ struct subscribe {
         sd_event_source *stream;
         struct lines lines;
         struct json_tokener *tokener;
-        bool back; /* the daemon went away at least once */
+        bool back;              /* the daemon went away at least once */
+        sd_bus_slot *numbering; /* the question for what follows */
+        uint64_t since;         /* when it began, 0: not known; a daemon may take over another's */
+        bool goes_on;           /* as it was before the daemon went away */
+        uint64_t last;          /* number of the last event that came */
+        sd_event_source *patience;
         struct field_set wanted;
         bool all_fields;
         struct columns columns;
@@ -48,6 +53,8 @@ struct subscribe {
         uint64_t events, lost;
         uint64_t started; /* CLOCK_MONOTONIC, ns */
 };
+
+enum { PATIENCE_USEC = 30000000 };
 
 static uint64_t now(void) {
         struct timespec t;
@@ -75,7 +82,7 @@ static void note(const char *text) {
 }
 
 /* What the signal itself tells as lost, as the event that it would be. */
-static void add_lost_json(struct subscribe *s, uint64_t count) {
+static void add_lost_json(struct subscribe *s, uint64_t count, const char *where) {
         _cleanup_json_ struct json_object *o = json_object_new_object();
 
         if (!o) {
@@ -85,20 +92,35 @@ static void add_lost_json(struct subscribe *s, uint64_t count) {
         json_object_object_add(o, "event", json_object_new_string("lost"));
         json_object_object_add(o, "class", json_object_new_string("self"));
         json_object_object_add(o, "lost.count", json_object_new_uint64(count));
+        if (where)
+                json_object_object_add(o, "lost.where", json_object_new_string(where));
         output_json(&s->output, o, s->options);
 }
 
-static void add_lost(struct subscribe *s, uint64_t count) {
+static void add_lost(struct subscribe *s, uint64_t count, const char *where) {
         s->lost += count;
         if (s->options->json != JSON_OFF)
-                add_lost_json(s, count);
+                add_lost_json(s, count, where);
         else
-                line_add_lost(&s->output.text, count, NULL, &s->format);
+                line_add_lost(&s->output.text, count, where, &s->format);
+}
+
+/* Whether it came before: a daemon that takes over sends again what may not have reached us. What
+ * has no number is always news. */
+static bool seen(struct subscribe *s, uint64_t seq) {
+        if (seq == 0)
+                return false;
+        if (seq <= s->last)
+                return true;
+        s->last = seq;
+        return false;
 }
 
 static void add_event(struct subscribe *s, struct json_object *event) {
         const char *kind = row_string(event, FIELD_EVENT);
 
+        if (seen(s, row_number(event, FIELD_SEQ)))
+                return;
         if (kind && strcmp(kind, "lost") == 0) {
                 s->lost += row_number(event, FIELD_LOST_COUNT);
                 if (s->options->json != JSON_OFF)
@@ -142,7 +164,7 @@ static int read_events(struct subscribe *s, sd_bus_message *m) {
                 return r;
 
         if (lost > 0)
-                add_lost(s, lost);
+                add_lost(s, lost, NULL);
         while (s->events < s->options->lines) {
                 _cleanup_json_ struct json_object *event = NULL;
 
@@ -181,6 +203,13 @@ static void close_stream(struct subscribe *s) {
         lines_clear(&s->lines);
 }
 
+/* The number of the event in a line. No text in it can look like this: its quotes are escaped. */
+static uint64_t line_seq(const char *line) {
+        const char *seq = strstr(line, "\"seq\":");
+
+        return seq ? strtoull(seq + 6, NULL, 10) : 0;
+}
+
 /* A line of a stream is what --json=short prints. Only those that tell of losses are looked into.
  */
 static int add_line(struct subscribe *s, const char *line, size_t length) {
@@ -188,6 +217,8 @@ static int add_line(struct subscribe *s, const char *line, size_t length) {
         _cleanup_json_ struct json_object *event = NULL;
 
         if (o->json == JSON_SHORT && o->n_fields == 0 && !strstr(line, "\"event\":\"lost\"")) {
+                if (seen(s, line_seq(line)))
+                        return 0;
                 s->events++;
                 text_add_bytes(&s->output.text, line, length);
                 text_add_char(&s->output.text, '\n', 1);
@@ -210,6 +241,22 @@ static int add_lines(struct subscribe *s) {
         while (r == 0 && s->events < s->options->lines && (line = lines_next(&s->lines, &length)))
                 r = add_line(s, line, length);
         return r;
+}
+
+/* Takes what a daemon that is gone had still written. A line that it did not complete comes again
+ * from the next one. */
+static int drain_stream(struct subscribe *s) {
+        int r = 0;
+
+        while (r >= 0 && s->stream_fd >= 0 && s->events < s->options->lines) {
+                r = lines_read(&s->lines, s->stream_fd);
+                if (r == -EAGAIN || r == 0)
+                        break;
+                if (r > 0)
+                        r = add_lines(s);
+        }
+        close_stream(s);
+        return r == -EAGAIN ? 0 : r;
 }
 
 /* The daemon answers, so it was not its own end that ended the stream. */
@@ -323,9 +370,63 @@ static int on_subscribed(sd_bus_message *reply, void *userdata, sd_bus_error *re
         if (r < 0)
                 return finish(s, bus_complain(NULL, r));
         if (s->back)
-                note("bpfmond is back, numbering events from 1; what happened meanwhile was not "
-                     "seen");
+                note(s->goes_on ? "bpfmond is back, and goes on where it was"
+                                : "bpfmond is back; what happened meanwhile was not seen");
         return 1;
+}
+
+static int read_numbering(sd_bus_message *m, uint64_t *ret_since, uint64_t *ret_seen,
+                          uint64_t *ret_resumed) {
+        const struct {
+                const char *name;
+                uint64_t *place;
+        } properties[] = {
+                {"Since", ret_since}, {"EventsSeen", ret_seen}, {"EventsResumed", ret_resumed}};
+        const char *name;
+
+        int r = sd_bus_message_enter_container(m, 'a', "{sv}");
+        while (r >= 0 && (r = sd_bus_message_enter_container(m, 'e', "sv")) > 0) {
+                r = sd_bus_message_read(m, "s", &name);
+                uint64_t *place = NULL;
+                for (size_t i = 0; r >= 0 && i < ELEMENTSOF(properties); i++)
+                        if (strcmp(properties[i].name, name) == 0)
+                                place = properties[i].place;
+                if (r >= 0)
+                        r = place ? sd_bus_message_read(m, "v", "t", place)
+                                  : sd_bus_message_skip(m, "v");
+                if (r >= 0)
+                        r = sd_bus_message_exit_container(m);
+        }
+        return r;
+}
+
+/* Comes before any event does. A daemon that has taken over waits for those who were there; if it
+ * has gone on without us, what it has sent since may be missing here. */
+static int on_numbering(sd_bus_message *reply, void *userdata, sd_bus_error *ret_error) {
+        struct subscribe *s = userdata;
+        uint64_t since = 0, seen_now = 0, resumed = 0;
+
+        s->numbering = sd_bus_slot_unref(s->numbering);
+        if (sd_bus_message_is_method_error(reply, NULL) ||
+            read_numbering(reply, &since, &seen_now, &resumed) < 0)
+                since = 0;
+        s->goes_on = since != 0 && since == s->since;
+        s->since = since;
+        if (!s->goes_on)
+                s->last = 0;
+        else if (s->back && seen_now > resumed && seen_now > s->last) {
+                add_lost(s, seen_now - (resumed > s->last ? resumed : s->last), "restart");
+                s->last = seen_now;
+                return flush(s);
+        }
+        return 1;
+}
+
+static int ask_numbering(struct subscribe *s) {
+        s->numbering = sd_bus_slot_unref(s->numbering);
+        return sd_bus_call_method_async(s->bus, &s->numbering, s->owner, BPFMON_OBJECT_PATH,
+                                        "org.freedesktop.DBus.Properties", "GetAll", on_numbering,
+                                        s, "s", BPFMON_MANAGER_INTERFACE);
 }
 
 /* Asks the daemon that is on the bus now. */
@@ -333,9 +434,11 @@ static int subscribe(struct subscribe *s) {
         _cleanup_(sd_bus_message_unrefp) sd_bus_message *m = NULL;
 
         s->call = sd_bus_slot_unref(s->call);
-        int r = sd_bus_message_new_method_call(s->bus, &m, s->owner, BPFMON_OBJECT_PATH,
-                                               BPFMON_MANAGER_INTERFACE,
-                                               s->options->stream ? "OpenStream" : "Subscribe");
+        int r = ask_numbering(s);
+        if (r >= 0)
+                r = sd_bus_message_new_method_call(s->bus, &m, s->owner, BPFMON_OBJECT_PATH,
+                                                   BPFMON_MANAGER_INTERFACE,
+                                                   s->options->stream ? "OpenStream" : "Subscribe");
         if (r >= 0)
                 r = bus_append_matches(m, s->matches, s->n_matches,
                                        s->all_fields ? NULL : &s->wanted, s->options->scope);
@@ -348,6 +451,18 @@ static int subscribe(struct subscribe *s) {
         return r;
 }
 
+static int on_impatient(sd_event_source *source, uint64_t usec, void *userdata) {
+        complain("bpfmond did not come back within %d s; see systemctl status bpfmond",
+                 PATIENCE_USEC / 1000000);
+        return finish(userdata, EXIT_FAILURE);
+}
+
+static int wait_for_daemon(struct subscribe *s) {
+        s->patience = sd_event_source_disable_unref(s->patience);
+        return sd_event_add_time_relative(s->loop, &s->patience, CLOCK_MONOTONIC, PATIENCE_USEC, 0,
+                                          on_impatient, s);
+}
+
 /* The daemon's name has a new owner, or none. */
 static int on_owner_changed(sd_bus_message *m, void *userdata, sd_bus_error *ret_error) {
         struct subscribe *s = userdata;
@@ -357,16 +472,28 @@ static int on_owner_changed(sd_bus_message *m, void *userdata, sd_bus_error *ret
         if (r < 0 || (s->owner && strcmp(s->owner, after) == 0))
                 return r;
 
-        if (s->owner)
+        if (s->owner) {
                 note("bpfmond went away; waiting for it");
+                r = drain_stream(s);
+                if (r >= 0)
+                        r = flush(s);
+                if (r < 0)
+                        return finish(s, bus_complain(NULL, r));
+                if (s->events >= s->options->lines)
+                        return finish(s, EXIT_SUCCESS);
+        }
         s->back = true;
         free(s->owner);
         free(s->path);
         s->owner = s->path = NULL;
         s->call = sd_bus_slot_unref(s->call);
-        if (!after[0])
-                return 0;
+        s->numbering = sd_bus_slot_unref(s->numbering);
+        if (!after[0]) {
+                r = wait_for_daemon(s);
+                return r < 0 ? finish(s, bus_complain(NULL, r)) : 0;
+        }
 
+        s->patience = sd_event_source_disable_unref(s->patience);
         s->owner = strdup(after);
         r = s->owner ? subscribe(s) : -ENOMEM;
         return r < 0 ? finish(s, bus_complain(NULL, r)) : 0;
@@ -468,7 +595,8 @@ static int set_up(struct subscribe *s) {
 
 static void choose_fields(struct subscribe *s) {
         /* What this file itself looks at. */
-        static const enum field always[] = {FIELD_EVENT, FIELD_LOST_COUNT, FIELD_LOST_WHERE};
+        static const enum field always[] = {FIELD_EVENT, FIELD_SEQ, FIELD_LOST_COUNT,
+                                            FIELD_LOST_WHERE};
         const struct options *o = s->options;
 
         s->all_fields = o->json != JSON_OFF && o->n_fields == 0;
@@ -531,6 +659,8 @@ int verb_subscribe(char **arguments, size_t n, const struct options *options) {
 
         stop_asking(&s);
         sd_bus_slot_unref(s.call);
+        sd_bus_slot_unref(s.numbering);
+        sd_event_source_disable_unref(s.patience);
         close_stream(&s);
         if (s.tokener)
                 json_tokener_free(s.tokener);

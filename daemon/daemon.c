@@ -19,8 +19,10 @@
 #include "decode.h"
 #include "errors.h"
 #include "event.h"
+#include "handover.h"
 #include "history-query.h"
 #include "history.h"
+#include "kernel-side.h"
 #include "limit.h"
 #include "log-control.h"
 #include "log.h"
@@ -43,6 +45,10 @@ enum {
          * alone. */
         USAGE_USEC = 60000000,
         USAGE_ACCURACY_USEC = 10000000,
+        /* Readers come back as soon as the bus tells them of us, within milliseconds; who takes
+         * longer is not waiting for us. The ring is mostly not full by then: at half it is enough.
+         */
+        HOLD_USEC = 2000000,
 };
 
 struct daemon {
@@ -55,7 +61,9 @@ struct daemon {
         struct decoder *decoder;
         struct objects *objects;
         bool strict; /* only some processes are observed */
+        struct handover *handover;
         struct probe_set *probes;
+        sd_event_source *hold; /* until the readers are back that there were; NULL: they are */
         struct callers *callers;
         struct limits limits;
         struct readers readers;
@@ -63,6 +71,7 @@ struct daemon {
         struct stream_table *streams;
         struct authority *authority;
         struct history *history; /* NULL: none is kept */
+        uint64_t stored;         /* number of the last event that an earlier daemon wrote there */
         struct queries *queries;
         struct usage *usage; /* what of it is kept in the history */
         sd_event_source *history_source, *minute;
@@ -75,6 +84,13 @@ struct daemon {
         uint64_t records_lost; /* that are no events */
 };
 
+static uint64_t realtime(void) {
+        struct timespec now;
+
+        clock_gettime(CLOCK_REALTIME, &now);
+        return (uint64_t) now.tv_sec * 1000000 + (uint64_t) now.tv_nsec / 1000;
+}
+
 static void tell_status(const struct daemon *d) {
         size_t n = subscription_table_count(d->subscriptions);
 
@@ -83,11 +99,16 @@ static void tell_status(const struct daemon *d) {
                    n, n == 1 ? "" : "s");
 }
 
-/* Hands the event out. */
+/* Hands the event out, unless it was none when its record was read for the first time. */
 static void tell(struct daemon *d) {
-        event_set_u64(d->event, FIELD_SEQ, ++d->events_seen);
+        uint64_t seq = handover_number(d->handover);
+
+        if (seq == 0)
+                return;
+        d->events_seen = seq;
+        event_set_u64(d->event, FIELD_SEQ, seq);
         readers_offer(&d->readers, d->event);
-        if (d->history)
+        if (d->history && seq > d->stored)
                 history_offer(d->history, d->event);
 }
 
@@ -148,10 +169,28 @@ static void on_left(void *userdata) {
         callers_sweep(d->callers);
 }
 
+/* Whether nothing that was read is still in our memory: then our end cannot lose it. A reader that
+ * is stopped holds what is for it; it only gets to do so for a part of the ring. */
+static bool all_handed_out(const struct daemon *d) {
+        uint64_t queued = 0;
+
+        return sd_bus_get_n_queued_write(d->bus, &queued) >= 0 && queued == 0 &&
+               !readers_hold(&d->readers);
+}
+
 static void on_idle(void *userdata) {
         struct daemon *d = userdata;
 
         readers_flush(&d->readers);
+        d->events_seen = handover_seq(d->handover);
+        if (all_handed_out(d) || probe_set_presses(d->probes))
+                probe_set_commit(d->probes);
+}
+
+static uint64_t on_lost(void *userdata) {
+        struct daemon *d = userdata;
+
+        return d->events_lost;
 }
 
 static void on_own(uint32_t kind, uint32_t id, bool gone, void *userdata) {
@@ -172,8 +211,7 @@ static bool slot_wanted(struct daemon *d, int slot) {
         return readers_want(&d->readers, d->event);
 }
 
-static void on_readers_changed(void *userdata) {
-        struct daemon *d = userdata;
+static void want(struct daemon *d) {
         uint64_t commands = 0;
         int k;
 
@@ -184,7 +222,75 @@ static void on_readers_changed(void *userdata) {
                            readers_want_content(&d->readers));
         if (k < 0)
                 log_warning("Cannot attach a hook again: %s", strerror(-k));
+}
+
+/* Nobody knows how many events are missing, or whose. */
+static void tell_gap(struct daemon *d) {
+        event_reset(d->event);
+        event_set_u64(d->event, FIELD_TIME, realtime());
+        event_set_static(d->event, FIELD_EVENT, "lost");
+        event_set_static(d->event, FIELD_CLASS, "self");
+        event_set_static(d->event, FIELD_SEVERITY, "warning");
+        event_set_static(d->event, FIELD_LOST_WHERE, "restart");
+        event_set_static(d->event, FIELD_MESSAGE,
+                         "bpfmond was restarted; what happened meanwhile was not seen");
+        d->events_seen = handover_number(d->handover);
+        event_set_u64(d->event, FIELD_SEQ, d->events_seen);
+        readers_tell(&d->readers, d->event);
+        if (d->history)
+                history_offer(d->history, d->event);
+}
+
+static bool has_gap(const struct daemon *d) {
+        return handover_gap(d->handover) ||
+               (handover_adopts(d->handover) && probe_set_has_monitors(d->probes));
+}
+
+/* From here on events go to who is there. */
+static void end_hold(struct daemon *d) {
+        if (!d->hold)
+                return;
+        d->hold = sd_event_source_disable_unref(d->hold);
+        log_debug("%zu of %zu readers are back; going on with event %" PRIu64, d->readers.n,
+                  handover_readers(d->handover), handover_seq(d->handover) + 1);
+        if (has_gap(d))
+                tell_gap(d);
+        probe_set_hold(d->probes, false);
+        want(d);
+        handover_set_readers(d->handover, d->readers.n);
+}
+
+static int on_hold_timeout(_unused_ sd_event_source *s, _unused_ uint64_t usec, void *userdata) {
+        end_hold(userdata);
+        return 0;
+}
+
+static void on_pressed(void *userdata) {
+        end_hold(userdata);
+}
+
+/* After a takeover the events go on when the readers are back; without one that there was, the gap
+ * is told then. */
+static int begin_hold(struct daemon *d) {
+        size_t n = handover_readers(d->handover);
+
+        if (n == 0 && !has_gap(d))
+                return 0;
+        probe_set_hold(d->probes, true);
+        return sd_event_add_time_relative(d->loop, &d->hold, CLOCK_MONOTONIC, HOLD_USEC, 0,
+                                          on_hold_timeout, d);
+}
+
+static void on_readers_changed(void *userdata) {
+        struct daemon *d = userdata;
+        size_t there_were = handover_readers(d->handover);
+
+        if (!d->hold)
+                handover_set_readers(d->handover, d->readers.n);
+        want(d);
         tell_status(d);
+        if (d->hold && there_were > 0 && d->readers.n >= there_were)
+                end_hold(d);
 }
 
 /* Takes the name before anything is attached: of two daemons the second leaves no trace. */
@@ -281,13 +387,6 @@ static int seed(struct daemon *d) {
         return 0;
 }
 
-static uint64_t realtime(void) {
-        struct timespec now;
-
-        clock_gettime(CLOCK_REALTIME, &now);
-        return (uint64_t) now.tv_sec * 1000000 + (uint64_t) now.tv_nsec / 1000;
-}
-
 static void keep_usage_row(const struct event *e, void *userdata) {
         struct daemon *d = userdata;
 
@@ -340,8 +439,11 @@ static int setup_history(struct daemon *d) {
         if (k < 0)
                 log_error("Cannot start the history: %s", strerror(-k));
         else
-                d->events_seen = history_last_seq(d->history);
+                d->stored = history_last_seq(d->history);
         return k;
+}
+
+static void skip_usage_row(_unused_ const struct event *e, _unused_ void *userdata) {
 }
 
 static int setup_usage(struct daemon *d) {
@@ -350,14 +452,18 @@ static int setup_usage(struct daemon *d) {
         if (!d->history)
                 return 0;
         k = usage_new(&d->usage, d->callers);
+        /* What the kernel side has counted up to now, the daemon before us has kept. */
+        if (k >= 0 && handover_adopts(d->handover))
+                k = usage_list(d->usage, realtime(), skip_usage_row, d);
         return k < 0 ? k
                      : sd_event_add_time_relative(d->loop, &d->minute, CLOCK_MONOTONIC, USAGE_USEC,
                                                   USAGE_ACCURACY_USEC, on_minute, d);
 }
 
 static int setup_stages(struct daemon *d, const struct probe_options *options) {
-        static const struct probe_handlers handlers = {on_record, on_loss, on_left, on_idle,
-                                                       on_own};
+        static const struct probe_handlers handlers = {on_record, on_loss,    on_left, on_idle,
+                                                       on_own,    on_pressed, on_lost};
+        char version[KERNEL_VERSION_MAX];
         int k;
 
         take_limits(d);
@@ -366,7 +472,14 @@ static int setup_stages(struct daemon *d, const struct probe_options *options) {
                 return -ENOMEM;
         event_reset(d->event);
         d->strict = options->observe != OBSERVE_ALL;
-        d->since = realtime();
+        kernel_side_version(version, options, probe_have_kprobes(options));
+        k = handover_new(&d->handover, version);
+        if (k < 0) {
+                log_error("Cannot take over from the last bpfmond: %s", strerror(-k));
+                return k;
+        }
+        d->since = handover_since(d->handover, realtime());
+        d->events_lost = handover_lost(d->handover);
 
         k = names_new_kernel(&d->names);
         if (k >= 0)
@@ -382,7 +495,9 @@ static int setup_stages(struct daemon *d, const struct probe_options *options) {
         k = setup_history(d);
         if (k < 0)
                 return k;
-        k = probe_set_new(&d->probes, d->loop, options, &handlers, d);
+        handover_begin_after(d->handover, d->stored);
+        d->events_seen = handover_seq(d->handover);
+        k = probe_set_new(&d->probes, d->loop, options, d->handover, &handlers, d);
         if (k < 0)
                 return k;
         objects_set_self(d->objects, probe_set_self(d->probes));
@@ -422,6 +537,7 @@ static int setup_bus(struct daemon *d) {
                 .queries = d->queries,
                 .limits = &d->limits,
                 .events_seen = &d->events_seen,
+                .events_resumed = handover_resumed(d->handover),
                 .events_lost = &d->events_lost,
                 .bad_records = &d->bad_records,
                 .since = d->since,
@@ -443,6 +559,7 @@ static int setup_bus(struct daemon *d) {
 
 static void daemon_done(struct daemon *d) {
         d->readers.changed = NULL; /* what they want does not matter any more */
+        sd_event_source_disable_unref(d->hold);
         probe_set_free(d->probes);
         manager_free(d->manager);
         queries_free(d->queries);
@@ -459,6 +576,7 @@ static void daemon_done(struct daemon *d) {
         decoder_free(d->decoder);
         processes_free(d->processes);
         names_free(d->names);
+        handover_free(d->handover);
         if (d->bus)
                 sd_bus_detach_event(d->bus);
         sd_bus_close_unref(d->bus); /* no flush: a bus that does not read must not hold us up */
@@ -487,6 +605,11 @@ static int run(struct daemon *d, const struct daemon_options *options) {
         k = setup_bus(d);
         if (k < 0) {
                 log_error("Cannot offer the interface: %s", strerror(-k));
+                return k;
+        }
+        k = begin_hold(d);
+        if (k < 0) {
+                log_error("Cannot wait for readers: %s", strerror(-k));
                 return k;
         }
         on_readers_changed(d);

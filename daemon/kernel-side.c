@@ -4,14 +4,18 @@
 #include <bpf/libbpf.h>
 #include <linux/bpf.h>
 #include <stdio.h>
+#include <fcntl.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <unistd.h>
 
 #include "attr.h"
+#include "handover.h"
 #include "hooks.h"
 #include "kernel-side.h"
 #include "log.h"
 #include "probe.h"
+#include "sha256.h"
 #include "util.h"
 
 #include "bpfmon.skel.h"
@@ -106,25 +110,11 @@ static int configure(struct bpfmon_bpf *skel, const struct probe_options *option
 }
 
 /* Tells the kernel side who we are. */
-static int find_self(struct bpfmon_bpf *skel) {
+static int find_self(int whoami_fd) {
         LIBBPF_OPTS(bpf_test_run_opts, options);
-        int k = bpf_prog_test_run_opts(bpf_program__fd(skel->progs.whoami), &options);
+        int k = bpf_prog_test_run_opts(whoami_fd, &options);
 
         return k < 0 ? -errno : 0;
-}
-
-void kernel_side_seed_maps(struct bpfmon_bpf *skel) {
-        struct bpf_link *link = bpf_program__attach(skel->progs.seed_maps);
-        _cleanup_close_ int fd = link ? bpf_iter_create(bpf_link__fd(link)) : -1;
-        char nothing[64];
-        ssize_t n;
-
-        do
-                n = fd < 0 ? -1 : read(fd, nothing, sizeof(nothing));
-        while (n > 0 || (n < 0 && errno == EAGAIN && fd >= 0));
-        if (n < 0)
-                log_debug("Maps that exist will go without a word: %s", strerror(errno));
-        bpf_link__destroy(link);
 }
 
 /* Whether programs are left out that the kernel refuses: each hook stands alone. */
@@ -154,7 +144,7 @@ static int load_without(struct bpfmon_bpf **ret, const struct probe_options *opt
         if (k >= 0)
                 k = bpfmon_bpf__load(skel);
         if (k >= 0)
-                k = find_self(skel);
+                k = find_self(bpf_program__fd(skel->progs.whoami));
         if (k < 0) {
                 bpfmon_bpf__destroy(skel);
                 return k;
@@ -163,8 +153,8 @@ static int load_without(struct bpfmon_bpf **ret, const struct probe_options *opt
         return 0;
 }
 
-int kernel_side_load(struct bpfmon_bpf **ret, const struct probe_options *options, bool kprobes,
-                     unsigned cpus) {
+static int load(struct bpfmon_bpf **ret, const struct probe_options *options, bool kprobes,
+                unsigned cpus) {
         char names[REFUSED_MAX][sizeof(refused)];
         size_t n = 0;
         int k;
@@ -182,4 +172,159 @@ int kernel_side_load(struct bpfmon_bpf **ret, const struct probe_options *option
                             refused, strerror(-k));
                 memcpy(names[n++], refused, sizeof(refused));
         }
+}
+
+/* What the daemon holds -------------------------------------------------------------------------
+ */
+
+static const char *const map_names[_KERNEL_MAP_MAX] = {
+        [MAP_RING] = "ring",
+        [MAP_STATS] = "stats",
+        [MAP_CALLERS] = "callers",
+        [MAP_OWN_OBJECTS] = "own_objects",
+        [MAP_OBSERVED_CGROUP] = "observed_cgroup",
+        [MAP_OBSERVED_TGIDS] = "observed_tgids",
+        [MAP_BSS] = ".bss",
+};
+
+#define WHOAMI "whoami"
+
+static void kernel_side_init(struct kernel_side *s) {
+        *s = (struct kernel_side){};
+        for (size_t i = 0; i < ELEMENTSOF(s->maps); i++)
+                s->maps[i] = -1;
+        for (size_t i = 0; i < ELEMENTSOF(s->programs); i++)
+                s->programs[i] = -1;
+}
+
+static int map_bss(struct kernel_side *s) {
+        size_t page = (size_t) sysconf(_SC_PAGESIZE),
+               size = (sizeof(*s->bss) + page - 1) & ~(page - 1);
+        void *m = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, s->maps[MAP_BSS], 0);
+
+        if (m == MAP_FAILED)
+                return -errno;
+        s->bss = m;
+        s->bss_size = size;
+        return 0;
+}
+
+/* Takes a copy of an fd of libbpf's, and has it kept. */
+static int hold(struct handover *h, enum handover_kind kind, const char *name, int fd, int *ret) {
+        *ret = fcntl(fd, F_DUPFD_CLOEXEC, 3);
+        return *ret < 0 ? -errno : handover_keep(h, kind, name, *ret);
+}
+
+static int hold_all(struct kernel_side *s, struct handover *h) {
+        const struct bpf_program *program;
+        int k = 0, fd;
+
+        for (size_t i = 0; k >= 0 && i < ELEMENTSOF(map_names); i++) {
+                if (i == MAP_BSS)
+                        fd = bpf_map__fd(s->skel->maps.bss);
+                else
+                        fd = bpf_object__find_map_fd_by_name(s->skel->obj, map_names[i]);
+                k = hold(h, HANDOVER_MAP, map_names[i], fd, &s->maps[i]);
+        }
+        for (int hook = HOOK_NONE + 1; k >= 0 && hook < _HOOK_MAX; hook++) {
+                program = hook_program(hook) ? program_of(s->skel, hook) : NULL;
+                fd = program ? bpf_program__fd(program) : -1;
+                if (fd >= 0)
+                        k = hold(h, HANDOVER_PROG, hook_program(hook), fd, &s->programs[hook]);
+        }
+        return k < 0 ? k
+                     : handover_keep(h, HANDOVER_PROG, WHOAMI,
+                                     bpf_program__fd(s->skel->progs.whoami));
+}
+
+int kernel_side_load(struct kernel_side *ret, const struct probe_options *options, bool kprobes,
+                     unsigned cpus, struct handover *h) {
+        int k;
+
+        kernel_side_init(ret);
+        k = load(&ret->skel, options, kprobes, cpus);
+        if (k < 0)
+                return k; /* said already */
+        k = hold_all(ret, h);
+        if (k >= 0)
+                k = map_bss(ret);
+        if (k < 0) {
+                log_error("Cannot hold on to the kernel side: %s", strerror(-k));
+                kernel_side_done(ret);
+        }
+        return k;
+}
+
+static int adopt(struct kernel_side *s, struct handover *h) {
+        _cleanup_close_ int whoami = handover_take(h, HANDOVER_PROG, WHOAMI);
+
+        for (size_t i = 0; i < ELEMENTSOF(map_names); i++) {
+                s->maps[i] = handover_take(h, HANDOVER_MAP, map_names[i]);
+                if (s->maps[i] < 0)
+                        return s->maps[i];
+        }
+        for (int hook = HOOK_NONE + 1; hook < _HOOK_MAX; hook++)
+                if (hook_program(hook))
+                        s->programs[hook] = handover_take(h, HANDOVER_PROG, hook_program(hook));
+        return whoami < 0 ? whoami : find_self(whoami);
+}
+
+int kernel_side_adopt(struct kernel_side *ret, struct handover *h) {
+        int k;
+
+        kernel_side_init(ret);
+        k = adopt(ret, h);
+        if (k >= 0)
+                k = map_bss(ret);
+        if (k < 0)
+                kernel_side_done(ret);
+        return k;
+}
+
+void kernel_side_seed_maps(struct kernel_side *s) {
+        struct bpf_link *link = bpf_program__attach(s->skel->progs.seed_maps);
+        _cleanup_close_ int fd = link ? bpf_iter_create(bpf_link__fd(link)) : -1;
+        char nothing[64];
+        ssize_t n;
+
+        do
+                n = fd < 0 ? -1 : read(fd, nothing, sizeof(nothing));
+        while (n > 0 || (n < 0 && errno == EAGAIN && fd >= 0));
+        if (n < 0)
+                log_debug("Maps that exist will go without a word: %s", strerror(errno));
+        bpf_link__destroy(link);
+}
+
+void kernel_side_loaded(struct kernel_side *s) {
+        bpfmon_bpf__destroy(s->skel);
+        s->skel = NULL;
+}
+
+void kernel_side_done(struct kernel_side *s) {
+        kernel_side_loaded(s);
+        for (size_t i = 0; i < ELEMENTSOF(s->maps); i++)
+                closep(&s->maps[i]);
+        for (size_t i = 0; i < ELEMENTSOF(s->programs); i++)
+                closep(&s->programs[i]);
+        if (s->bss)
+                munmap(s->bss, s->bss_size);
+        kernel_side_init(s);
+}
+
+void kernel_side_version(char ret[static KERNEL_VERSION_MAX], const struct probe_options *o,
+                         bool kprobes) {
+        struct sha256_ctx hash;
+        char settings[128];
+        const void *bytes;
+        size_t size;
+
+        bytes = bpfmon_bpf__elf_bytes(&size);
+        snprintf(settings, sizeof(settings), "%d %d %zu %d", (int) o->observe, (int) o->pid,
+                 o->ring_size ?: RING_SIZE_DEFAULT, kprobes);
+        sha256_init(&hash);
+        sha256_update(&hash, size, bytes);
+        sha256_update(&hash, strlen(settings) + 1, (const uint8_t *) settings);
+        if (o->cgroup)
+                sha256_update(&hash, strlen(o->cgroup), (const uint8_t *) o->cgroup);
+        sha256_hex(&hash, ret);
 }

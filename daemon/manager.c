@@ -288,6 +288,7 @@ static int method_reload(sd_bus_message *m, void *userdata, sd_bus_error *error)
 DEFINE_PROPERTY(version, "s", BPFMON_VERSION);
 DEFINE_PROPERTY(since, "t", c->since);
 DEFINE_PROPERTY(events_seen, "t", *c->events_seen);
+DEFINE_PROPERTY(events_resumed, "t", c->events_resumed);
 DEFINE_PROPERTY(events_lost, "t", *c->events_lost);
 DEFINE_PROPERTY(subscribers, "u", (uint32_t) subscription_table_count(c->subscriptions));
 DEFINE_PROPERTY(degraded, "b", (int) probe_set_degraded(c->probes));
@@ -316,6 +317,8 @@ static const sd_bus_vtable manager_vtable[] = {
         SD_BUS_PROPERTY("Version", "s", property_version, 0, SD_BUS_VTABLE_PROPERTY_CONST),
         SD_BUS_PROPERTY("Since", "t", property_since, 0, SD_BUS_VTABLE_PROPERTY_CONST),
         SD_BUS_PROPERTY("EventsSeen", "t", property_events_seen, 0, 0),
+        SD_BUS_PROPERTY("EventsResumed", "t", property_events_resumed, 0,
+                        SD_BUS_VTABLE_PROPERTY_CONST),
         SD_BUS_PROPERTY("EventsLost", "t", property_events_lost, 0, 0),
         SD_BUS_PROPERTY("Subscribers", "u", property_subscribers, 0, 0),
         SD_BUS_PROPERTY("Degraded", "b", property_degraded, 0, 0),

@@ -6,6 +6,8 @@
 #include "ownership.h"
 #include "record.h"
 
+enum { OWN_MAX = 1024 }; /* bpf/own.h */
+
 static uint32_t id_of(uint32_t kind, int fd) {
         /* Programs, maps and links begin with type and id. */
         struct bpf_link_info common = {};
@@ -39,6 +41,15 @@ void ownership_take_all(const struct ownership *o, const struct bpf_object *obje
         bpf_object__for_each_map (map, object)
                 (void) ownership_take(o, OBJECT_MAP, bpf_map__fd(map));
         (void) ownership_take(o, OBJECT_BTF, bpf_object__btf_fd(object));
+}
+
+void ownership_adopt(const struct ownership *o) {
+        struct object_key key, *last = NULL;
+
+        for (size_t n = 0; n < OWN_MAX && bpf_map_get_next_key(o->map_fd, last, &key) == 0; n++) {
+                o->tell(key.kind, key.id, false, o->userdata);
+                last = &key;
+        }
 }
 
 void ownership_give(const struct ownership *o, uint32_t kind, uint32_t id) {

@@ -20,5 +20,8 @@ uint32_t ownership_take(const struct ownership *o, uint32_t kind, int fd);
 /* Takes the programs, maps and BTF of an object that is loaded. */
 void ownership_take_all(const struct ownership *o, const struct bpf_object *object);
 
+/* The kernel side knows them from the daemon before us: tells whoever follows events. */
+void ownership_adopt(const struct ownership *o);
+
 /* Gives one up: it is gone. 0 is fine. */
 void ownership_give(const struct ownership *o, uint32_t kind, uint32_t id);

@@ -13,8 +13,9 @@
 #include <sys/resource.h>
 #include <systemd/sd-event.h>
 
-#include "attr.h"
+#include "attach.h"
 #include "event.h"
+#include "handover.h"
 #include "hooks.h"
 #include "kernel-side.h"
 #include "log.h"
@@ -40,13 +41,15 @@ struct probe {
         bool as_good; /* nothing better can be had from this kernel */
         int errors[ALTERNATIVES_MAX];
         enum hook failed[ALTERNATIVES_MAX]; /* which of the alternative's hooks it was */
-        struct bpf_link *links[HOOKS_TOGETHER_MAX];
+        int links[HOOKS_TOGETHER_MAX];      /* fds; 0: none */
         uint32_t link_ids[HOOKS_TOGETHER_MAX];
+        enum hook hooks[HOOKS_TOGETHER_MAX]; /* of the links */
         struct monitor *monitors[HOOKS_TOGETHER_MAX];
 };
 
 struct probe_set {
-        struct bpfmon_bpf *skel;
+        struct kernel_side kernel;
+        struct handover *handover;
         struct probe *probes; /* of probe_table */
         struct sd_event *loop;
         struct ring *ring;
@@ -60,16 +63,12 @@ struct probe_set {
         const volatile uint8_t *stats;
         size_t stats_size, stats_stride;
         unsigned cpus;
-        uint64_t lost_ring[COMMAND_SLOTS], lost_probe[COMMAND_SLOTS], lost_actions, lost_other,
-                lost, left;
+        struct handover_told told; /* of these */
+        bool held;                 /* nothing is handed out yet */
 };
 
 static const struct alternative *chosen(const struct probe_set *p, size_t i) {
         return p->probes[i].chosen < 0 ? NULL : &probe_table[i].alternatives[p->probes[i].chosen];
-}
-
-static struct bpf_program *program_of(const struct probe_set *p, enum hook hook) {
-        return bpf_object__find_program_by_name(p->skel->obj, hook_program(hook));
 }
 
 /* Loss and hits -------------------------------------------------------------------------------- */
@@ -95,31 +94,43 @@ static void report_one(struct probe_set *p, int slot, const char *where, size_t 
 static void report_loss(struct probe_set *p) {
         uint64_t lost = stats_sum(p, offsetof(struct cpu_stats, lost));
 
-        if (lost == p->lost)
+        if (lost == p->told.lost)
                 return;
-        p->lost = lost;
+        p->told.lost = lost;
         for (int i = 0; i < COMMAND_SLOTS; i++) {
                 report_one(p, i, "ring", offsetof(struct cpu_stats, lost_ring[i]),
-                           &p->lost_ring[i]);
+                           &p->told.lost_ring[i]);
                 report_one(p, i, "probe", offsetof(struct cpu_stats, lost_probe[i]),
-                           &p->lost_probe[i]);
+                           &p->told.lost_probe[i]);
         }
         report_one(p, LOSS_ACTIONS, "ring", offsetof(struct cpu_stats, lost_actions),
-                   &p->lost_actions);
-        report_one(p, LOSS_OTHER, "ring", offsetof(struct cpu_stats, lost_other), &p->lost_other);
+                   &p->told.lost_actions);
+        report_one(p, LOSS_OTHER, "ring", offsetof(struct cpu_stats, lost_other),
+                   &p->told.lost_other);
 }
 
 static void on_record(const void *data, size_t size, void *userdata) {
         struct probe_set *p = userdata;
 
+        if (handover_full(p->handover))
+                probe_set_commit(p);
+        handover_record_begins(p->handover);
         p->handlers.record(data, size, p->userdata);
+        handover_record_ends(p->handover);
 }
 
-/* What the kernel side has sent up to now came before: a program is loaded before it goes. */
+/* What the kernel side has sent up to now came before: a program is loaded before it goes. And what
+ * was read by the daemon before has its numbers already. */
 static void on_monitor_record(const void *data, size_t size, void *userdata) {
         struct probe_set *p = userdata;
+        uint64_t before;
 
-        ring_drain(p->ring);
+        if (p->held)
+                p->handlers.pressed(p->userdata);
+        do {
+                before = ring_position(p->ring);
+                ring_drain(p->ring);
+        } while (handover_replays(p->handover) && ring_position(p->ring) != before);
         p->handlers.record(data, size, p->userdata);
 }
 
@@ -142,9 +153,9 @@ static const struct monitor_handlers monitor_handlers = {on_monitor_record, on_m
 static void report_left(struct probe_set *p) {
         uint64_t left = stats_sum(p, offsetof(struct cpu_stats, left));
 
-        if (left == p->left)
+        if (left == p->told.left)
                 return;
-        p->left = left;
+        p->told.left = left;
         p->handlers.left(p->userdata);
 }
 
@@ -154,6 +165,12 @@ static void on_drained(void *userdata) {
         report_loss(p);
         report_left(p);
         p->handlers.idle(p->userdata);
+}
+
+static void on_pressed(void *userdata) {
+        struct probe_set *p = userdata;
+
+        p->handlers.pressed(p->userdata);
 }
 
 /* Attaching ------------------------------------------------------------------------------------ */
@@ -174,38 +191,57 @@ static bool kernel_has(const char *function) {
 
 static void detach(struct probe_set *p, struct probe *probe) {
         for (size_t i = 0; i < HOOKS_TOGETHER_MAX; i++) {
-                bpf_link__destroy(probe->links[i]);
-                probe->links[i] = NULL;
+                if (probe->links[i] > 0) {
+                        close(probe->links[i]);
+                        handover_drop(p->handover, HANDOVER_LINK, hook_program(probe->hooks[i]));
+                }
+                probe->links[i] = 0;
                 ownership_give(&p->ownership, OBJECT_LINK, probe->link_ids[i]);
                 probe->link_ids[i] = 0;
                 probe->monitors[i] = monitor_free(probe->monitors[i]);
         }
 }
 
+/* At the end: what is kept for the next daemon stays attached. */
+static void let_go(struct probe_set *p, struct probe *probe) {
+        if (!handover_kept(p->handover)) {
+                detach(p, probe);
+                return;
+        }
+        for (size_t i = 0; i < HOOKS_TOGETHER_MAX; i++) {
+                if (probe->links[i] > 0)
+                        close(probe->links[i]);
+                monitor_free(probe->monitors[i]);
+        }
+}
+
+/* The daemon before us may have attached it. */
 static int attach_one(struct probe_set *p, struct probe *probe, size_t i, enum hook hook) {
-        if (!hook_program(hook))
+        const char *program = hook_program(hook);
+        int fd, k;
+
+        if (!program)
                 return monitor_new(&probe->monitors[i], hook, p->loop, &p->options,
                                    &monitor_handlers, p);
-        probe->links[i] = bpf_program__attach(program_of(p, hook));
-        if (!probe->links[i])
-                return -errno;
-        probe->link_ids[i] = ownership_take(&p->ownership, OBJECT_LINK,
-                                            bpf_link__fd(probe->links[i]));
+        fd = handover_take(p->handover, HANDOVER_LINK, program);
+        if (fd < 0) {
+                fd = attach_program(hook, p->kernel.programs[hook]);
+                if (fd < 0)
+                        return fd;
+                k = handover_keep(p->handover, HANDOVER_LINK, program, fd);
+                if (k < 0)
+                        log_warning("%s cannot be handed to the next bpfmond: %s", hook_name(hook),
+                                    strerror(-k));
+        }
+        probe->links[i] = fd;
+        probe->hooks[i] = hook;
+        probe->link_ids[i] = ownership_take(&p->ownership, OBJECT_LINK, fd);
         return 0;
 }
 
-static const char *events_dir(void) {
-        static const char *const dirs[] = {"/sys/kernel/tracing/events",
-                                           "/sys/kernel/debug/tracing/events"};
-
-        for (size_t i = 0; i < ELEMENTSOF(dirs); i++)
-                if (access(dirs[i], F_OK) == 0)
-                        return dirs[i];
-        return NULL;
-}
-
 static bool have_tracepoint(enum hook hook) {
-        const char *dir = events_dir(), *name = hook_function(hook), *colon = strchr(name, ':');
+        const char *dir = attach_events_dir(), *name = hook_function(hook),
+                   *colon = strchr(name, ':');
         char path[PATH_MAX];
 
         if (!dir || !colon)
@@ -260,6 +296,12 @@ static bool is_off(const struct probe_set *p, const struct alternative *a) {
                (p->options.observe == OBSERVE_PID ? UNLESS_OBSERVING_PID : WHEN_OBSERVING_PID);
 }
 
+/* Somebody listened when the daemon before us ended. */
+static bool was_attached(const struct probe_set *p, const struct alternative *a) {
+        return hook_program(a->hooks[0]) &&
+               handover_has(p->handover, HANDOVER_LINK, hook_program(a->hooks[0]));
+}
+
 /* Takes the first alternative that works. */
 static void probe_attach(struct probe_set *p, size_t i) {
         const struct probe_info *info = &probe_table[i];
@@ -276,13 +318,12 @@ static void probe_attach(struct probe_set *p, size_t i) {
                         probe->state = STATE_OFF;
                         return;
                 }
-                if (a->when == WHERE_PREEMPTED &&
-                    !bpf_program__autoload(p->skel->progs.sys_exit_bpf_again)) {
+                if (a->when == WHERE_PREEMPTED && p->kernel.programs[HOOK_SYS_EXIT_BPF_AGAIN] < 0) {
                         first = n + 1;
                         continue;
                 }
                 k = can_attach(p, a, &probe->failed[n]);
-                if (k >= 0 && a->when != WHILE_TIMED)
+                if (k >= 0 && (a->when != WHILE_TIMED || was_attached(p, a)))
                         k = attach(p, probe, a, &probe->failed[n]);
                 if (k < 0) {
                         probe->errors[n] = -k;
@@ -293,7 +334,8 @@ static void probe_attach(struct probe_set *p, size_t i) {
                 probe->as_good = n == first || (a->as_good && p->kprobes &&
                                                 (probe->errors[0] == EINVAL ||
                                                  !kernel_has_all(&info->alternatives[0])));
-                probe->state = a->when == WHILE_TIMED ? STATE_WAITING : STATE_ATTACHED;
+                probe->state = probe->links[0] > 0 || a->when != WHILE_TIMED ? STATE_ATTACHED
+                                                                             : STATE_WAITING;
                 return;
         }
         if (info->absent && p->kprobes && !kernel_has_all(&info->alternatives[0]))
@@ -301,7 +343,7 @@ static void probe_attach(struct probe_set *p, size_t i) {
 }
 
 static const char *attach_advice(int error) {
-        if (!events_dir())
+        if (!attach_events_dir())
                 return "mount tracefs: mount -t tracefs nodev /sys/kernel/tracing";
         if (error == EPERM || error == EACCES)
                 return "run it as root, or with CAP_BPF, CAP_PERFMON and CAP_DAC_OVERRIDE";
@@ -315,7 +357,7 @@ static int attach_all(struct probe_set *p) {
                 probe_attach(p, i);
                 if (p->probes[i].state == STATE_ATTACHED &&
                     chosen(p, i)->hooks[0] == HOOK_BPF_CHECK)
-                        p->skel->bss->sees_verifier = CALL_SEES_VERIFIER;
+                        p->kernel.bss->sees_verifier = CALL_SEES_VERIFIER;
                 if (!probe_table[i].required || p->probes[i].state == STATE_ATTACHED)
                         continue;
                 n = p->probes[i].errors[0];
@@ -326,7 +368,9 @@ static int attach_all(struct probe_set *p) {
         return 0;
 }
 
-static bool have_kprobes(void) {
+bool probe_have_kprobes(const struct probe_options *options) {
+        if (options->no_kprobes)
+                return false;
         return access("/sys/bus/event_source/devices/kprobe/type", F_OK) == 0 ||
                access("/sys/kernel/tracing/kprobe_events", F_OK) == 0 ||
                access("/sys/kernel/debug/tracing/kprobe_events", F_OK) == 0;
@@ -341,7 +385,7 @@ static int map_stats(struct probe_set *p) {
         /* kernel/bpf/arraymap.c: elements are rounded up to eight bytes. */
         p->stats_stride = (sizeof(struct cpu_stats) + 7) & ~(size_t) 7;
         p->stats_size = (p->cpus * p->stats_stride + page - 1) & ~(page - 1);
-        m = mmap(NULL, p->stats_size, PROT_READ, MAP_SHARED, bpf_map__fd(p->skel->maps.stats), 0);
+        m = mmap(NULL, p->stats_size, PROT_READ, MAP_SHARED, p->kernel.maps[MAP_STATS], 0);
         if (m == MAP_FAILED) {
                 int k = -errno;
 
@@ -352,43 +396,83 @@ static int map_stats(struct probe_set *p) {
         return 0;
 }
 
+/* Takes over what the daemon before us left, where that can be used. */
+static bool adopt(struct probe_set *p) {
+        int k;
+
+        if (!handover_adopts(p->handover))
+                return false;
+        k = kernel_side_adopt(&p->kernel, p->handover);
+        if (k >= 0)
+                return true;
+        log_warning("What the last bpfmond left cannot be taken over: %s; beginning anew",
+                    strerror(-k));
+        handover_give_up(p->handover);
+        return false;
+}
+
 static int load(struct probe_set *p) {
         int cpus = libbpf_num_possible_cpus(), k;
+        bool adopted;
 
         if (cpus < 0)
                 return cpus;
         p->cpus = (unsigned) cpus;
-        k = kernel_side_load(&p->skel, &p->options, p->kprobes, p->cpus);
+        adopted = adopt(p);
+        k = adopted ? 0
+                    : kernel_side_load(&p->kernel, &p->options, p->kprobes, p->cpus, p->handover);
         if (k < 0)
                 return k;
-        p->ownership = (struct ownership){bpf_map__fd(p->skel->maps.own_objects), p->handlers.own,
+        p->ownership = (struct ownership){p->kernel.maps[MAP_OWN_OBJECTS], p->handlers.own,
                                           p->userdata};
-        ownership_take_all(&p->ownership, p->skel->obj);
+        if (adopted)
+                ownership_adopt(&p->ownership);
+        else
+                ownership_take_all(&p->ownership, p->kernel.skel->obj);
+        p->told = *handover_told(p->handover);
         return map_stats(p);
 }
 
 static int observe_setup(struct probe_set *p) {
         const struct probe_options *o = &p->options;
-        const struct bpfmon_bpf *s = p->skel;
+        const struct kernel_side *s = &p->kernel;
 
         switch (o->observe) {
         case OBSERVE_CGROUP:
-                return observe_cgroup(bpf_map__fd(s->maps.observed_cgroup), o->cgroup);
+                return observe_cgroup(s->maps[MAP_OBSERVED_CGROUP], o->cgroup);
         case OBSERVE_PID:
-                return observe_process_tree(bpf_map__fd(s->maps.observed_tgids), o->pid,
-                                            s->bss->own_tgid);
+                return observe_process_tree(s->maps[MAP_OBSERVED_TGIDS], o->pid, s->bss->own_tgid);
         default:
                 return 0;
         }
 }
 
+static int keep_watching(struct probe_set *p, bool adopted) {
+        int k;
+
+        if (!adopted) {
+                k = observe_setup(p);
+                if (k < 0)
+                        return k;
+                if (p->kprobes)
+                        kernel_side_seed_maps(&p->kernel);
+                kernel_side_loaded(&p->kernel);
+        }
+        k = handover_begin(p->handover);
+        if (k < 0)
+                log_warning("The service manager keeps nothing for the next bpfmond: %s",
+                            strerror(-k));
+        malloc_trim(0); /* libbpf has just freed the kernel's BTF */
+        return 0;
+}
+
 DEFINE_CLEANUP(struct probe_set *, probe_set_free);
 
 int probe_set_new(struct probe_set **ret, struct sd_event *loop,
-                  const struct probe_options *options, const struct probe_handlers *handlers,
-                  void *userdata) {
+                  const struct probe_options *options, struct handover *handover,
+                  const struct probe_handlers *handlers, void *userdata) {
         _cleanup_(probe_set_freep) struct probe_set *p = calloc(1, sizeof(*p));
-        static const struct ring_handlers ring_handlers = {on_record, on_drained};
+        static const struct ring_handlers ring_handlers = {on_record, on_drained, on_pressed};
         int k;
 
         if (!p)
@@ -396,18 +480,20 @@ int probe_set_new(struct probe_set **ret, struct sd_event *loop,
         p->handlers = *handlers;
         p->userdata = userdata;
         p->options = *options;
+        p->handover = handover;
         p->loop = sd_event_ref(loop);
         p->probes = calloc(probe_count, sizeof(*p->probes));
         if (!p->probes)
                 return -ENOMEM;
-        p->kprobes = !options->no_kprobes && have_kprobes();
+        p->kprobes = probe_have_kprobes(options);
 
         /* Before 5.11 the memory of maps counts as locked. */
         (void) setrlimit(RLIMIT_MEMLOCK, &(struct rlimit){RLIM_INFINITY, RLIM_INFINITY});
         k = load(p);
         if (k < 0)
                 return k; /* said already */
-        k = ring_new(&p->ring, bpf_map__fd(p->skel->maps.ring), loop, &ring_handlers, p);
+        k = ring_new(&p->ring, p->kernel.maps[MAP_RING], handover_position(handover), loop,
+                     &ring_handlers, p);
         if (k < 0) {
                 log_error("Cannot read the ring buffer: %s", strerror(-k));
                 return k;
@@ -416,12 +502,9 @@ int probe_set_new(struct probe_set **ret, struct sd_event *loop,
         k = attach_all(p);
         if (k < 0)
                 return k;
-        k = observe_setup(p);
+        k = keep_watching(p, handover_adopts(handover));
         if (k < 0)
                 return k;
-        if (p->kprobes)
-                kernel_side_seed_maps(p->skel);
-        malloc_trim(0); /* libbpf has just freed the kernel's BTF */
         *ret = TAKE_PTR(p);
         return 0;
 }
@@ -430,13 +513,13 @@ struct probe_set *probe_set_free(struct probe_set *p) {
         if (!p)
                 return NULL;
         for (size_t i = 0; p->probes && i < probe_count; i++)
-                detach(p, &p->probes[i]);
+                let_go(p, &p->probes[i]);
         free(p->probes);
         sd_event_unref(p->loop);
         ring_free(p->ring);
         if (p->stats)
                 munmap((void *) p->stats, p->stats_size);
-        bpfmon_bpf__destroy(p->skel);
+        kernel_side_done(&p->kernel);
         free(p);
         return NULL;
 }
@@ -446,8 +529,13 @@ int probe_set_want(struct probe_set *p, uint64_t commands, bool timed, bool cont
         struct probe *probe;
         int result = 0, k;
 
-        p->skel->bss->wants_content = content;
-        p->skel->bss->wanted = commands;
+        if (p->held) {
+                content |= p->kernel.bss->wants_content;
+                commands |= p->kernel.bss->wanted;
+                timed = true;
+        }
+        p->kernel.bss->wants_content = content;
+        p->kernel.bss->wanted = commands;
         for (size_t i = 0; i < probe_count; i++) {
                 a = chosen(p, i);
                 probe = &p->probes[i];
@@ -469,6 +557,32 @@ int probe_set_want(struct probe_set *p, uint64_t commands, bool timed, bool cont
 
 void probe_set_drain(struct probe_set *p) {
         ring_drain(p->ring);
+}
+
+void probe_set_hold(struct probe_set *p, bool hold) {
+        p->held = hold;
+        ring_hold(p->ring, hold);
+}
+
+bool probe_set_presses(const struct probe_set *p) {
+        return ring_presses(p->ring);
+}
+
+/* First what the next daemon begins with: it never reads what the kernel side may have written
+ * over.
+ */
+void probe_set_commit(struct probe_set *p) {
+        handover_commit(p->handover, ring_position(p->ring), p->handlers.lost(p->userdata),
+                        &p->told);
+        ring_commit(p->ring);
+}
+
+bool probe_set_has_monitors(const struct probe_set *p) {
+        for (size_t i = 0; i < probe_count; i++)
+                for (size_t j = 0; j < HOOKS_TOGETHER_MAX; j++)
+                        if (p->probes[i].monitors[j])
+                                return true;
+        return false;
 }
 
 /* Reporting ------------------------------------------------------------------------------------ */
@@ -505,11 +619,11 @@ static void describe_failures(struct event *e, const struct probe *probe) {
 
 /* How often the kernel could not run a program, as it was in another one on that CPU. 0 before
  * Linux 5.12, and for kprobes and tracepoints before 6.7: not counted there. */
-static uint64_t misses(const struct bpf_program *program) {
+static uint64_t misses(int program_fd) {
         struct bpf_prog_info info = {};
         uint32_t size = sizeof(info);
 
-        if (bpf_obj_get_info_by_fd(bpf_program__fd(program), &info, &size) < 0)
+        if (bpf_obj_get_info_by_fd(program_fd, &info, &size) < 0)
                 return 0;
         return info.recursion_misses;
 }
@@ -522,7 +636,7 @@ static void describe_hits(const struct probe_set *p, struct event *e, const stru
         for (size_t i = 0; i < HOOKS_TOGETHER_MAX && a->hooks[i]; i++) {
                 if (hook_program(a->hooks[i])) {
                         hits = stats_sum(p, offsetof(struct cpu_stats, hits[a->hooks[i]]));
-                        lost += misses(program_of(p, a->hooks[i]));
+                        lost += misses(p->kernel.programs[a->hooks[i]]);
                 } else {
                         hits = probe->monitors[i] ? monitor_hits(probe->monitors[i]) : 0;
                 }
@@ -572,9 +686,9 @@ int probe_set_list(struct probe_set *p, int (*row)(const struct event *e, void *
 }
 
 uint32_t probe_set_self(const struct probe_set *p) {
-        return p->skel->bss->own_tgid;
+        return p->kernel.bss->own_tgid;
 }
 
 int probe_set_callers_fd(const struct probe_set *p) {
-        return bpf_map__fd(p->skel->maps.callers);
+        return p->kernel.maps[MAP_CALLERS];
 }

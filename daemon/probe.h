@@ -11,6 +11,7 @@
 #include "record.h"
 
 struct event;
+struct handover;
 struct sd_event;
 struct probe_set;
 
@@ -46,19 +47,26 @@ struct probe_handlers {
         void (*idle)(void *userdata);
         /* An object is one of the probes' own, or is so no longer. `kind`: enum object_kind. */
         void (*own)(uint32_t kind, uint32_t id, bool gone, void *userdata);
+        /* While it is held (see probe_set_hold()), there is no room for more: end it. */
+        void (*pressed)(void *userdata);
+        /* How many events were lost up to now. */
+        uint64_t (*lost)(void *userdata);
 };
 
 /* Leaves what libbpf says to the debug log. Call it first. */
 void probe_quiet(void);
 
-/* Loads and attaches. Returns 0 when calls can be seen at all (what could not be attached is in the
- * list below); negative errno otherwise, after logging one line that says what to do. The event
- * loop is referenced. */
-int probe_set_new(struct probe_set **ret, struct sd_event *loop,
-                  const struct probe_options *options, const struct probe_handlers *handlers,
-                  void *userdata);
+/* Whether kprobes can be had, and may be used. */
+bool probe_have_kprobes(const struct probe_options *options);
 
-/* Detaches everything. NULL is fine. */
+/* Loads and attaches, or takes over what `handover` (borrowed) has. Returns 0 when calls can be
+ * seen at all (what could not be attached is in the list below); negative errno otherwise, after
+ * logging one line that says what to do. The event loop is referenced. */
+int probe_set_new(struct probe_set **ret, struct sd_event *loop,
+                  const struct probe_options *options, struct handover *handover,
+                  const struct probe_handlers *handlers, void *userdata);
+
+/* Detaches everything, unless it is kept for the next daemon. NULL is fine. */
 struct probe_set *probe_set_free(struct probe_set *p);
 
 /* Sets which commands (bit = number of its slot) send records. `timed`: somebody is listening, so
@@ -69,6 +77,18 @@ int probe_set_want(struct probe_set *p, uint64_t commands, bool timed, bool cont
 /* Hands out what has come in up to now, so that an answer to a client is not behind its own calls.
  * Bounded. */
 void probe_set_drain(struct probe_set *p);
+
+/* While it is held, nothing is handed out, and what was wanted when we took over stays so. */
+void probe_set_hold(struct probe_set *p, bool hold);
+
+/* Everything read up to now has been handed out: its room is free again. */
+void probe_set_commit(struct probe_set *p);
+
+/* Whether so much is read and not committed that it is time to. */
+bool probe_set_presses(const struct probe_set *p);
+
+/* Whether a monitor stands in for a hook: those cannot be taken over. */
+bool probe_set_has_monitors(const struct probe_set *p);
 
 /* Calls `row` with an event for each probe (fields probe.*). Stops at and returns the first
  * negative result of `row`. */

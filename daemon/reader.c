@@ -154,6 +154,19 @@ void readers_lost(const struct readers *all, struct event *partial, uint64_t cou
                         r->kind->lost(r, partial, count);
 }
 
+void readers_tell(const struct readers *all, const struct event *event) {
+        for (struct reader *r = all->first; r; r = r->next)
+                r->kind->event(r, event);
+}
+
+bool readers_hold(const struct readers *all) {
+        for (const struct reader *r = all->first; r; r = r->next)
+                if (r->kind->holds(r))
+                        return true;
+
+        return false;
+}
+
 void readers_flush(const struct readers *all) {
         for (struct reader *r = all->first; r; r = r->next)
                 r->kind->flush(r);

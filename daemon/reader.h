@@ -21,6 +21,8 @@ struct reader_kind {
         /* `count` events like `partial` were lost before they came here. */
         void (*lost)(struct reader *r, const struct event *partial, uint64_t count);
         void (*flush)(struct reader *r);
+        /* Whether something for it has not left this process yet. */
+        bool (*holds)(const struct reader *r);
         /* It may not read any more, `reason` says why: ends it. Called while nobody walks the list.
          */
         void (*revoked)(struct reader *r, const char *reason);
@@ -76,6 +78,12 @@ void readers_offer(const struct readers *all, struct event *event);
  * class in `partial` it was an action, which installs or removes. Whose it was is not known: it
  * counts for everyone, whatever they may see. */
 void readers_lost(const struct readers *all, struct event *partial, uint64_t count);
+
+/* Hands an event about the events themselves to every reader, whatever it asked for. */
+void readers_tell(const struct readers *all, const struct event *event);
+
+/* Whether something for one of them has not left this process yet. */
+bool readers_hold(const struct readers *all);
 
 /* Sends what is batched, and losses not yet told: called when the ring is empty. */
 void readers_flush(const struct readers *all);

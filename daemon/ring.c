@@ -1,6 +1,9 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-#include <bpf/libbpf.h>
+#include <bpf/bpf.h>
+#include <linux/bpf.h>
+#include <stdbool.h>
 #include <stdint.h>
+#include <sys/epoll.h>
 #include <sys/mman.h>
 #include <time.h>
 #include <systemd/sd-event.h>
@@ -18,25 +21,59 @@ enum {
 };
 
 struct ring {
-        struct ring_buffer *buffer;
         struct ring_handlers handlers;
         void *userdata;
         sd_event_source *io, *timer, *again;
-        const unsigned long *consumer, *producer; /* positions, one page each */
-        size_t page_size;
-        unsigned left; /* records that this turn may still read */
+        volatile unsigned long *consumer;       /* how far is committed: one page, ours to write */
+        const volatile unsigned long *producer; /* one page, and behind it the data, twice */
+        const uint8_t *data;
+        size_t page_size, size;
+        unsigned long position; /* how far it was read */
+        bool held;
 };
 
-static int ring_record(void *userdata, void *data, size_t size) {
-        struct ring *r = userdata;
-
-        r->handlers.record(data, size, r->userdata);
-        return --r->left > 0 ? 0 : -EAGAIN;
+static unsigned long ring_end(const struct ring *r) {
+        return __atomic_load_n(r->producer, __ATOMIC_ACQUIRE);
 }
 
 static bool ring_pending(const struct ring *r) {
-        return __atomic_load_n(r->producer, __ATOMIC_ACQUIRE) !=
-               __atomic_load_n(r->consumer, __ATOMIC_RELAXED);
+        return ring_end(r) != r->position;
+}
+
+/* The record at the position: its length, or -EAGAIN where it is still being written. Positions and
+ * the length are the kernel's, which nobody else can write. Documentation/bpf/ringbuf.rst */
+static int ring_next(const struct ring *r, uint32_t *ret_header) {
+        const uint32_t *header = (const void *) (r->data + (r->position & (r->size - 1)));
+        uint32_t h = __atomic_load_n(header, __ATOMIC_ACQUIRE);
+
+        if (h & BPF_RINGBUF_BUSY_BIT)
+                return -EAGAIN;
+        *ret_header = h;
+        return 0;
+}
+
+/* Reads up to `max` records. Returns how many. */
+static unsigned ring_read(struct ring *r, unsigned max) {
+        unsigned long end = ring_end(r);
+        unsigned n = 0;
+        uint32_t header;
+
+        while (n < max && r->position != end && ring_next(r, &header) >= 0) {
+                size_t size = header & ~(BPF_RINGBUF_BUSY_BIT | BPF_RINGBUF_DISCARD_BIT),
+                       room = (size + BPF_RINGBUF_HDR_SZ + 7) & ~(size_t) 7;
+                const uint8_t *record = r->data + (r->position & (r->size - 1)) +
+                                        BPF_RINGBUF_HDR_SZ;
+
+                if (room > end - r->position)
+                        break;
+                if (!(header & BPF_RINGBUF_DISCARD_BIT))
+                        r->handlers.record(record, size, r->userdata);
+                r->position += room;
+                n++;
+                if (r->position == end)
+                        end = ring_end(r);
+        }
+        return n;
 }
 
 /* Counts from now, not from when the loop's turn began: after a long turn the timer would fire at
@@ -52,20 +89,30 @@ static int ring_arm(struct ring *r) {
         return k < 0 ? k : sd_event_source_set_enabled(r->timer, SD_EVENT_ONESHOT);
 }
 
-static int ring_turn(struct ring *r) {
-        int consumed, k;
+/* Nothing is read, unless there is too much for that. */
+static int ring_wait(struct ring *r) {
+        if (ring_end(r) - r->position <= r->size / 2)
+                return ring_arm(r);
+        r->handlers.pressed(r->userdata);
+        return 0;
+}
 
-        r->left = TURN_RECORDS;
-        consumed = ring_buffer__consume(r->buffer); /* negative where the turn ended first */
+static int ring_turn(struct ring *r) {
+        unsigned n;
+        int k;
+
+        if (r->held)
+                return ring_wait(r);
+        n = ring_read(r, TURN_RECORDS);
         r->handlers.drained(r->userdata);
 
         /* A record that another CPU has reserved and not yet sent holds up those behind it. */
-        if (consumed != 0 || ring_pending(r)) {
+        if (n > 0 || ring_pending(r)) {
                 k = ring_arm(r);
                 if (k < 0)
                         return k;
         }
-        return r->left == 0 ? sd_event_source_set_enabled(r->again, SD_EVENT_ONESHOT) : 0;
+        return n == TURN_RECORDS ? sd_event_source_set_enabled(r->again, SD_EVENT_ONESHOT) : 0;
 }
 
 static int ring_on_io(_unused_ sd_event_source *s, _unused_ int fd, _unused_ uint32_t events,
@@ -81,24 +128,41 @@ static int ring_on_again(_unused_ sd_event_source *s, void *userdata) {
         return ring_turn(userdata);
 }
 
-static int ring_map_positions(struct ring *r, int map_fd) {
+static int ring_map(struct ring *r, int map_fd) {
+        struct bpf_map_info info = {};
+        uint32_t size = sizeof(info);
         void *p;
 
+        if (bpf_obj_get_info_by_fd(map_fd, &info, &size) < 0)
+                return -errno;
+        if (info.type != BPF_MAP_TYPE_RINGBUF || info.max_entries == 0 ||
+            (info.max_entries & (info.max_entries - 1)))
+                return -EINVAL;
+        r->size = info.max_entries;
         r->page_size = (size_t) sysconf(_SC_PAGESIZE);
-        p = mmap(NULL, r->page_size, PROT_READ, MAP_SHARED, map_fd, 0);
+        p = mmap(NULL, r->page_size, PROT_READ | PROT_WRITE, MAP_SHARED, map_fd, 0);
         if (p == MAP_FAILED)
                 return -errno;
         r->consumer = p;
-        p = mmap(NULL, r->page_size, PROT_READ, MAP_SHARED, map_fd, (off_t) r->page_size);
+        p = mmap(NULL, r->page_size + 2 * r->size, PROT_READ, MAP_SHARED, map_fd,
+                 (off_t) r->page_size);
         if (p == MAP_FAILED)
                 return -errno;
         r->producer = p;
+        r->data = (const uint8_t *) p + r->page_size;
         return 0;
+}
+
+/* Where to begin: what was committed is gone, and what comes later is not there yet. */
+static unsigned long ring_begin(const struct ring *r, uint64_t from) {
+        unsigned long committed = __atomic_load_n(r->consumer, __ATOMIC_RELAXED);
+
+        return from - committed <= ring_end(r) - committed ? from : committed;
 }
 
 DEFINE_CLEANUP(struct ring *, ring_free);
 
-int ring_new(struct ring **ret, int map_fd, struct sd_event *loop,
+int ring_new(struct ring **ret, int map_fd, uint64_t from, struct sd_event *loop,
              const struct ring_handlers *handlers, void *userdata) {
         _cleanup_(ring_freep) struct ring *r = calloc(1, sizeof(*r));
         int k;
@@ -107,13 +171,12 @@ int ring_new(struct ring **ret, int map_fd, struct sd_event *loop,
                 return -ENOMEM;
         r->handlers = *handlers;
         r->userdata = userdata;
-        r->buffer = ring_buffer__new(map_fd, ring_record, r, NULL);
-        if (!r->buffer)
-                return -errno;
-        k = ring_map_positions(r, map_fd);
+        k = ring_map(r, map_fd);
         if (k < 0)
                 return k;
-        k = sd_event_add_io(loop, &r->io, ring_buffer__epoll_fd(r->buffer), EPOLLIN, ring_on_io, r);
+        r->position = ring_begin(r, from);
+        /* By its edges: what is read and not committed stays ready. */
+        k = sd_event_add_io(loop, &r->io, map_fd, EPOLLIN | EPOLLET, ring_on_io, r);
         if (k < 0)
                 return k;
         k = sd_event_add_time_relative(loop, &r->timer, CLOCK_MONOTONIC, TIMER_USEC,
@@ -134,17 +197,34 @@ void ring_drain(struct ring *r) {
         (void) ring_turn(r);
 }
 
+uint64_t ring_position(const struct ring *r) {
+        return r->position;
+}
+
+bool ring_presses(const struct ring *r) {
+        return r->position - *r->consumer > r->size / 4;
+}
+
+void ring_commit(struct ring *r) {
+        __atomic_store_n(r->consumer, r->position, __ATOMIC_RELEASE);
+}
+
+void ring_hold(struct ring *r, bool hold) {
+        r->held = hold;
+        if (!hold)
+                (void) sd_event_source_set_enabled(r->again, SD_EVENT_ONESHOT);
+}
+
 struct ring *ring_free(struct ring *r) {
         if (!r)
                 return NULL;
         sd_event_source_disable_unref(r->io);
         sd_event_source_disable_unref(r->timer);
         sd_event_source_disable_unref(r->again);
-        ring_buffer__free(r->buffer);
         if (r->consumer)
                 munmap((void *) r->consumer, r->page_size);
         if (r->producer)
-                munmap((void *) r->producer, r->page_size);
+                munmap((void *) r->producer, r->page_size + 2 * r->size);
         free(r);
         return NULL;
 }

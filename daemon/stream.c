@@ -186,9 +186,15 @@ static void flush(struct reader *r) {
         write_out(s);
 }
 
+static bool holds(const struct reader *r) {
+        const struct stream *s = (const struct stream *) r;
+
+        return s->begin < s->end && !s->broken;
+}
+
 static void take_revoked(struct reader *r, const char *reason);
 
-static const struct reader_kind kind = {take_event, take_lost, flush, take_revoked};
+static const struct reader_kind kind = {take_event, take_lost, flush, holds, take_revoked};
 
 static struct stream *stream_free(struct stream *s) {
         if (!s)

@@ -79,9 +79,15 @@ static void flush(struct reader *r) {
         delivery_flush(&from_reader(r)->delivery);
 }
 
+static bool holds(const struct reader *r) {
+        const struct delivery *d = &((const struct subscription *) r)->delivery;
+
+        return d->batch || d->lost > 0;
+}
+
 static void take_revoked(struct reader *r, const char *reason);
 
-static const struct reader_kind kind = {take_event, take_lost, flush, take_revoked};
+static const struct reader_kind kind = {take_event, take_lost, flush, holds, take_revoked};
 
 /* The next subscription among the readers, from this one on. */
 static struct subscription *find_kind(struct reader *r) {
