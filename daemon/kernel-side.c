@@ -278,6 +278,8 @@ int kernel_side_adopt(struct kernel_side *ret, struct handover *h) {
                 k = map_bss(ret);
         if (k < 0)
                 kernel_side_done(ret);
+        else
+                ret->bss->told_thread = ret->bss->told_start = 0; /* it was not us who was told */
         return k;
 }
 
