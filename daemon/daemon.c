@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
+#include <sys/stat.h>
 #include <systemd/sd-bus.h>
 #include <systemd/sd-daemon.h>
 #include <systemd/sd-event.h>
@@ -367,6 +368,7 @@ static int setup_loop(struct daemon *d) {
         if (sigprocmask(SIG_BLOCK, &mask, NULL) < 0)
                 return -errno;
         signal(SIGPIPE, SIG_IGN); /* a reader that left is an error of write() */
+        umask(0077);              /* what we write is for nobody else */
         k = sd_event_default(&d->loop);
         for (size_t i = 0; k >= 0 && i < ELEMENTSOF(signals); i++)
                 k = sd_event_add_signal(d->loop, NULL, signals[i].number, signals[i].handler, d);

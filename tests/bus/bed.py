@@ -3,12 +3,13 @@
 
 The daemon observes the test's own process and its descendants, nothing else on the machine. From the environment:
 BPFMON_BUS (dbus-daemon or dbus-broker), and the paths BPFMOND,
-BPFMONCTL, TRIGGER, BROKER_LAUNCH, BUS_XML, BUS_POLICY."""
+BPFMONCTL, TRIGGER, BROKER_LAUNCH, BUS_XML, BUS_POLICY; SANITIZED where they were built with sanitizers."""
 
 import ctypes
 import json
 import os
 import pathlib
+import re
 import shutil
 import signal
 import subprocess
@@ -60,6 +61,10 @@ LIKE_SYSTEM = """<policy context="default">
   </policy>
   <include>{file}</include>"""
 
+# Built with sanitizers: what they say fails the test, and memory that is freed is kept for a while.
+SANITIZED = "SANITIZED" in os.environ
+REPORT = re.compile(r"(Address|Leak|Undefined\w*)Sanitizer|: runtime error: ")
+
 # dbus-python hears signals from GLib's main loop. Turning it takes one function of it.
 _glib = ctypes.CDLL("libglib-2.0.so.0")
 _glib.g_main_context_iteration.argtypes = [ctypes.c_void_p, ctypes.c_int]
@@ -85,6 +90,12 @@ def equal(got, want, what=""):
 def contains(text, part, what=""):
     if part not in text:
         raise AssertionError(f"{what or 'text'}: no {part!r} in {text!r}")
+
+
+def grew(grown, most):
+    """Memory is bounded. A sanitizer keeps what is freed: there it says nothing."""
+    if grown > most and not SANITIZED:
+        raise AssertionError(f"the daemon grew by {grown} bytes; {most} are allowed")
 
 
 class Process:
@@ -268,11 +279,14 @@ class Bed:
                 process.kill(signal.SIGCONT)
                 process.kill(signal.SIGTERM)
                 try:
-                    process.popen.wait(5)
+                    process.popen.wait(60 if SANITIZED else 5)
                 except subprocess.TimeoutExpired:
                     process.popen.kill()
                     process.popen.wait()
+        reports = [p.errors() for p in self.processes if SANITIZED and REPORT.search(p.errors())]
         shutil.rmtree(self.directory, ignore_errors=True)
+        if reports:
+            raise AssertionError("\n".join(["a sanitizer reports:", *reports]))
 
     def start_bus(self, policy=ALLOW_ALL):
         if os.environ["BPFMON_BUS"] == "dbus-broker":

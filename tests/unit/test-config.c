@@ -156,10 +156,10 @@ static const struct value_case {
         uint64_t value;
 } values[] = {
         {"Limits", "SubscriptionsMax", "1", 0, 1},
-        {"Limits", "SubscriptionsMax", "4096", 0, 4096},
+        {"Limits", "SubscriptionsMax", "400", 0, 400},
+        {"Limits", "SubscriptionsMax", "401", -ERANGE},
         {"Limits", "SubscriptionsMax", "0", -ERANGE},
         {"Limits", "SubscriptionsMax", "-1", -ERANGE},
-        {"Limits", "SubscriptionsMax", "4097", -ERANGE},
         {"Limits", "SubscriptionsMax", "99999999999999999999999", -ERANGE},
         {"Limits", "SubscriptionsMax", "1K", -EINVAL},
         {"Limits", "SubscriptionsMax", "12 13", -EINVAL},
