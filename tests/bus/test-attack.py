@@ -259,7 +259,7 @@ def test_stopped_readers(b):
     for reader in stopped:
         reader.kill(signal.SIGSTOP)
     before = daemon.memory()
-    rounds, each = 120, 200  # what is one reader's own, whatever others have taken, holds them
+    rounds, each = 120, 100  # twice as many fit into what is one reader's own, whatever others have taken
     for i in range(1, rounds + 1):
         b.trigger("map-elements", "lookup", each).go().truth()
         good.wait_total(each * i)
