@@ -7,6 +7,7 @@
 #include <linux/perf_event.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 
 #include "hooks.h"
@@ -14,12 +15,18 @@
 
 #define KPROBE_DIR "/sys/bus/event_source/devices/kprobe"
 
+bool attach_exists(const char *path) {
+        struct stat st;
+
+        return stat(path, &st) >= 0;
+}
+
 const char *attach_events_dir(void) {
         static const char *const dirs[] = {"/sys/kernel/tracing/events",
                                            "/sys/kernel/debug/tracing/events"};
 
         for (size_t i = 0; i < ELEMENTSOF(dirs); i++)
-                if (access(dirs[i], F_OK) == 0)
+                if (attach_exists(dirs[i]))
                         return dirs[i];
         return NULL;
 }

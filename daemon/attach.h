@@ -3,7 +3,12 @@
 /* Attaches a program of the kernel side to its hook. What holds it there is one fd, that can be
  * handed to the next daemon: libbpf's links cannot. */
 
+#include <stdbool.h>
+
 #include "record.h"
+
+/* Whether there is a file, for who has capabilities but is not root: access() leaves them out. */
+bool attach_exists(const char *path);
 
 /* The directory of the kernel's tracepoints; NULL: tracefs is not there. */
 const char *attach_events_dir(void);

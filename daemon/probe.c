@@ -247,7 +247,7 @@ static bool have_tracepoint(enum hook hook) {
         if (!dir || !colon)
                 return false;
         snprintf(path, sizeof(path), "%s/%.*s/%s", dir, (int) (colon - name), name, colon + 1);
-        return access(path, F_OK) == 0;
+        return attach_exists(path);
 }
 
 /* What can be known about an alternative without attaching it: to let go of a tracepoint takes the
@@ -371,9 +371,9 @@ static int attach_all(struct probe_set *p) {
 bool probe_have_kprobes(const struct probe_options *options) {
         if (options->no_kprobes)
                 return false;
-        return access("/sys/bus/event_source/devices/kprobe/type", F_OK) == 0 ||
-               access("/sys/kernel/tracing/kprobe_events", F_OK) == 0 ||
-               access("/sys/kernel/debug/tracing/kprobe_events", F_OK) == 0;
+        return attach_exists("/sys/bus/event_source/devices/kprobe/type") ||
+               attach_exists("/sys/kernel/tracing/kprobe_events") ||
+               attach_exists("/sys/kernel/debug/tracing/kprobe_events");
 }
 
 /* Loading -------------------------------------------------------------------------------------- */
