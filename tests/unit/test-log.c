@@ -97,10 +97,10 @@ START_TEST(test_rate) {
 END_TEST
 
 START_TEST(test_rate_over) {
-        log_set_rate(20000, 2);
+        log_set_rate(2000000, 2);
         repeat(LOG_WARNING, 3);
         ck_assert_uint_eq(lines(), 2);
-        usleep(40000);
+        usleep(2100000);
         log_info("another place tells it");
         ck_assert_ptr_nonnull(strstr(said(), "Left out 1 more message like \"again 2\"\n"));
         repeat(LOG_WARNING, 2);
@@ -131,7 +131,7 @@ static int journal_open(void) {
         ck_assert_int_ge(fd, 0);
         if (unshare(CLONE_NEWNS) < 0)
                 tap_skip("mounting needs root");
-        ck_assert_int_eq(mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL), 0);
+        ck_assert_int_eq(mount("none", "/", "", MS_REC | MS_PRIVATE, NULL), 0);
         ck_assert_int_eq(mount("none", "/run", "tmpfs", 0, NULL), 0);
         ck_assert_int_eq(mkdir("/run/systemd", 0755), 0);
         ck_assert_int_eq(mkdir("/run/systemd/journal", 0755), 0);
