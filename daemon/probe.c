@@ -350,20 +350,26 @@ static const char *attach_advice(int error) {
         return "the kernel needs CONFIG_FTRACE_SYSCALLS and CONFIG_BPF_EVENTS";
 }
 
-static int attach_all(struct probe_set *p) {
-        int n;
+/* What kept a probe from working: the first alternative that was tried says. Returns a negative
+ * errno, after logging it. */
+static int explain_attach(const struct probe *probe) {
+        size_t i = 0;
 
+        while (i < ALTERNATIVES_MAX - 1 && probe->errors[i] == 0)
+                i++;
+        log_error("Cannot attach %s: %s; %s", hook_name(probe->failed[i]) ?: "a hook",
+                  strerror(probe->errors[i]), attach_advice(probe->errors[i]));
+        return probe->errors[i] > 0 ? -probe->errors[i] : -ENOENT;
+}
+
+static int attach_all(struct probe_set *p) {
         for (size_t i = 0; i < probe_count; i++) {
                 probe_attach(p, i);
                 if (p->probes[i].state == STATE_ATTACHED &&
                     chosen(p, i)->hooks[0] == HOOK_BPF_CHECK)
                         p->kernel.bss->sees_verifier = CALL_SEES_VERIFIER;
-                if (!probe_table[i].required || p->probes[i].state == STATE_ATTACHED)
-                        continue;
-                n = p->probes[i].errors[0];
-                log_error("Cannot attach %s: %s; %s", hook_name(p->probes[i].failed[0]),
-                          strerror(n), attach_advice(n));
-                return -n;
+                if (probe_table[i].required && p->probes[i].state != STATE_ATTACHED)
+                        return explain_attach(&p->probes[i]);
         }
         return 0;
 }
