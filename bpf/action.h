@@ -13,8 +13,14 @@ static __always_inline bool observes_current(void) {
         return tgid != own_tgid && is_observed(tgid);
 }
 
-/* Begins an action of this thread. NULL: it is not observed, or there are too many at a time. What
- * the thread left open before is dropped. */
+/* Forgets what a thread left open: its end was not seen. */
+static __always_inline void action_lost(u64 thread) {
+        if (!bpf_map_delete_elem(&action_frames, &thread))
+                lost_action();
+}
+
+/* Begins an action of this thread. NULL: it is not observed, there are too many at a time, or the
+ * ring is not for the likes of it. What the thread left open before is lost. */
 static __always_inline struct action_frame *action_open(u32 action, u32 via, u32 flags,
                                                         enum hook hook) {
         u64 thread = bpf_get_current_pid_tgid();
@@ -23,6 +29,11 @@ static __always_inline struct action_frame *action_open(u32 action, u32 via, u32
         if (!observes_current())
                 return NULL;
         hit(hook);
+        action_lost(thread);
+        if (is_crowded() && !is_privileged()) {
+                lost_action();
+                return NULL;
+        }
         bpf_map_update_elem(&action_frames, &thread, &blank_action_frame, BPF_ANY);
         frame = bpf_map_lookup_elem(&action_frames, &thread);
         if (!frame) {
@@ -32,7 +43,7 @@ static __always_inline struct action_frame *action_open(u32 action, u32 via, u32
         frame->entered = bpf_ktime_get_ns();
         frame->action = action;
         frame->via = via;
-        frame->flags = flags | CALL_TIMED | CALL_ATTRIBUTED;
+        frame->flags = flags | CALL_TIMED | CALL_ATTRIBUTED | (is_compat() ? CALL_COMPAT : 0);
         frame->hook = hook;
         return frame;
 }
@@ -51,11 +62,16 @@ static __always_inline void action_drop(void) {
         bpf_map_delete_elem(&action_frames, &thread);
 }
 
-/* Sends the record of an action; the frame stays. `source`: the hook that saw it end. */
+/* Sends the record of an action; the frame stays. `source`: the hook that saw it end. Of what is
+ * done in nobody's name anybody may be the cause. */
 static __always_inline void action_send(const struct action_frame *frame, s64 ret,
                                         enum hook source) {
         struct record_action *r;
 
+        if (is_crowded() && !(frame->flags & CALL_ATTRIBUTED && is_privileged())) {
+                lost_action();
+                return;
+        }
         if (frame->flags & CALL_ATTRIBUTED)
                 tell_context(frame->entered);
         r = bpf_ringbuf_reserve(&ring, sizeof(*r), 0);

@@ -113,8 +113,12 @@ static __always_inline void gather_object(struct frame *frame, struct frame_deta
         } else if (frame->link) {
                 fill_link(&frame->object, (void *) frame->link);
         }
-        if (frame->link && (cmd == BPF_LINK_CREATE || cmd == BPF_RAW_TRACEPOINT_OPEN))
+        if (frame->link && (cmd == BPF_LINK_CREATE || cmd == BPF_RAW_TRACEPOINT_OPEN)) {
                 fill_link_target(&detail->target, (void *) frame->link, frame->entered);
+                mark_own(depth);
+                if (!(frame->flags & CALL_OBJECT_FROM_FD))
+                        frame->flags &= ~CALL_TARGET_FROM_FD;
+        }
 }
 
 /* Whether instructions are worth the room that they take where bpf_check() is not hooked: what was
@@ -279,14 +283,6 @@ static __always_inline void send_content(const struct ending *end, const struct 
         submit(&r->element.header);
 }
 
-/* Anybody may make calls that are refused, as fast as a processor goes. They don't get the half of
- * the ring that other people's calls need. */
-static __always_inline bool is_noise(const struct ending *end) {
-        return end->ret == -EPERM && (u32) bpf_get_current_uid_gid() != 0 &&
-               bpf_ringbuf_query(&ring, BPF_RB_AVAIL_DATA) >
-                       bpf_ringbuf_query(&ring, BPF_RB_RING_SIZE) / 2;
-}
-
 /* Tells who calls, for what comes without its own word of that. */
 static __always_inline void introduce(struct caller *c) {
         if (!c->told && tell_context(0))
@@ -314,7 +310,7 @@ static __always_inline void send(struct caller *c, const struct ending *end, str
                 introduce(c);
                 return;
         }
-        if (is_noise(end)) {
+        if (is_crowded() && !is_privileged()) {
                 lost_in_ring(end->cmd);
                 return;
         }

@@ -3,6 +3,7 @@
 /* What the attributes of a call name when the kernel uses them: by fds, strings and interfaces. */
 
 #include "kernel-call.h"
+#include "own.h"
 #include "target.h"
 
 enum {
@@ -107,8 +108,7 @@ static __always_inline void take_object(struct frame *frame, const struct fd_spa
         __builtin_memcpy(&frame->object, &s->object, sizeof(frame->object));
         if (s->object.kind == OBJECT_LINK)
                 frame->link = s->address;
-        if (!(frame->flags & CALL_KERNEL_ATTR))
-                frame->flags |= CALL_OBJECT_FROM_FD;
+        frame->flags |= CALL_OBJECT_FROM_FD;
 }
 
 #define ATTR32(frame, offset) (*(u32 *) ((frame)->attr + (offset)))
@@ -137,6 +137,14 @@ static __always_inline int object_offset(u32 cmd) {
         default:
                 return -1;
         }
+}
+
+/* Looking at an object, or what is attached to it, does nothing to it. */
+static __always_inline bool only_looks(u32 cmd) {
+        const u64 commands = 1ULL << BPF_OBJ_GET_INFO_BY_FD | 1ULL << BPF_PROG_QUERY |
+                             1ULL << BPF_TASK_FD_QUERY;
+
+        return commands & (1ULL << slot_of(cmd));
 }
 
 static __always_inline void find_fds(struct frame *frame, struct frame_detail *detail, u32 depth) {
@@ -245,13 +253,15 @@ static __always_inline bool is_of_interface(u32 attach_type) {
 
 /* What the attributes say that it is to be attached to, or the link that is there is attached to.
  * Once more at the end of the call for a link that was made. */
-static __always_inline void find_target(const struct frame *frame, struct frame_detail *detail) {
+static __always_inline void find_target(struct frame *frame, struct frame_detail *detail) {
         struct target_space *s;
         u32 cmd = slot_of(frame->cmd), at = cmd == BPF_LINK_CREATE ? 4 : 0;
 
         if (cmd == BPF_LINK_UPDATE || cmd == BPF_LINK_DETACH) {
-                if (frame->link)
+                if (frame->link) {
                         fill_link_target(&detail->target, (void *) frame->link, frame->entered);
+                        frame->flags |= CALL_TARGET_FROM_FD;
+                }
                 return;
         }
         if ((cmd != BPF_LINK_CREATE && cmd != BPF_PROG_ATTACH && cmd != BPF_PROG_DETACH) ||
@@ -264,10 +274,10 @@ static __always_inline void find_target(const struct frame *frame, struct frame_
                 target_ifindex(at ? ATTR32(frame, 4) : ATTR32(frame, 0));
         else if (!at && ATTR32(frame, 8) == BPF_FLOW_DISSECTOR)
                 target_own_netns(&s->target);
-        else if (!at)
-                target_fd(ATTR32(frame, 0));
-        else if (ATTR32(frame, 4))
-                target_fd(ATTR32(frame, 4));
+        else if (!at || ATTR32(frame, 4)) {
+                target_fd(at ? ATTR32(frame, 4) : ATTR32(frame, 0));
+                frame->flags |= CALL_TARGET_FROM_FD;
+        }
         target_end(&detail->target, s);
 }
 
@@ -289,9 +299,43 @@ static __always_inline struct frame_detail *open_detail(const struct frame_key *
         return detail;
 }
 
+static __always_inline bool is_own_target(const struct record_target *t) {
+        if (t->kind == TARGET_PROG)
+                return is_own(OBJECT_PROG, t->id);
+        return (t->kind == TARGET_MAP || t->kind == TARGET_STRUCT_OPS) && is_own(OBJECT_MAP, t->id);
+}
+
+/* Marks the call where what it names, or what it is to be attached to, is the daemon's own. A
+ * global function, as the next one; it takes none of its stack. */
+__weak int mark_own(u32 depth) {
+        struct frame_key key = {.thread = bpf_get_current_pid_tgid(), .depth = depth};
+        struct frame *frame = bpf_map_lookup_elem(&frames, &key);
+        struct frame_detail *detail = bpf_map_lookup_elem(&frame_details, &key);
+
+        if (!frame || !detail || only_looks(frame->cmd))
+                return 0;
+        if (is_own_target(&detail->target))
+                frame->flags |= CALL_OWN;
+        for (u32 i = 0; i < RECORD_FDS_MAX; i++)
+                if (is_own(detail->fds[i].kind, detail->fds[i].id))
+                        frame->flags |= CALL_OWN;
+        return 0;
+}
+
+/* Finds out what they say that it is to be attached to: see find_fds_and_string(). */
+__weak int find_attachment(u32 depth) {
+        struct frame_key key = {.thread = bpf_get_current_pid_tgid(), .depth = depth};
+        struct frame *frame = bpf_map_lookup_elem(&frames, &key);
+        struct frame_detail *detail = bpf_map_lookup_elem(&frame_details, &key);
+
+        if (frame && detail)
+                find_target(frame, detail);
+        return 0;
+}
+
 /* Finds out what the attributes in this thread's frame name. A global function: it is walked once,
  * and Linux 5.10 takes numbers alone. */
-__weak int find_details(u32 depth) {
+__weak int find_fds_and_string(u32 depth) {
         struct frame_key key = {.thread = bpf_get_current_pid_tgid(), .depth = depth};
         struct frame *frame = bpf_map_lookup_elem(&frames, &key);
         struct frame_detail *detail = frame ? open_detail(&key, frame) : NULL;
@@ -300,6 +344,12 @@ __weak int find_details(u32 depth) {
                 return 0;
         find_fds(frame, detail, depth);
         find_string(frame, detail);
-        find_target(frame, detail);
         return 0;
+}
+
+/* All of that. One after the other, so that none needs the stack of another. */
+static __always_inline void find_details(u32 depth) {
+        find_fds_and_string(depth);
+        find_attachment(depth);
+        mark_own(depth);
 }

@@ -261,6 +261,19 @@ struct sockmap_link {
         struct bpf_map *map;
 };
 
+struct inode___file {
+        unsigned long i_ino;
+};
+
+struct super_block___file {
+        u32 s_dev;
+};
+
+struct dentry___file {
+        struct inode___file *d_inode;
+        struct super_block___file *d_sb;
+};
+
 #pragma clang attribute pop
 
 /* include/uapi/linux/bpf.h; the header that we are built with may be older. */

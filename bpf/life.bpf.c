@@ -76,7 +76,9 @@ static __always_inline void drop(struct pt_regs *ctx, void *object, u32 id, s64 
                 bpf_map_delete_elem(&droppers, &key);
                 return;
         }
-        if (!bpf_map_update_elem(&droppers, &key, &d, BPF_ANY) && d.known)
+        if (bpf_map_update_elem(&droppers, &key, &d, BPF_ANY))
+                lost_action(); /* or who does it */
+        else if (d.known)
                 tell_task(&d.task);
 }
 
@@ -223,7 +225,8 @@ int seed_maps(struct bpf_iter__bpf_map *ctx) {
                 return 0;
         key = (u64) map;
         id = map->id;
-        bpf_map_update_elem(&map_ids, &key, &id, BPF_ANY);
+        if (bpf_map_update_elem(&map_ids, &key, &id, BPF_ANY))
+                lost_action();
         return 0;
 }
 

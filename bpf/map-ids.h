@@ -18,6 +18,6 @@ static __always_inline void remember_map(const struct bpf_map *map, u32 id) {
         u64 key = (u64) map;
         u32 *known = bpf_map_lookup_elem(&map_ids, &key);
 
-        if (!known || *known != id)
-                bpf_map_update_elem(&map_ids, &key, &id, BPF_ANY);
+        if ((!known || *known != id) && bpf_map_update_elem(&map_ids, &key, &id, BPF_ANY))
+                lost_action(); /* that of its end */
 }

@@ -73,10 +73,20 @@ static __always_inline void set_ifindex(struct record_target *t, struct sk_buff 
 /* The beginning of a message --------------------------------------------------------------------
  */
 
-static __always_inline struct action_frame *message_open(u32 via, u32 flags, enum hook hook) {
-        struct action_frame *frame = action_open(ACTION_ATTACH, via, flags, hook);
-        u64 thread = bpf_get_current_pid_tgid();
+/* What a message left open that had nothing to do with programs is no loss. */
+static __always_inline void message_forget(void) {
+        struct message *m = message_frame() ? message_current() : NULL;
 
+        if (m && !m->is_bpf && !m->count)
+                action_drop();
+}
+
+static __always_inline struct action_frame *message_open(u32 via, u32 flags, enum hook hook) {
+        u64 thread = bpf_get_current_pid_tgid();
+        struct action_frame *frame;
+
+        message_forget();
+        frame = action_open(ACTION_ATTACH, via, flags, hook);
         if (frame && bpf_map_update_elem(&messages, &thread, &blank_message, BPF_ANY)) {
                 lost_action();
                 action_drop();

@@ -14,24 +14,29 @@ struct {
         __type(value, u8);
 } own_objects __weak SEC(".maps");
 
-/* Somebody has opened one: from then on it is looked at who writes. */
+/* Somebody has opened one, or got its fd in another way: from then on it is looked at who writes.
+ */
 __u32 own_exposed __weak;
 
-static __always_inline bool is_own(u32 kind, u32 id) {
+/* A global function: its callers need their stack for themselves. */
+__weak int is_own(u32 kind, u32 id) {
         struct object_key key = {.kind = kind, .id = id};
 
         return id && bpf_map_lookup_elem(&own_objects, &key);
 }
 
-/* Whether an fd of this thread is one of them. A global function: it is walked once. */
-__weak int fd_is_own(u32 fd) {
-        struct file *file = file_of_fd(fd);
+/* Whether an open file is one of them. A global function: it is walked once, and Linux 5.10 takes
+ * numbers alone. */
+__weak int file_is_own(u64 address) {
+        struct file *file = (void *) address;
         void *object;
         u64 name;
 
         if (!file)
                 return 0;
         name = inode_name(file);
+        if (!name)
+                return 0;
         object = BPF_CORE_READ(file, private_data);
         if (name == NAME8('b', 'p', 'f', '-', 'p', 'r', 'o'))
                 return is_own(OBJECT_PROG, BPF_CORE_READ((struct bpf_prog *) object, aux, id));
@@ -43,6 +48,10 @@ __weak int fd_is_own(u32 fd) {
         if (name == NAME8('b', 't', 'f', 0, 0, 0, 0))
                 return is_own(OBJECT_BTF, BPF_CORE_READ((struct btf *) object, id));
         return 0;
+}
+
+static __always_inline bool fd_is_own(u32 fd) {
+        return file_is_own((u64) file_of_fd(fd));
 }
 
 static __always_inline bool opens(u32 cmd) {

@@ -28,9 +28,14 @@ static __always_inline bool is_perf_event(struct file *file) {
 
 static __always_inline void set_begins(struct file *file, u32 fd, enum hook hook) {
         struct perf_event *event = BPF_CORE_READ(file, private_data);
-        struct action_frame *frame = action_open(ACTION_ATTACH, ROAD_PERF_IOCTL, 0, hook);
+        struct action_frame *frame = action_current();
         struct file *program = file_of_fd(fd);
 
+        /* A 32-bit call may pass two of the hooks. */
+        if (frame && frame->via == ROAD_PERF_IOCTL && frame->hook != hook &&
+            frame->subject == (u64) event)
+                action_drop();
+        frame = action_open(ACTION_ATTACH, ROAD_PERF_IOCTL, 0, hook);
         if (!frame)
                 return;
         frame->subject = (u64) event;

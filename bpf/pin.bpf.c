@@ -4,6 +4,7 @@
 #include "action.h"
 #include "kernel-life.h"
 #include "map-ids.h"
+#include "own.h"
 
 enum {
         MOUNTS_MAX = 16, /* of a file system that are looked at */
@@ -124,25 +125,34 @@ static __always_inline void send_path(struct pin_room *s, u64 entered) {
                 send_piece(&what, 0, s->path_size, s->path, false, RECORD_PART_LARGE);
 }
 
-/* What a file of the BPF file system stands for. All that it has is a pointer. */
+static __always_inline bool is_program(struct bpf_prog *prog) {
+        struct bpf_prog_aux___back *aux = (void *) BPF_CORE_READ(prog, aux);
+
+        return prog && BPF_CORE_READ(aux, prog) == prog;
+}
+
+/* Links of functions that the kernel calls have no program. */
+static __always_inline bool is_link(struct bpf_link *link) {
+        struct bpf_prog *prog = BPF_CORE_READ(link, prog);
+
+        return prog ? is_program(prog)
+                    : BPF_CORE_READ(link, type) == BPF_LINK_TYPE_STRUCT_OPS &&
+                               BPF_CORE_READ(link, id);
+}
+
+/* What a file of the BPF file system stands for. All that it has is a pointer; `map_ids` may have
+ * had no room for it. */
 static __always_inline void fill_pinned(struct record_object *o, void *raw) {
-        struct bpf_prog_aux___back *aux;
-        struct bpf_prog *prog;
         u64 key = (u64) raw;
 
-        if (bpf_map_lookup_elem(&map_ids, &key)) {
+        if (bpf_map_lookup_elem(&map_ids, &key))
                 fill_map(o, raw);
-                return;
-        }
-        aux = (void *) BPF_CORE_READ((struct bpf_prog *) raw, aux);
-        if (BPF_CORE_READ(aux, prog) == raw) {
+        else if (is_program(raw))
                 fill_prog(o, raw);
-                return;
-        }
-        prog = BPF_CORE_READ((struct bpf_link *) raw, prog);
-        aux = (void *) BPF_CORE_READ(prog, aux);
-        if (!prog || BPF_CORE_READ(aux, prog) == prog)
+        else if (is_link(raw))
                 fill_link(o, raw);
+        else
+                fill_map(o, raw);
 }
 
 static __always_inline void *pinned_by(struct dentry *dentry) {
@@ -154,7 +164,7 @@ static __always_inline void *pinned_by(struct dentry *dentry) {
 /* vfs_mkobj(dentry, mode, make, raw): a file for an object is about to be made, after all that
  * could be wrong with its path was looked at. */
 SEC("kprobe/vfs_mkobj")
-int BPF_KPROBE(pin_made, struct dentry *dentry) {
+int BPF_KPROBE(pin_made, struct dentry *dentry, u32 mode, void *make, void *raw) {
         u64 thread = bpf_get_current_pid_tgid();
         struct caller *c = bpf_map_lookup_elem(&callers, &thread);
         struct frame_key key = {.thread = thread};
@@ -168,6 +178,13 @@ int BPF_KPROBE(pin_made, struct dentry *dentry) {
         if (!frame)
                 return 0;
         hit(HOOK_VFS_MKOBJ);
+        /* The file system takes no objects but pins, and makes pins for bpf() alone. */
+        __builtin_memset(&frame->object, 0, sizeof(frame->object));
+        fill_pinned(&frame->object, raw);
+        frame->link = 0;
+        frame->flags &= ~CALL_OBJECT_FROM_FD;
+        if (is_own(frame->object.kind, frame->object.id))
+                frame->flags |= CALL_OWN;
         s->dentry = dentry;
         send_path(s, frame->entered);
         return 0;
@@ -208,6 +225,18 @@ int BPF_KPROBE(pin_unlinked, void *directory, struct dentry *dentry) {
                 return 0;
         hit(HOOK_SIMPLE_UNLINK);
         tell_pin(ACTION_UNPIN, dentry, raw, HOOK_SIMPLE_UNLINK);
+        return 0;
+}
+
+/* A hard link: one more name. It never fails, either. */
+SEC("kprobe/simple_link")
+int BPF_KPROBE(pin_linked, struct dentry *from, void *directory, struct dentry *to) {
+        void *raw = pinned_by(from);
+
+        if (!raw || !observes_current())
+                return 0;
+        hit(HOOK_SIMPLE_LINK);
+        tell_pin(ACTION_PIN, to, raw, HOOK_SIMPLE_LINK);
         return 0;
 }
 

@@ -113,14 +113,15 @@ enum call_flags {
         CALL_TIMED = 1 << 4,       /* duration is known */
         CALL_VERIFIED = 1 << 5,    /* bpf_check() was entered */
         CALL_PROG_SEEN = 1 << 6,   /* security_bpf_prog() was entered: the verifier had said yes */
-        CALL_OBJECT_FROM_FD = 1 << 7, /* the object was looked up by its fd on return; a second
-                                         thread may have swapped it */
-        CALL_SEES_VERIFIER = 1 << 8,  /* bpf_check() is hooked: CALL_VERIFIED tells all */
-        CALL_OWN = 1 << 9,            /* it touches one of the daemon's own objects */
-        CALL_ATTRIBUTED = 1 << 10,    /* an action: the task is who did it; without, the kernel did
-                                         it in nobody's name, and the task says nothing */
-        CALL_DETACHES = 1 << 11,      /* an action that takes away what its road brought */
-        CALL_URING = 1 << 12,         /* asked for through io_uring */
+        CALL_OBJECT_FROM_FD = 1 << 7,  /* the object was looked up by its fd, not taken from where
+                                          the kernel has it; a second thread may have swapped it */
+        CALL_SEES_VERIFIER = 1 << 8,   /* bpf_check() is hooked: CALL_VERIFIED tells all */
+        CALL_OWN = 1 << 9,             /* it touches one of the daemon's own objects */
+        CALL_ATTRIBUTED = 1 << 10,     /* an action: the task is who did it; without, the kernel did
+                                          it in nobody's name, and the task says nothing */
+        CALL_DETACHES = 1 << 11,       /* an action that takes away what its road brought */
+        CALL_URING = 1 << 12,          /* asked for through io_uring */
+        CALL_TARGET_FROM_FD = 1 << 13, /* the target was looked up by its fd, as above */
 };
 
 enum object_kind {
@@ -188,7 +189,7 @@ struct record_fd {
 enum target_kind {
         TARGET_NONE,
         TARGET_FUNCTION,   /* text: its name, where it has one; address; offset into it */
-        TARGET_FILE,       /* text: path components of the file; offset into it */
+        TARGET_FILE,       /* text: path components of the file; inode, device; offset into it */
         TARGET_TRACEPOINT, /* group: category, may be empty; text: name */
         TARGET_PERF,       /* type, config: of the perf event */
         TARGET_CGROUP,     /* text: path components; id: of the cgroup */
@@ -203,7 +204,7 @@ enum target_kind {
                               function */
         TARGET_ITER,       /* text: what it iterates over */
         TARGET_NETFILTER,  /* family, hook, priority; netns */
-        TARGET_LIST,       /* several: a part has them; count */
+        TARGET_LIST,       /* several: a part has them; count; in a file: as for one */
         TARGET_TUN,        /* text: name of the interface; ifindex; netns */
         TARGET_RING,       /* an io_uring; type: operation; id: thread, where it is for all of its
                               rings */
@@ -212,11 +213,17 @@ enum target_kind {
 
 struct record_target {
         __u32 kind; /* enum target_kind */
-        __u32 id;
+        union {
+                __u32 id;
+                __u32 device; /* of the file system: major << 20 | minor, as the kernel has it */
+        };
         __u64 cgroup; /* its id */
         __u64 address;
         __u64 offset;
-        __u64 config;
+        union {
+                __u64 config;
+                __u64 inode;
+        };
         __u32 ifindex;
         __u32 netns;    /* inode */
         __u32 parent;   /* qdisc or class */
@@ -299,7 +306,6 @@ enum part_kind {
         PART_LOG,              /* the end of the verifier's log, without NUL */
         PART_MAPS,             /* u32: ids of the maps that a program uses */
         PART_ADDRESSES,        /* u64: of the functions of a kprobe_multi link */
-        PART_SYMBOLS,          /* their names, a NUL after each */
         PART_OFFSETS,          /* u64: places in the file of a uprobe_multi link */
         PART_PATH,    /* components of a pin's path, as in struct record_context; not whole:
                          those nearest to the root are missing */
@@ -326,6 +332,8 @@ enum action {
         ACTION_FREE,       /* the object is gone: as monitors tell it */
         ACTION_PIN,        /* target.text: path components */
         ACTION_UNPIN,
+        ACTION_TAKE,    /* an fd is copied out of another process */
+        ACTION_RECEIVE, /* an fd comes in a message */
         _ACTION_MAX
 };
 

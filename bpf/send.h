@@ -4,6 +4,15 @@
 
 #include "task.h"
 
+enum {
+        /* include/uapi/linux/capability.h */
+        CAPABILITY_NET_ADMIN = 12,
+        CAPABILITY_SYS_ADMIN = 21,
+        CAPABILITY_BPF = 39,
+
+        INITIAL_USER_NAMESPACE = 0xeffffffd, /* include/linux/proc_ns.h: PROC_USER_INIT_INO */
+};
+
 static __always_inline bool is_observed(u32 tgid) {
         if (observe == OBSERVE_CGROUP)
                 return bpf_current_task_under_cgroup(&observed_cgroup, 0) == 1;
@@ -32,6 +41,27 @@ static __always_inline u64 wake_flags(u64 now) {
         return flags;
 }
 
+/* Whether the half of the ring is taken. The other half is for those with privilege: anybody may
+ * make calls that are refused, and attach filters, as fast as a processor goes. */
+static __always_inline bool is_crowded(void) {
+        return bpf_ringbuf_query(&ring, BPF_RB_AVAIL_DATA) >
+               bpf_ringbuf_query(&ring, BPF_RB_RING_SIZE) / 2;
+}
+
+/* Whether this task may load programs, or rule the machine or its network; not only those of a user
+ * namespace of its own. A global function: its callers need their stack for themselves. */
+__weak int is_privileged(void) {
+        const u64 privileges = 1ULL << CAPABILITY_NET_ADMIN | 1ULL << CAPABILITY_SYS_ADMIN |
+                               1ULL << CAPABILITY_BPF;
+        struct task_struct *task = (void *) bpf_get_current_task();
+        const struct cred *cred = BPF_CORE_READ(task, cred);
+        u64 capabilities = 0;
+
+        BPF_CORE_READ_INTO(&capabilities, cred, cap_effective);
+        return capabilities & privileges &&
+               BPF_CORE_READ(cred, user_ns, ns.inum) == INITIAL_USER_NAMESPACE;
+}
+
 static __always_inline void submit(struct record_header *h) {
         u64 flags = wake_flags(h->time);
 
@@ -47,6 +77,10 @@ __weak int tell_context(u64 entered) {
         struct context_space *s;
         int told;
 
+        if (is_crowded() && !is_privileged()) {
+                lost_other();
+                return 0;
+        }
         /* What is there already is in use: we are in an interrupt on top of it. */
         if (bpf_map_update_elem(&context_spaces, &thread, &blank_context_space, BPF_NOEXIST)) {
                 lost_other();
@@ -107,6 +141,10 @@ __weak int send_large_piece(u64 entered, u64 part_user, u64 from, u64 total, u64
                 .total = total,
         };
 
+        if (is_crowded() && !is_privileged()) {
+                lost_other();
+                return false;
+        }
         return send_piece(&what, offset, total - offset, (void *) (from + offset), part_user >> 8,
                           RECORD_PART_LARGE);
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /* Watches the calls that bring filters to sockets and seccomp when they end, where kprobes are
  * missing: everything is read from the arguments and from where the filter should be by now. 32-bit
- * calls, io_uring and closed sockets are not seen. */
+ * calls, io_uring and closed sockets are not seen. Where kprobes are there, only what they miss. */
 
 #include "socket.h"
 
@@ -103,4 +103,46 @@ int exit_prctl(struct syscall_exit_context *ctx) {
             syscall_argument(1) != SECCOMP_MODE_FILTER)
                 return 0;
         return tell_seccomp(ctx->ret, ROAD_PRCTL, 0, HOOK_SYS_EXIT_PRCTL);
+}
+
+/* Where the calls themselves are hooked, but the end of a function was missed: the kernel sees only
+ * so many threads return from one at a time, and anybody can keep more in there. The socket may be
+ * another's by now: of it nothing more is read. */
+static __always_inline int end_missed(s64 ret, bool is_its_end, struct action_frame *f,
+                                      enum hook hook) {
+        enum hook opener;
+
+        if (!is_its_end || f->action != ACTION_ATTACH || f->flags & (CALL_URING | CALL_COMPAT))
+                return 0;
+        hit(hook);
+        f->subject = 0;
+        opener = f->hook;
+        return close_filter(ret, opener, hook);
+}
+
+SEC("tp/syscalls/sys_exit_setsockopt")
+int end_setsockopt(struct syscall_exit_context *ctx) {
+        struct action_frame *f = action_current();
+
+        return f ? end_missed(ctx->ret,
+                              f->via == ROAD_SETSOCKOPT || f->via == ROAD_SETSOCKOPT_REUSEPORT ||
+                                      f->via == ROAD_PACKET_FANOUT,
+                              f, HOOK_END_SETSOCKOPT)
+                 : 0;
+}
+
+SEC("tp/syscalls/sys_exit_seccomp")
+int end_seccomp(struct syscall_exit_context *ctx) {
+        struct action_frame *f = action_current();
+
+        return f ? end_missed(seccomp_result(ctx->ret, f->road_flags), f->via == ROAD_SECCOMP, f,
+                              HOOK_END_SECCOMP)
+                 : 0;
+}
+
+SEC("tp/syscalls/sys_exit_prctl")
+int end_prctl(struct syscall_exit_context *ctx) {
+        struct action_frame *f = action_current();
+
+        return f ? end_missed(ctx->ret, f->via == ROAD_PRCTL, f, HOOK_END_PRCTL) : 0;
 }

@@ -8,8 +8,10 @@
  *
  * Every call is counted, per thread and command. A record is sent for the commands in `wanted`. */
 
+#include "action.h"
 #include "call.h"
 #include "map-ids.h"
+#include "messages.h"
 
 /* Where the arguments of 32-bit calls are. */
 #if defined(__TARGET_ARCH_x86)
@@ -231,6 +233,24 @@ int BPF_KPROBE(security_bpf_map, struct bpf_map *map) {
         return 0;
 }
 
+/* The program that PROG_ATTACH and PROG_DETACH take by its fd is the first one that is got; one
+ * that is to be replaced comes later. The compiler may have put the function into its callers: then
+ * the event says that the program was looked up by its fd. */
+SEC("kretprobe/bpf_prog_get_type_dev")
+int BPF_KRETPROBE(call_program, s64 prog) {
+        struct frame *frame = frame_of_current(HOOK_CALL_PROGRAM);
+        u32 cmd = frame ? slot_of(frame->cmd) : 0;
+
+        if ((cmd != BPF_PROG_ATTACH && cmd != BPF_PROG_DETACH) ||
+            !(frame->flags & CALL_OBJECT_FROM_FD) || (prog < 0 && prog >= -4095))
+                return 0;
+        frame->flags &= ~CALL_OBJECT_FROM_FD;
+        fill_prog(&frame->object, (void *) prog);
+        if (is_own(OBJECT_PROG, frame->object.id))
+                frame->flags |= CALL_OWN;
+        return 0;
+}
+
 SEC("kprobe/bpf_link_prime")
 int BPF_KPROBE(bpf_link_prime, void *link) {
         struct frame *frame = frame_of_current(HOOK_BPF_LINK_PRIME);
@@ -365,6 +385,18 @@ int BPF_KRETPROBE(kern_sys_return, int ret) {
 
 /* Processes ------------------------------------------------------------------------------------ */
 
+/* What the thread was in the middle of comes to no end that is seen. A message that was not about
+ * programs is no loss. */
+static __always_inline void actions_leave(u64 thread) {
+        struct message *m = bpf_map_lookup_elem(&messages, &thread);
+
+        if (m && !m->is_bpf && !m->count)
+                bpf_map_delete_elem(&action_frames, &thread);
+        if (m)
+                bpf_map_delete_elem(&messages, &thread);
+        action_lost(thread);
+}
+
 SEC("raw_tp/sched_process_exit")
 int process_exit(void *ctx) {
         u64 thread = bpf_get_current_pid_tgid();
@@ -372,6 +404,7 @@ int process_exit(void *ctx) {
         u32 tgid = thread >> 32;
 
         caller_leaves(thread, false, HOOK_PROCESS_EXIT);
+        actions_leave(thread);
         if (observe != OBSERVE_PID && tgid != own_tgid)
                 return 0;
         task = (void *) bpf_get_current_task();
@@ -391,6 +424,7 @@ int process_exec(struct bpf_raw_tracepoint_args *ctx) {
 
         thread |= (u32) ctx->args[1];
         caller_leaves(thread, true, HOOK_PROCESS_EXEC);
+        actions_leave(thread);
         return 0;
 }
 

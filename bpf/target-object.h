@@ -63,6 +63,8 @@ __weak int target_file(u64 dentry, u64 mount) {
         if (!s)
                 return 0;
         s->target.kind = TARGET_FILE;
+        s->target.inode = BPF_CORE_READ((struct dentry___file *) dentry, d_inode, i_ino);
+        s->target.device = BPF_CORE_READ((struct dentry___file *) dentry, d_sb, s_dev);
         cut = add_path(s->path, sizeof(s->path), sizeof(s->target.text), &used, (void *) dentry,
                        (void *) mount);
         set_path(s, used, cut);

@@ -98,31 +98,12 @@ static __always_inline void fill_link_target(struct record_target *t, struct bpf
         target_end(t, s);
 }
 
-/* What an fd of this thread is, where programs can be attached to it. */
-static __always_inline void fill_fd_target(struct record_target *t, u32 fd) {
-        struct target_space *s = target_begin();
-
-        if (!s)
-                return;
-        target_fd(fd);
-        target_end(t, s);
-}
-
 static __always_inline void fill_perf_target(struct record_target *t, struct perf_event *event) {
         struct target_space *s = target_begin();
 
         if (!s)
                 return;
         target_event((u64) event);
-        target_end(t, s);
-}
-
-static __always_inline void fill_interface_target(struct record_target *t, struct net_device *dev) {
-        struct target_space *s = target_begin();
-
-        if (!s)
-                return;
-        target_interface(&s->target, dev);
         target_end(t, s);
 }
 

@@ -19,6 +19,9 @@ static const struct command_info frees[_OBJECT_MAX] = {
 static const struct command_info pins[] = {
         [ACTION_PIN] = {"pin", "install", NULL, "pinned", "pin", "an object"},
         [ACTION_UNPIN] = {"unpin", "remove", NULL, "unpinned", "unpin", "an object"},
+        /* Of bpfmond's own objects alone: tamper.c says it in other words. */
+        [ACTION_TAKE] = {"object-take", "self", "pidfd-getfd", "copied", "copy", "an object"},
+        [ACTION_RECEIVE] = {"object-receive", "self", "message", "got", "get", "an object"},
 };
 
 #define PROGRAM_BY(via)                                                            \
@@ -92,6 +95,8 @@ const struct command_info *action_info(const struct record_action *r) {
                 break;
         case ACTION_PIN:
         case ACTION_UNPIN:
+        case ACTION_TAKE:
+        case ACTION_RECEIVE:
                 info = &pins[r->action];
                 break;
         }

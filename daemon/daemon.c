@@ -133,7 +133,7 @@ static void on_record(const void *data, size_t size, void *userdata) {
         if (!objects_follow(d->objects, d->event, d->strict))
                 return;
         tell(d);
-        if (objects_tamper(d->objects, d->event))
+        if (objects_tamper(d->objects, d->event, record_touches_own(data)))
                 tell(d);
 }
 

@@ -263,7 +263,7 @@ static uint64_t thread_of(const struct record_task *task) {
 /* What came before the record, in parts. */
 static void set_parts(struct decoder *d, struct event *e, const struct record_task *task,
                       uint64_t entered, const struct record_target *target, bool seccomp) {
-        static const enum part_kind lists[] = {PART_ADDRESSES, PART_SYMBOLS, PART_OFFSETS};
+        static const enum part_kind lists[] = {PART_ADDRESSES, PART_OFFSETS};
         uint64_t thread = thread_of(task);
         struct part p;
 
@@ -323,6 +323,19 @@ static void set_attr_source(struct event *e, uint32_t flags) {
                 event_set_static(e, FIELD_BPF_ATTR_SOURCE, "user");
 }
 
+/* What the kernel side could not take from where the kernel has it. */
+static void set_by_fd(struct event *e, const struct record_call *r) {
+        const char *items[2];
+        size_t n = 0;
+
+        if (r->outcome.flags & CALL_OBJECT_FROM_FD && r->object.kind != OBJECT_NONE)
+                items[n++] = "object";
+        if (r->outcome.flags & CALL_TARGET_FROM_FD && r->target.kind != TARGET_NONE)
+                items[n++] = "target";
+        if (n > 0)
+                event_set_strings(e, FIELD_BPF_BY_FD, items, n);
+}
+
 static int decode_call(struct decoder *d, struct event *e, const void *data) {
         const struct record_call *r = data;
         const struct record_object *o = &r->object;
@@ -362,6 +375,7 @@ static int decode_call(struct decoder *d, struct event *e, const void *data) {
         if (r->outcome.flags & CALL_IN_KERNEL)
                 event_set_bool(e, FIELD_BPF_IN_KERNEL, true);
         set_attr_source(e, r->outcome.flags);
+        set_by_fd(e, r);
 
         if (!set_object(d, e, o))
                 set_from_attr(d, e, &attr);
@@ -543,6 +557,13 @@ int decoder_record(struct decoder *d, struct event *e, const void *data, size_t 
                 return -EBADMSG;
 
         return kinds[h->kind].decode(d, e, data);
+}
+
+bool record_touches_own(const void *data) {
+        const struct record_header *h = data;
+        const struct record_call *r = data;
+
+        return h->kind == RECORD_CALL && r->outcome.flags & CALL_OWN;
 }
 
 void decoder_partial(struct decoder *d, struct event *e, int slot) {

@@ -33,8 +33,9 @@ static bool is_local(const char *type) {
 }
 
 /* "36 35 98:0 /mnt1 /mnt2 rw master:1 - ext3 /dev/root rw": see proc_pid_mountinfo(5). -ENOENT
- * where a process does not see the mount. */
-static int mount_is_local(pid_t pid, uint64_t id) {
+ * where a process does not see the mount. The device is that of the whole file system, as the
+ * kernel has it; btrfs and overlayfs tell others in statx(). */
+static int mount_is_local(pid_t pid, uint64_t id, struct statx *ret) {
         _cleanup_fclose_ FILE *f = NULL;
         _cleanup_free_ char *line = NULL;
         char path[64], type[32];
@@ -44,12 +45,17 @@ static int mount_is_local(pid_t pid, uint64_t id) {
         snprintf(path, sizeof(path), "/proc/%d/mountinfo", (int) pid);
         f = fopen(path, "re");
         while (f && total < MOUNTINFO_MAX && (n = getline(&line, &size, f)) > 0) {
+                unsigned major, minor;
                 unsigned long long found;
                 const char *dash = strstr(line, " - ");
 
                 total += (size_t) n;
-                if (sscanf(line, "%llu ", &found) == 1 && found == id && dash)
-                        return sscanf(dash, " - %31s", type) == 1 && is_local(type);
+                if (sscanf(line, "%llu %*s %u:%u", &found, &major, &minor) != 3 || found != id ||
+                    !dash)
+                        continue;
+                ret->stx_dev_major = major;
+                ret->stx_dev_minor = minor;
+                return sscanf(dash, " - %31s", type) == 1 && is_local(type);
         }
         return -ENOENT;
 }
@@ -64,9 +70,9 @@ static int look_at(pid_t pid, int fd, struct statx *ret) {
                 return -errno;
         if (!(sx.stx_mask & STATX_MNT_ID))
                 return -EXDEV;
-        local = mount_is_local(pid, sx.stx_mnt_id);
+        local = mount_is_local(pid, sx.stx_mnt_id, &sx);
         if (local < 0) /* it has changed its root: then we may see it */
-                local = mount_is_local(getpid(), sx.stx_mnt_id);
+                local = mount_is_local(getpid(), sx.stx_mnt_id, &sx);
         if (local <= 0)
                 return -EXDEV;
         *ret = sx;

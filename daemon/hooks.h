@@ -18,6 +18,7 @@ enum attach_when {
         WHEN_OBSERVING_PID,   /* follows forks */
         UNLESS_OBSERVING_PID, /* cannot */
         WHERE_PREEMPTED,      /* programs of tracepoints may be: see preempts_programs() */
+        WHILE_KPROBES,        /* stands by for what they miss */
 };
 
 /* One way to attach a probe: hooks that only work together, the one that people know it by first.

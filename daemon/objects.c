@@ -426,16 +426,16 @@ bool objects_follow(struct objects *o, struct event *e, bool strict) {
         }
 }
 
-bool objects_tamper(struct objects *o, struct event *e) {
+bool objects_tamper(struct objects *o, struct event *e, bool touches) {
         const struct object *own = own_object(o, e), *x;
         const struct aspect *a;
         uint32_t id;
 
-        if (!own || is_ourselves(o, e) || !event_has(e, FIELD_PROCESS_PID) || !tamper_is_one(e))
+        if ((!own && !touches) || is_ourselves(o, e) || !event_has(e, FIELD_PROCESS_PID) || !tamper_is_one(e))
                 return false;
         a = main_aspect(e, &id);
         x = a ? find(o, a->kind, id) : NULL;
         if (x && x->own)
                 return false; /* told as such already */
-        return tamper_tell(o->tampers, e, own->kind, own->id);
+        return tamper_tell(o->tampers, e, own ? own->kind : OBJECT_NONE, own ? own->id : 0);
 }

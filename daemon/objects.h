@@ -61,5 +61,6 @@ bool objects_follow(struct objects *o, struct event *e, bool strict);
 
 /* Whether an event that has been told (objects_follow() let it pass) was about somebody else's
  * object and touches one of our own, too, such as a program that uses our map: makes it a `tamper`,
- * to be told beside it. Who touches what is ours does not hide what else it does. */
-bool objects_tamper(struct objects *o, struct event *e);
+ * to be told beside it. `touches`: the kernel side has seen that it does, by what the event may not
+ * name. Who touches what is ours does not hide what else it does. */
+bool objects_tamper(struct objects *o, struct event *e, bool touches);

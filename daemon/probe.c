@@ -292,8 +292,9 @@ static bool kernel_has_all(const struct alternative *a) {
 }
 
 static bool is_off(const struct probe_set *p, const struct alternative *a) {
-        return a->when ==
-               (p->options.observe == OBSERVE_PID ? UNLESS_OBSERVING_PID : WHEN_OBSERVING_PID);
+        return (a->when == WHILE_KPROBES && !p->kprobes) ||
+               a->when == (p->options.observe == OBSERVE_PID ? UNLESS_OBSERVING_PID
+                                                             : WHEN_OBSERVING_PID);
 }
 
 /* Somebody listened when the daemon before us ended. */
@@ -634,22 +635,64 @@ static uint64_t misses(int program_fd) {
         return info.recursion_misses;
 }
 
-/* Hooks that work together were all hit: the one that was hit least says how often. */
+/* What the kernel tells of a link to a kprobe since Linux 6.7: struct bpf_link_info, whose header
+ * may be older. */
+struct kprobe_link_info {
+        uint32_t type, id, prog_id, pad;
+        uint32_t event_type, event_pad;
+        uint64_t name;
+        uint32_t name_size, offset;
+        uint64_t address;
+        uint64_t missed;
+};
+
+/* How often it did not even come to that: too many threads were in the function for the kernel to
+ * see them return, or another probe was being served. 0 where the kernel does not tell. */
+static uint64_t misses_of_link(int fd, enum hook hook) {
+        struct kprobe_link_info info = {};
+        uint32_t size = sizeof(info);
+
+        if (fd <= 0 || !hook_is_kprobe(hook) || bpf_obj_get_info_by_fd(fd, &info, &size) < 0 ||
+            size < sizeof(info))
+                return 0;
+        return info.missed;
+}
+
+static uint64_t hits_of(const struct probe_set *p, const struct probe *probe,
+                        const struct alternative *a, size_t i) {
+        if (!hook_program(a->hooks[i]))
+                return probe->monitors[i] ? monitor_hits(probe->monitors[i]) : 0;
+        return stats_sum(p, offsetof(struct cpu_stats, hits[a->hooks[i]]));
+}
+
+/* Whether the hook behind the one at `i` sees the same function return, or stands by for it. */
+static bool is_pair(const struct alternative *a, size_t i) {
+        return i + 1 < HOOKS_TOGETHER_MAX && a->hooks[i + 1] &&
+               strcmp(hook_function(a->hooks[i]), hook_function(a->hooks[i + 1])) == 0;
+}
+
+/* A function that was entered counts when it returns: who is in there has done nothing yet. Which
+ * of the hooks were never hit is told, too. */
 static void describe_hits(const struct probe_set *p, struct event *e, const struct probe *probe,
                           const struct alternative *a) {
-        uint64_t least = UINT64_MAX, lost = 0, hits;
+        uint64_t hits = 0, lost = 0, here;
+        const char *idle[HOOKS_TOGETHER_MAX];
+        size_t n = 0;
 
         for (size_t i = 0; i < HOOKS_TOGETHER_MAX && a->hooks[i]; i++) {
-                if (hook_program(a->hooks[i])) {
-                        hits = stats_sum(p, offsetof(struct cpu_stats, hits[a->hooks[i]]));
-                        lost += misses(p->kernel.programs[a->hooks[i]]);
-                } else {
-                        hits = probe->monitors[i] ? monitor_hits(probe->monitors[i]) : 0;
-                }
-                least = MIN(least, hits);
+                here = hits_of(p, probe, a, i);
+                if (!is_pair(a, i))
+                        hits += here;
+                if (here == 0)
+                        idle[n++] = hook_name(a->hooks[i]);
+                if (hook_program(a->hooks[i]))
+                        lost += misses(p->kernel.programs[a->hooks[i]]) +
+                                misses_of_link(probe->links[i], a->hooks[i]);
         }
-        event_set_u64(e, FIELD_PROBE_HITS, least);
+        event_set_u64(e, FIELD_PROBE_HITS, hits);
         event_set_u64(e, FIELD_PROBE_LOST, lost);
+        if (n > 0)
+                event_set_strings(e, FIELD_PROBE_IDLE, idle, n);
 }
 
 static void describe(struct probe_set *p, size_t i, struct event *e) {

@@ -310,6 +310,13 @@ static void set_known(struct event *e, enum field f, uint32_t v) {
                 event_set_u32(e, f, v);
 }
 
+/* Whether a text is still true of a task: what was learned may be from before it was moved to
+ * another control group, or became another user's, as by executing another program. */
+static bool still_true(enum text t, const struct process *q, const struct record_task *task) {
+        return t == TEXT_EXECUTABLE ? q->task.uid == task->uid
+                                    : q->task.cgroup_id == task->cgroup_id;
+}
+
 static void describe(struct processes *p, struct event *e, const struct record_task *task,
                      const struct process *q) {
         event_set_u32(e, FIELD_PROCESS_PID, task->tgid);
@@ -320,7 +327,8 @@ static void describe(struct processes *p, struct event *e, const struct record_t
         event_set_string(e, FIELD_USER_NAME, users_name(p->users, task->uid));
 
         for (enum text t = 0; q && t < _TEXT_MAX; t++)
-                event_set_string(e, text_fields[t], q->texts[t]);
+                if (still_true(t, q, task))
+                        event_set_string(e, text_fields[t], q->texts[t]);
 }
 
 /* `q`: what is known of its process, or NULL. */
@@ -334,7 +342,8 @@ static void describe_all(struct processes *p, struct event *e, const struct reco
                 return;
 
         event_set_u64(e, FIELD_PROCESS_START, q->start);
-        event_set_u64(e, FIELD_PROCESS_CAPABILITIES, q->capabilities);
+        if (q->task.uid == task->uid)
+                event_set_u64(e, FIELD_PROCESS_CAPABILITIES, q->capabilities);
         set_known(e, FIELD_PROCESS_PPID, q->ppid);
         if (q->login_uid != UINT32_MAX)
                 event_set_u32(e, FIELD_USER_LOGIN_ID, q->login_uid);

@@ -142,8 +142,14 @@ int symbols_kernel_list(struct symbols *s, const uint64_t *addresses, size_t n, 
         return list(s, &kernel, addresses, n, ret);
 }
 
-int symbols_file_list(struct symbols *s, pid_t pid, const char *path, const uint64_t *offsets,
-                      size_t n, const char **ret) {
+static bool is_it(const struct statx *sx, const struct file_identity *which) {
+        return sx->stx_ino == which->inode &&
+               (sx->stx_dev_major << 20 | sx->stx_dev_minor) == which->device;
+}
+
+int symbols_file_list(struct symbols *s, pid_t pid, const char *path,
+                      const struct file_identity *which, const uint64_t *offsets, size_t n,
+                      const char **ret) {
         _cleanup_close_ int fd = -1;
         struct source file = {};
         struct statx sx;
@@ -154,6 +160,10 @@ int symbols_file_list(struct symbols *s, pid_t pid, const char *path, const uint
         if (fd < 0) {
                 memset(ret, 0, n * sizeof(*ret));
                 return fd;
+        }
+        if (which && !is_it(&sx, which)) {
+                memset(ret, 0, n * sizeof(*ret));
+                return -ESTALE;
         }
         file.fd = fd;
         file.key = (struct symbol_key){
@@ -182,10 +192,10 @@ int symbols_kernel(struct symbols *s, uint64_t address, char *ret, size_t n) {
         return copy_name(k, name, ret, n);
 }
 
-int symbols_file(struct symbols *s, pid_t pid, const char *path, uint64_t offset, char *ret,
-                 size_t n) {
+int symbols_file(struct symbols *s, pid_t pid, const char *path, const struct file_identity *which,
+                 uint64_t offset, char *ret, size_t n) {
         const char *name = NULL;
-        int k = symbols_file_list(s, pid, path, &offset, 1, &name);
+        int k = symbols_file_list(s, pid, path, which, &offset, 1, &name);
 
         return copy_name(k, name, ret, n);
 }

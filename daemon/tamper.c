@@ -28,6 +28,8 @@ struct tampers {
 /* By kind of event: what was done. */
 static const struct command_info deeds[] = {
         DEED("object-get", "opened", "open"),
+        DEED("object-take", "copied the fd of", "copy the fd of"),
+        DEED("object-receive", "was sent the fd of", "be sent the fd of"),
         DEED("pin", "pinned", "pin"),
         DEED("unpin", "unpinned", "unpin"),
         DEED("map-freeze", "froze", "freeze"),
@@ -39,8 +41,8 @@ static const struct command_info deeds[] = {
         DEED("prog-run", "ran", "run"),
         DEED("prog-bind-map", "bound a map to", "bind a map to"),
         DEED("iter-create", "read from", "read from"),
-        /* A program of somebody else's. */
-        {"prog-load", NULL, NULL, "used a map of " OWN " in", "use a map of " OWN " in",
+        /* A program of somebody else's: it has a map of ours, or is to run in or instead of ours. */
+        {"prog-load", NULL, NULL, "used an object of " OWN " in", "use an object of " OWN " in",
          "a program"},
         DEED("", "touched", "touch"),
 };

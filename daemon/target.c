@@ -109,15 +109,30 @@ static bool is_mount_namespace(const char *path, uint32_t inode) {
 }
 
 /* The process as which files are looked up: one in the mount namespace of who did it, with the root
- * of that namespace for its own. Who did it may be gone, or have another root. 0: as we do. */
+ * of that namespace for its own. Who did it may be gone, or have another root. 0: as we do; -1:
+ * there is none any more. */
 static pid_t viewer(const struct context *c) {
         const struct value *inode = event_get(c->event, FIELD_NAMESPACE_MNT);
+        char path[64];
 
-        if (inode && is_mount_namespace("/proc/self/ns/mnt", inode->u32))
+        if (!inode)
+                return -1;
+        if (is_mount_namespace("/proc/self/ns/mnt", inode->u32))
                 return 0;
-        if (inode && is_mount_namespace("/proc/1/ns/mnt", inode->u32))
+        if (is_mount_namespace("/proc/1/ns/mnt", inode->u32))
                 return 1;
-        return c->task ? (pid_t) c->task->tgid : 0;
+        snprintf(path, sizeof(path), "/proc/%" PRIu32 "/ns/mnt", c->task ? c->task->tgid : 0);
+        return c->task && is_mount_namespace(path, inode->u32) ? (pid_t) c->task->tgid : -1;
+}
+
+/* The functions at offsets into the file that was probed: not into what has its path by now. */
+static void find_symbols(const struct context *c, const char *path, const uint64_t *offsets,
+                         size_t n, const char **ret) {
+        const struct file_identity which = {c->target->inode, c->target->device};
+        pid_t pid = c->symbols ? viewer(c) : -1;
+
+        if (pid >= 0)
+                (void) symbols_file_list(c->symbols, pid, path, &which, offsets, n, ret);
 }
 
 /* What targets share -------------------------------------------------------------------------- */
@@ -183,12 +198,14 @@ static void describe_function(const struct context *c) {
 
 static void describe_file(const struct context *c) {
         const struct record_target *t = c->target;
-        char path[PATH_SIZE], symbol[SYMBOL_SIZE];
+        const uint64_t offset = t->offset;
+        const char *symbol = NULL;
+        char path[PATH_SIZE];
 
         if (!path_of(t, path))
                 return;
-        if (c->symbols &&
-            symbols_file(c->symbols, viewer(c), path, t->offset, symbol, sizeof(symbol)) >= 0)
+        find_symbols(c, path, &offset, 1, &symbol);
+        if (symbol)
                 set_target(c, "%s:%s", path, symbol);
         else
                 set_target(c, "%s+0x%llx", path, t->offset);
@@ -404,27 +421,6 @@ static void set_targets(struct event *e, const char *const *names, const uint64_
                 event_set_strings(e, FIELD_ATTACH_TARGETS, items, i);
 }
 
-/* Names, a NUL after each; the last may lack it. */
-static void describe_symbols(const struct context *c, const struct part *list) {
-        const char *names[TARGETS_SHOWN_MAX] = {}, *data = list->data;
-        char *copies[TARGETS_SHOWN_MAX] = {};
-        size_t n = 0, at = 0, length;
-        uint64_t total = 0;
-
-        for (; at < list->size; at += length + 1) {
-                length = strnlen(data + at, list->size - at);
-                if (n < TARGETS_SHOWN_MAX) {
-                        copies[n] = strndup(data + at, MIN(length, (size_t) NAME_SHOWN_MAX));
-                        names[n] = copies[n] ?: "?";
-                        n++;
-                }
-                total++;
-        }
-        set_targets(c->event, names, NULL, n, MAX(total, (uint64_t) c->target->count));
-        for (size_t i = 0; i < n; i++)
-                free(copies[i]);
-}
-
 static void describe_numbers(const struct context *c, const struct part *list, bool in_file) {
         const char *names[TARGETS_SHOWN_MAX] = {};
         const uint64_t *numbers = list->data;
@@ -434,8 +430,8 @@ static void describe_numbers(const struct context *c, const struct part *list, b
         /* A failed look-up leaves the names that it did not get to. */
         if (c->symbols && !in_file)
                 (void) symbols_kernel_list(c->symbols, numbers, n, names);
-        else if (c->symbols && path_of(c->target, path))
-                (void) symbols_file_list(c->symbols, viewer(c), path, numbers, n, names);
+        else if (in_file && path_of(c->target, path))
+                find_symbols(c, path, numbers, n, names);
         set_targets(c->event, names, numbers, n, list->total / sizeof(*numbers));
 }
 
@@ -450,9 +446,6 @@ void target_describe_list(struct event *e, struct symbols *symbols, const struct
                 break;
         case PART_OFFSETS:
                 describe_numbers(&c, list, true);
-                break;
-        case PART_SYMBOLS:
-                describe_symbols(&c, list);
                 break;
         default:
                 break;

@@ -18,8 +18,8 @@ struct symbols;
 void target_describe(struct event *e, struct symbols *symbols, const struct record_task *task,
                      const struct record_target *t);
 
-/* Sets attach.targets from a list: PART_ADDRESSES or PART_OFFSETS (of the file in `t`), or
- * PART_SYMBOLS. Long lists are cut, and the last item says how many are left out. */
+/* Sets attach.targets from a list: PART_ADDRESSES or PART_OFFSETS (of the file in `t`).
+ * Long lists are cut, and the last item says how many are left out. */
 void target_describe_list(struct event *e, struct symbols *symbols, const struct record_task *task,
                           const struct record_target *t, enum part_kind kind,
                           const struct part *list);

@@ -173,6 +173,24 @@ static int life_rename(const struct arguments *a) {
         return unlink(to) < 0 ? -errno : 0;
 }
 
+/* A second name for a pin. Both go. */
+static int life_link(const struct arguments *a) {
+        const char *from = BPFFS "/life_name", *to = BPFFS "/life_name_too";
+        const struct life_kind *kind = life_kind(a);
+        int fd, r;
+
+        if (!kind)
+                return -EINVAL;
+        fd = kind->make("life_link");
+        r = fd < 0 ? fd : life_pin(fd, from);
+        if (r < 0)
+                return r;
+        if (link(from, to) < 0)
+                return -errno;
+        r = report_life("life-link", kind, fd, getpid(), to);
+        return unlink(from) < 0 || unlink(to) < 0 ? -errno : r;
+}
+
 /* Before and after ----------------------------------------------------------------------------- */
 
 /* For who starts later to find. */
@@ -205,6 +223,7 @@ const struct action pin_actions[] = {
         {"life-pin-elsewhere", "", life_pin_elsewhere, "cannot pin a map: not a place for it"},
         {"life-unpin", "KIND", life_unpin, "pins and unpins it"},
         {"life-rename", "", life_rename, "renames a pin, which replaces another one"},
+        {"life-link", "KIND", life_link, "gives a pin a second name"},
         {"life-leave", "PATH", life_leave, "leaves a program pinned"},
         {"life-found", "PATH", life_found, "unpins what is pinned, the last that held it"},
         {},

@@ -3,8 +3,10 @@
  */
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "trigger.h"
@@ -76,6 +78,51 @@ static int report_tampering(const char *action, const char *command, long ret, i
         r = report(fd);
         report_end();
         return r;
+}
+
+/* The fd of that map in the daemon, by what the kernel says of it to those who only look. */
+static int find_fd(pid_t daemon) {
+        static const char *const wanted[] = {"map_type:\t1\n", "key_size:\t4\n", "value_size:\t1\n",
+                                             "max_entries:\t8192\n"};
+
+        for (int fd = 3; fd < 1024; fd++) {
+                _cleanup_fclose_ FILE *f = NULL;
+                char path[64], text[1024] = "";
+                size_t found = 0;
+
+                snprintf(path, sizeof(path), "/proc/%d/fdinfo/%d", (int) daemon, fd);
+                f = fopen(path, "re");
+                if (!f || fread(text, 1, sizeof(text) - 1, f) == 0)
+                        continue;
+                for (size_t i = 0; i < ELEMENTSOF(wanted); i++)
+                        found += strstr(text, wanted[i]) != NULL;
+                if (found == ELEMENTSOF(wanted))
+                        return fd;
+        }
+        return -ENOENT;
+}
+
+/* Without bpf(): out of the daemon's table of fds. Then it is written to, as by tamper-write. */
+static int tamper_take(const struct arguments *a) {
+        pid_t daemon = find_daemon();
+        int process = (int) syscall(SYS_pidfd_open, daemon, 0), fd = find_fd(daemon);
+        uint32_t key = UINT32_MAX;
+        uint8_t value = 1;
+        union bpf_attr attr = {};
+
+        if (process < 0)
+                return -errno;
+        if (fd < 0)
+                return fd;
+        fd = (int) syscall(SYS_pidfd_getfd, process, fd, 0);
+        if (fd < 0)
+                return -errno;
+        attr.map_fd = fd;
+        attr.key = (uintptr_t) &key;
+        attr.value = (uintptr_t) &value;
+        report_tampering("tamper-take", "MAP_UPDATE_ELEM",
+                         bpf_call(BPF_MAP_UPDATE_ELEM, &attr, sizeof(attr)), fd, report_map);
+        return 0;
 }
 
 static int tamper_open(const struct arguments *a) {
@@ -191,7 +238,55 @@ static int tamper_use(const struct arguments *a) {
         return fd < 0 ? fd : report_tampering("tamper-use", "PROG_LOAD", fd, fd, report_program);
 }
 
+/* The type of the function that a program is, and the BTF that has it. */
+static int function_of(int program, uint32_t *ret_type) {
+        struct bpf_func_info function = {};
+        struct bpf_prog_info info = {.nr_func_info = 1,
+                                     .func_info_rec_size = sizeof(function),
+                                     .func_info = (uintptr_t) &function};
+        int r = information(program, &info, sizeof(info));
+
+        *ret_type = function.type_id;
+        return r < 0 ? r : function.type_id ? 0 : -ENODATA;
+}
+
+/* A program of ours that runs whenever one of the daemon's is entered. */
+static int tamper_trace(const struct arguments *a) {
+        const struct bpf_insn insns[] = {
+                {.code = BPF_ALU64 | BPF_MOV | BPF_K, .dst_reg = BPF_REG_0},
+                {.code = BPF_JMP | BPF_EXIT},
+        };
+        union bpf_attr attr = {.prog_type = BPF_PROG_TYPE_TRACING,
+                               .expected_attach_type = BPF_TRACE_FENTRY,
+                               .prog_name = "tamper_trace"},
+                       open = {};
+        int program = open_by_id(BPF_PROG_GET_NEXT_ID, BPF_PROG_GET_FD_BY_ID, is_program), fd, link;
+        uint32_t type;
+        int r;
+
+        if (program < 0)
+                return program;
+        r = function_of(program, &type);
+        if (r < 0)
+                return r;
+        attr.attach_prog_fd = program;
+        attr.attach_btf_id = type;
+        fd = load_program(&attr, insns, ELEMENTSOF(insns));
+        if (fd < 0)
+                return fd;
+        open.raw_tracepoint.prog_fd = fd;
+        link = bpf_call(BPF_RAW_TRACEPOINT_OPEN, &open, sizeof(open));
+        if (link < 0)
+                return link;
+        if (strcmp(argument(a, 0, ""), "attach") == 0)
+                return report_tampering("tamper-trace", "RAW_TRACEPOINT_OPEN", link, link,
+                                        report_link);
+        return report_tampering("tamper-trace", "PROG_LOAD", fd, fd, report_program);
+}
+
 const struct action tamper_actions[] = {
+        {"tamper-take", "", tamper_take, "copies the fd of a map out of the daemon, and writes"},
+        {"tamper-trace", "[attach]", tamper_trace, "loads and attaches a program to one of it"},
         {"tamper-open", "", tamper_open, "opens a map of the daemon's by its id"},
         {"tamper-write", "[N]", tamper_write, "writes to it, N times"},
         {"tamper-pin", "", tamper_pin, "pins it"},

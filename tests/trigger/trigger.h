@@ -7,6 +7,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/types.h>
 
 /* What an action was given on the command line. */
 struct arguments {
@@ -41,9 +42,13 @@ extern const struct action socket_actions[];
 extern const struct action filter_actions[];
 extern const struct action gone_actions[];
 extern const struct action struct_ops_actions[];
+extern const struct action held_actions[];
 
 /* The argument at `i`, or `fallback` where there is none. */
 const char *argument(const struct arguments *a, int i, const char *fallback);
+
+/* The process that observes us; 0: it is not there. */
+pid_t find_daemon(void);
 
 /* Calls bpf() with `size` bytes of `attr`. Returns what it returned, a negative errno on failure.
  */

@@ -418,11 +418,16 @@ START_TEST(used_by_another_program) {
         objects_set_own(objects, OBJECT_MAP, 7, false);
         ck_assert(loads_with_map(77, 7));
         assert_string(FIELD_EVENT, "prog-load");
-        ck_assert(objects_tamper(objects, event));
-        assert_tamper("bpftool used a map of bpfmond's own in kprobe program \"watch\" (id 77)");
+        ck_assert(objects_tamper(objects, event, false));
+        assert_tamper("bpftool used an object of bpfmond's own in kprobe program \"watch\" (id 77)");
 
         ck_assert(loads_with_map(78, 8));
-        ck_assert(!objects_tamper(objects, event));
+        ck_assert(!objects_tamper(objects, event, false));
+
+        /* Nothing in the event is ours, and the kernel side knows better: it is to run in a program
+         * of ours. */
+        ck_assert(objects_tamper(objects, event, true));
+        assert_tamper("bpftool used an object of bpfmond's own in kprobe program \"watch\" (id 78)");
 }
 END_TEST
 
@@ -434,7 +439,7 @@ START_TEST(use_hides_nothing) {
         for (uint32_t id = 1; id <= 16; id++) {
                 ck_assert(loads_with_map(id, 7));
                 assert_string(FIELD_EVENT, "prog-load");
-                tampers += objects_tamper(objects, event);
+                tampers += objects_tamper(objects, event, false);
         }
         ck_assert_int_eq(tampers, 5);
         ck_assert_uint_eq(objects_count(objects), 16);

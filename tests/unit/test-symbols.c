@@ -298,21 +298,22 @@ START_TEST(elf_file) {
                 offsets[j] = offsetof(struct image, code) + elf_rows[j].offset;
         /* The second time from memory. */
         for (int round = 0; round < 2; round++) {
-                ck_assert_int_eq(
-                        symbols_file_list(symbols, 0, path, offsets, ELEMENTSOF(offsets), names),
-                        0);
+                ck_assert_int_eq(symbols_file_list(symbols, 0, path, NULL, offsets,
+                                                   ELEMENTSOF(offsets), names),
+                                 0);
                 for (size_t j = 0; j < ELEMENTSOF(elf_rows); j++)
                         assert_name(names[j], elf_rows[j].name);
         }
         for (size_t j = 0; j < ELEMENTSOF(elf_rows); j++) {
-                int k = symbols_file(symbols, getpid(), path, offsets[j], name, sizeof(name));
+                int k = symbols_file(symbols, getpid(), path, NULL, offsets[j], name, sizeof(name));
 
                 ck_assert_int_eq(k, elf_rows[j].name ? 0 : -ENOENT);
                 if (k == 0)
                         ck_assert_str_eq(name, elf_rows[j].name);
         }
-        ck_assert_int_eq(symbols_file_list(symbols, 0, path, offsets, SYMBOLS_LIST_MAX + 1, names),
-                         -E2BIG);
+        ck_assert_int_eq(
+                symbols_file_list(symbols, 0, path, NULL, offsets, SYMBOLS_LIST_MAX + 1, names),
+                -E2BIG);
 }
 END_TEST
 
@@ -338,7 +339,7 @@ static unsigned ask_too_much(struct symbols *s) {
         for (;; n++) {
                 ck_assert_uint_lt(n, 1000);
                 clock_reads = 0;
-                k = symbols_file(s, 0, path, offset++, name, sizeof(name));
+                k = symbols_file(s, 0, path, NULL, offset++, name, sizeof(name));
                 if (k == -EBUSY)
                         return n;
                 ck_assert_int_eq(k, -ENOENT);
@@ -373,11 +374,11 @@ START_TEST(bounded_time) {
                 clock_reads = 0;
                 search_takes = rows[i].takes * MS;
                 ck_assert_int_eq(symbols_new_at(&s, read_clock), 0);
-                ck_assert_int_eq(symbols_file(s, 0, path, known, name, sizeof(name)), 0);
+                ck_assert_int_eq(symbols_file(s, 0, path, NULL, known, name, sizeof(name)), 0);
                 ck_assert_uint_eq(1 + ask_too_much(s), rows[i].burst);
                 clock_shows += UINT64_C(60000) * MS;
                 ck_assert_uint_eq(ask_too_much(s), rows[i].then);
-                ck_assert_int_eq(symbols_file(s, 0, path, known, name, sizeof(name)), 0);
+                ck_assert_int_eq(symbols_file(s, 0, path, NULL, known, name, sizeof(name)), 0);
                 ck_assert_str_eq(name, "first+0x10");
                 symbols_free(s);
         }
@@ -419,12 +420,12 @@ START_TEST(elf_file_replaced) {
 
         make_image(&i);
         write_file(&i, sizeof(i));
-        ck_assert_int_eq(symbols_file(symbols, 0, path, at, name, sizeof(name)), 0);
+        ck_assert_int_eq(symbols_file(symbols, 0, path, NULL, at, name, sizeof(name)), 0);
         ck_assert_str_eq(name, "first");
         memcpy(memmem(i.names, sizeof(i.names), "first", 5), "other", 5);
         unlink(path);
         write_file(&i, sizeof(i));
-        ck_assert_int_eq(symbols_file(symbols, 0, path, at, name, sizeof(name)), 0);
+        ck_assert_int_eq(symbols_file(symbols, 0, path, NULL, at, name, sizeof(name)), 0);
         ck_assert_str_eq(name, "other");
 }
 END_TEST
@@ -455,7 +456,7 @@ START_TEST(own_executable) {
         executable[n] = 0;
         dl_iterate_phdr(own_base, &offset);
         ck_assert_uint_ne(offset, 0);
-        int k = symbols_file(symbols, 0, executable, offset, name, sizeof(name));
+        int k = symbols_file(symbols, 0, executable, NULL, offset, name, sizeof(name));
         if (k == -EXDEV || k == -EAGAIN)
                 tap_skip("this program is on a file system that is not read");
         ck_assert_int_eq(k, 0);
@@ -496,7 +497,7 @@ START_TEST(narrow_elf_file) {
         i.sections[1].sh_offset = (Elf32_Off) ((char *) i.symbols - (char *) &i);
         i.sections[2].sh_offset = (Elf32_Off) (i.names - (char *) &i);
         write_file(&i, sizeof(i));
-        ck_assert_int_eq(symbols_file(symbols, 0, path, 0x11, name, sizeof(name)), 0);
+        ck_assert_int_eq(symbols_file(symbols, 0, path, NULL, 0x11, name, sizeof(name)), 0);
         ck_assert_str_eq(name, "narrow+0x1");
 }
 END_TEST
@@ -507,17 +508,18 @@ START_TEST(no_regular_files) {
 
         snprintf(link, sizeof(link), "%s-link", path);
         ck_assert_int_eq(mkfifo(path, 0644), 0);
-        ck_assert_int_eq(symbols_file(symbols, 0, path, 0, name, sizeof(name)), -EINVAL);
+        ck_assert_int_eq(symbols_file(symbols, 0, path, NULL, 0, name, sizeof(name)), -EINVAL);
         ck_assert_int_eq(symlink("/proc/self/exe", link), 0);
-        ck_assert_int_eq(symbols_file(symbols, 0, link, 0, name, sizeof(name)), -ELOOP);
+        ck_assert_int_eq(symbols_file(symbols, 0, link, NULL, 0, name, sizeof(name)), -ELOOP);
         unlink(link);
-        ck_assert_int_eq(symbols_file(symbols, 0, folder, 0, name, sizeof(name)), -EINVAL);
-        ck_assert_int_lt(symbols_file(symbols, 0, "/dev/zero", 0, name, sizeof(name)), 0);
-        ck_assert_int_lt(symbols_file(symbols, 0, "/proc/self/mem", 0, name, sizeof(name)), 0);
-        ck_assert_int_lt(symbols_file(symbols, 0, "/proc/version", 0, name, sizeof(name)), 0);
-        ck_assert_int_lt(symbols_file(symbols, 0, "", 0, name, sizeof(name)), 0);
+        ck_assert_int_eq(symbols_file(symbols, 0, folder, NULL, 0, name, sizeof(name)), -EINVAL);
+        ck_assert_int_lt(symbols_file(symbols, 0, "/dev/zero", NULL, 0, name, sizeof(name)), 0);
+        ck_assert_int_lt(symbols_file(symbols, 0, "/proc/self/mem", NULL, 0, name, sizeof(name)),
+                         0);
+        ck_assert_int_lt(symbols_file(symbols, 0, "/proc/version", NULL, 0, name, sizeof(name)), 0);
+        ck_assert_int_lt(symbols_file(symbols, 0, "", NULL, 0, name, sizeof(name)), 0);
         unlink(path);
-        int k = symbols_file(symbols, 0, path, 0, name, sizeof(name));
+        int k = symbols_file(symbols, 0, path, NULL, 0, name, sizeof(name));
         ck_assert(k == -ENOENT || k == -EAGAIN);
 
         /* A process that is gone sees nothing. */
@@ -525,7 +527,8 @@ START_TEST(no_regular_files) {
         if (pid == 0)
                 _exit(0);
         waitpid(pid, NULL, 0);
-        ck_assert_int_eq(symbols_file(symbols, pid, "/bin/sh", 0, name, sizeof(name)), -ENOENT);
+        ck_assert_int_eq(symbols_file(symbols, pid, "/bin/sh", NULL, 0, name, sizeof(name)),
+                         -ENOENT);
 }
 END_TEST
 
@@ -549,11 +552,12 @@ START_TEST(other_root) {
                 _exit(read(end[0], &c, 1) != 0);
         }
         ck_assert_int_eq(read(ready[0], &c, 1), 1);
-        ck_assert_int_eq(symbols_file(symbols, pid, "/file", offsetof(struct image, code) + 0x100,
-                                      name, sizeof(name)),
+        ck_assert_int_eq(symbols_file(symbols, pid, "/file", NULL,
+                                      offsetof(struct image, code) + 0x100, name, sizeof(name)),
                          0);
         ck_assert_str_eq(name, "first");
-        ck_assert_int_lt(symbols_file(symbols, pid, "/../../bin/true", 0, name, sizeof(name)), 0);
+        ck_assert_int_lt(symbols_file(symbols, pid, "/../../bin/true", NULL, 0, name, sizeof(name)),
+                         0);
         close(end[1]);
         waitpid(pid, NULL, 0);
 }

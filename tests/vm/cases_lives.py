@@ -71,12 +71,19 @@ CASES = [
     unlucky("life-pin-taken", "EEXIST"),
     unlucky("life-pin-elsewhere", "EPERM", "denied"),
     *(pinned(kind, "life-unpin") for kind in ("program", "map", "link")),
+    *(Case(f"life-link {kind}", f"life-link {kind}", "pin", kind, {"class": "install", "result": "ok"},
+           copied={**LOADER, "path": "pin.path"}, found_by={**ID[kind], "path": "pin.path"}, needs_kprobes=True)
+      for kind in ("program", "map", "link")),
     renamed("from", "unpin", {"from": "pin.path"}, {**ID["program"], "from": "pin.path"}),
     renamed("to", "pin", {}, {**ID["program"], "to": "pin.path"}),
     renamed("replaced", "unpin", {"to": "pin.path"}, {"replaced": "map.id"}),
     Case("life-found", f"life-found {FOLDER}/existing", "prog-unload", "program",
          {**REMOVED, "existed": True, "loaded_by.pid": ABSENT, "loaded_by.user.id": 0, "prog.name": "life_left"},
          found_by=ID["program"], monitored={}),
+    # The first to touch anything: nobody looks at who writes until somebody has got an fd.
+    tamper("tamper-take", label="tamper-take write", **BRIEF),
+    tamper("tamper-take", label="tamper-take", fields={"bpf.cmd": ABSENT, "attach.via": "pidfd-getfd"},
+           found_by={"comm": "process.name"}),
     tamper("tamper-open"),
     tamper("tamper-write", fields={"calls": ABSENT}, **BRIEF),
     # The 1st, 2nd, 4th and 8th time are told.
@@ -85,6 +92,8 @@ CASES = [
     tamper("tamper-get", fields=STOLEN),
     tamper("tamper-unpin", fields={**STOLEN, "bpf.cmd": ABSENT}, found_by={"path": "pin.path"}, needs_kprobes=True),
     tamper("tamper-use", "program", fields={"prog.name": "tamper_use"}, beside="prog-load"),
+    tamper("tamper-trace", "program", fields={"prog.name": "tamper_trace"}, beside="prog-load"),
+    tamper("tamper-trace attach", "link", fields={"link.type": "tracing"}, beside="attach"),
     tamper("tamper-detach", "link", fields={"result": "failed"}),
     tamper("tamper-freeze"),
 ]

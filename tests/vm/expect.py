@@ -54,9 +54,10 @@ CASES = [
     Case("prog-attach", "prog-attach /sys/fs/cgroup/test", "attach", "program",
          {"prog.type": "cgroup_skb", "attach.type": "cgroup_inet_ingress", "attach.via": "prog-attach"}),
     Case("prog-detach", "prog-detach /sys/fs/cgroup/test", "detach", "program",
-         {"prog.type": "cgroup_skb", "class": "remove"}),
+         {"prog.type": "cgroup_skb", "class": "remove"}, kprobes={"bpf.by_fd": ["target"]},
+         tracepoints={"bpf.by_fd": ["object", "target"]}),
     Case("obj-pin", "obj-pin /sys/fs/bpf/pinned", "pin", "map", {"map.name": "trigger_pinned"},
-         copied={"path": "pin.path"}),
+         kprobes={"bpf.by_fd": ABSENT}, tracepoints={"bpf.by_fd": ["object"]}, copied={"path": "pin.path"}),
     Case("obj-get", "obj-get /sys/fs/bpf/pinned", "object-get", "map",
          {"map.name": "trigger_pinned", "class": "look"}, copied={"path": "pin.path"}, stream="use"),
     Case("prog-reject", "prog-reject", "prog-load", "none",
@@ -110,6 +111,10 @@ ELEMENTS = {
 }
 
 UNWATCHED = {"drop": "drop"}
+
+
+# Actions that do the same thing to the same object again: each time is told.
+REPEATED = set()
 
 
 def actions():
@@ -213,6 +218,31 @@ def check_case(case, truth, events, road):
     lines += [f"told besides: {e}" for e in events if case.never and e.get("process.pid") == truth["pid"]
               and all(lookup(e, field) == value for field, value in case.never.items())]
     return lines + [f"event: {found[0]}", f"report: {truth}"] if lines else []
+
+
+def check_impossible(case, truth, events):
+    """The action says that this kernel cannot do it: then nobody says that it was done."""
+    told = [e for e in events if e.get("process.pid") == truth["pid"] and e["event"] == case.event
+            and all(lookup(e, name) == case.fields[name] for name in ("attach.via", "link.type") if name in case.fields)]
+    return [f"told, and not possible: {e}" for e in told if e.get("result") == "ok"] + ([] if "skip" in truth else [truth])
+
+
+# What is different each time that the same thing is told.
+PASSING = {"seq", "time", "duration", "source", "process.tid", "process.name", "message"}
+
+
+def check_twice(truth, events):
+    """Nothing of a process is told twice: two events that differ in when, and by which hook, alone. Element operations
+    and tampering are told again and again."""
+    seen, lines = {}, []
+    for event in events:
+        if event.get("process.pid") != truth.get("pid") or event.get("class") not in ("install", "remove", "change"):
+            continue
+        key = repr(sorted((name, value) for name, value in event.items() if name not in PASSING))
+        if key in seen:
+            lines.append(f"told twice: {seen[key]} and {event}")
+        seen[key] = event
+    return lines
 
 
 def check_elements(truth, events, callers):
