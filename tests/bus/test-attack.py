@@ -276,7 +276,7 @@ def test_stopped_readers(b):
     serves(b, witness)
 
 
-HARMLESS = {"Version", "Since", "EventsSeen", "EventsLost", "Subscribers", "Degraded"}
+HARMLESS = {"Version", "Since", "EventsSeen", "EventsResumed", "EventsLost", "Subscribers", "Degraded"}
 
 
 def call(path, interface, method, signature="", *arguments):

@@ -5,6 +5,7 @@
 import os
 import signal
 import socket
+import threading
 
 import dbus
 
@@ -200,25 +201,31 @@ def test_reload_call(b):
     contains(daemon.errors(), "RingSize=256K takes effect when bpfmond is restarted; until then it is 2M", "log")
 
 
-def notified(server):
-    messages = []
-    while True:
-        try:
-            messages.append(server.recv(4096).decode())
-        except BlockingIOError:
-            return messages
+def listen(server, told):
+    """Takes what is told of the daemon's state, until the end; it also has descriptors kept, which are closed here."""
+    while (message := server.recv(4096).decode()) != "END":
+        if "FDSTORE" not in message:
+            told.append(message)
 
 
 def test_notify(b):
     """The service manager is told of a reload: RELOADING=1 with its time, then READY=1"""
-    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK) as server:
-        server.bind(f"{b.directory}/notify")
-        b.environment["NOTIFY_SOCKET"] = f"{b.directory}/notify"
-        daemon = b.daemon()
-        contains("\n".join(notified(server)), "READY=1", "what is told at the start")
-        daemon.kill(signal.SIGHUP)
-        told = []
-        wait_until(lambda: told.extend(notified(server)) or any("READY=1" in m for m in told), what="READY=1")
+    path, told = f"{b.directory}/notify", []
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as server:
+        server.bind(path)
+        manager = threading.Thread(target=listen, args=(server, told))
+        manager.start()
+        try:
+            b.environment["NOTIFY_SOCKET"] = path
+            daemon = b.daemon()
+            wait_until(lambda: any("READY=1" in m for m in told), what="READY=1 at the start")
+            told.clear()
+            daemon.kill(signal.SIGHUP)
+            wait_until(lambda: any("READY=1" in m for m in told), what="READY=1")
+        finally:
+            with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as end:
+                end.sendto(b"END", path)
+            manager.join()
     fields = dict(line.split("=", 1) for line in told[0].splitlines())
     equal(fields["RELOADING"], "1", "RELOADING")
     if not int(fields["MONOTONIC_USEC"]) > 0:
