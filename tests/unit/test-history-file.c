@@ -255,6 +255,10 @@ START_TEST(killed_while_it_writes) {
         uint64_t last = 0;
 
         for (int i = 0; i < 8; i++) {
+                int written[2]; /* tells when something is in the file */
+                char one;
+
+                ck_assert_int_eq(pipe(written), 0);
                 pid_t child = fork();
 
                 if (child == 0) {
@@ -263,13 +267,18 @@ START_TEST(killed_while_it_writes) {
                                 _exit(1);
                         for (uint64_t seq = history_last_seq(h) + 1;; seq++) {
                                 history_offer(h, bed_make(seq));
-                                if (seq % 1000 == 0)
+                                if (seq % 1000 == 0) {
                                         bed_flush(h);
+                                        (void) !write(written[1], "", 1);
+                                }
                         }
                 }
+                close(written[1]);
+                ck_assert_int_eq(read(written[0], &one, 1), 1);
                 usleep(100000 + 30000 * (useconds_t) i);
                 kill(child, SIGKILL);
                 waitpid(child, NULL, 0);
+                close(written[0]);
 
                 struct history *h = bed_open();
                 uint64_t now = history_last_seq(h);

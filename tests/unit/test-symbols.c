@@ -6,6 +6,7 @@
 #include <link.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 
 #include "symbol-cache.h"
@@ -18,6 +19,8 @@ static char folder[] = "/tmp/test-symbols.XXXXXX";
 static char path[64];
 
 static void setup(void) {
+        if (syscall(SYS_openat2, -1, NULL, NULL, 0) < 0 && errno == ENOSYS)
+                tap_skip("files are opened by openat2(), which is not there (valgrind has none)");
         ck_assert_int_eq(symbols_new(&symbols), 0);
         ck_assert_ptr_nonnull(mkdtemp(folder));
         snprintf(path, sizeof(path), "%s/file", folder);
