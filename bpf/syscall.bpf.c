@@ -244,6 +244,9 @@ int BPF_KRETPROBE(call_program, s64 prog) {
         if ((cmd != BPF_PROG_ATTACH && cmd != BPF_PROG_DETACH) ||
             !(frame->flags & CALL_OBJECT_FROM_FD) || (prog < 0 && prog >= -4095))
                 return 0;
+        /* Where the compiler has put it into bpf_prog_attach(), this is the one to be replaced. */
+        if (cmd == BPF_PROG_ATTACH && ATTR32(frame, 12) & BPF_F_REPLACE)
+                return 0;
         frame->flags &= ~CALL_OBJECT_FROM_FD;
         fill_prog(&frame->object, (void *) prog);
         if (is_own(OBJECT_PROG, frame->object.id))

@@ -40,7 +40,7 @@ EXPECTED = [
 
 # Without kprobes: those whose first, and whose second choice needs none. All others fail, and say so.
 AS_GOOD_WITHOUT = {"call-exit", "process-exit", "process-exec", "program-free-notice"}
-WORSE_WITHOUT = {"call-entry", "netlink", "netlink-xdp", "perf-attach", "seccomp", "socket-filter",
+WORSE_WITHOUT = {"call-entry", "netlink", "netlink-xdp", "own-object-receive", "perf-attach", "seccomp", "socket-filter",
                  "socket-filter-fanout", "socket-filter-reuseport"}
 
 

@@ -35,7 +35,7 @@ def one_each_or_lost(events, kind, ids, field):
     lost."""
     lines, found = one_each([e for e in events if e.get("event") == kind], ids, field)
     missing = [line for line in lines if line.endswith(": 0 events")]
-    if missing and len(missing) <= told_lost(events[:len(events) - len(of_crowd(events))]):
+    if missing and len(missing) <= told_lost(events):
         print(f"# {len(missing)} of {len(ids)} {kind} events were lost, and said to be", flush=True)
         lines = [line for line in lines if line not in missing]
     return lines, found
@@ -147,24 +147,6 @@ def check_held(kind):
     return check
 
 
-def check_crowd(rows, events, _road):
-    """Who has no privilege does not get the half of the ring that others need, and what it lost is told."""
-    (truth,) = rows
-    lines, _ = one_each(of_call(events, truth), truth["ids"], "map.id")
-    lines += complete(truth, truth["calls"])
-    told = sum(e.get("event") == "socket-filter-attach" and e.get("process.pid") == truth["crowd"] for e in events)
-    lost = told_lost(of_crowd(events))
-    if not 0 < told < truth["attached"] or told + lost < truth["attached"]:
-        lines.append(f"of {truth['attached']} filters, {told} were told, and {lost} said to be lost")
-    return lines
-
-
-def of_crowd(events):
-    """What came from the first event of the above on: it is the last of the actions."""
-    first = [i for i, e in enumerate(events) if e.get("process.name") == "crowd"]
-    return events[first[0]:] if first else []
-
-
 # label -> action, judge
 RACES = {
     "toctou-flip": ("toctou-flip 200", check_flips),
@@ -179,7 +161,6 @@ RACES = {
 
 # The same of what comes after all else: it is meant to lose events.
 LAST = {
-    "crowd": ("crowd 400", check_crowd),
 }
 
 
