@@ -6,8 +6,8 @@
 #include <sys/types.h>
 
 /* Opens a regular file for reading: the absolute path is looked up as process `pid` sees it (0: as
- * we do), without symbolic links. Returns an fd, and what is known of the file in `ret` (the device is
- * that of the whole file system, as mountinfo has it); -EXDEV
- * where it is on a file system that asks somebody else (FUSE, NFS) or that we don't know, -EAGAIN
- * where the kernel would have to ask its file system, another negative errno. */
+ * we do), without symbolic links. Returns an fd, and what is known of the file in `ret` (the device
+ * is that of the whole file system, as mountinfo has it); -EXDEV where it is on a file system that
+ * asks somebody else (FUSE, NFS) or that we don't know, -EAGAIN where the kernel would have to ask
+ * its file system, another negative errno. */
 int file_open(pid_t pid, const char *path, struct statx *ret);

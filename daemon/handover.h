@@ -64,7 +64,7 @@ int handover_begin(struct handover *h);
 /* The state. `since`: when the numbering began (CLOCK_REALTIME, µs): the argument, where it begins
  * now. */
 uint64_t handover_since(struct handover *h, uint64_t now);
-uint64_t handover_seq(const struct handover *h);     /* number of the last event */
+uint64_t handover_seq(const struct handover *h); /* number of the last event */
 /* Where nothing is taken over, it begins with the number after this one at least. */
 void handover_begin_after(struct handover *h, uint64_t seq);
 uint64_t handover_resumed(const struct handover *h); /* of the last one before we took over */

@@ -26,7 +26,7 @@ struct manager_context {
         struct queries *queries; /* the same */
         struct limits *limits;
         const uint64_t *events_seen; /* sequence number of the last event */
-        uint64_t events_resumed; /* number of the last event before the daemon took over */
+        uint64_t events_resumed;     /* number of the last event before the daemon took over */
         const uint64_t *events_lost;
         const uint64_t *bad_records; /* records that did not parse */
         uint64_t since;              /* CLOCK_REALTIME, µs */

@@ -431,7 +431,8 @@ bool objects_tamper(struct objects *o, struct event *e, bool touches) {
         const struct aspect *a;
         uint32_t id;
 
-        if ((!own && !touches) || is_ourselves(o, e) || !event_has(e, FIELD_PROCESS_PID) || !tamper_is_one(e))
+        if ((!own && !touches) || is_ourselves(o, e) || !event_has(e, FIELD_PROCESS_PID) ||
+            !tamper_is_one(e))
                 return false;
         a = main_aspect(e, &id);
         x = a ? find(o, a->kind, id) : NULL;

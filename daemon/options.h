@@ -10,13 +10,13 @@
 #include "event.h"
 
 enum option {
-        OPTION_FIELDS, /* as: the fields of events */
-        OPTION_SCOPE,  /* s: whose events */
-        OPTION_SINCE,  /* t: not before that, µs since 1970 */
-        OPTION_UNTIL,  /* t: not after that */
-        OPTION_LIMIT,  /* u: so many rows */
+        OPTION_FIELDS,  /* as: the fields of events */
+        OPTION_SCOPE,   /* s: whose events */
+        OPTION_SINCE,   /* t: not before that, µs since 1970 */
+        OPTION_UNTIL,   /* t: not after that */
+        OPTION_LIMIT,   /* u: so many rows */
         OPTION_REVERSE, /* b: the newest first */
-        OPTION_CURSOR, /* s: go on where an earlier answer ended */
+        OPTION_CURSOR,  /* s: go on where an earlier answer ended */
         _OPTION_MAX
 };
 

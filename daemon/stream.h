@@ -25,11 +25,11 @@ size_t stream_table_count(const struct stream_table *t);
 /* Events that were dropped because a reader did not keep up, all streams, since the start. */
 uint64_t stream_table_lost(const struct stream_table *t);
 
-/* Opens a stream for the peer that has `permission` (copied; when it is taken away, the stream ends)
- * of the events passing `match` (ownership moves here on success;
- * NULL: all), with the fields in `only` (copied; NULL: all but map.key and map.value). `ret_fd` is
- * the end that its reader reads from, for the caller to close: the stream lives until every copy of
- * it is closed, wherever it was handed on to. Returns -EDQUOT if the user has reached its limit,
- * -ENOSPC if all have, or another negative errno. */
+/* Opens a stream for the peer that has `permission` (copied; when it is taken away, the stream
+ * ends) of the events passing `match` (ownership moves here on success; NULL: all), with the fields
+ * in `only` (copied; NULL: all but map.key and map.value). `ret_fd` is the end that its reader
+ * reads from, for the caller to close: the stream lives until every copy of it is closed, wherever
+ * it was handed on to. Returns -EDQUOT if the user has reached its limit, -ENOSPC if all have, or
+ * another negative errno. */
 int stream_new(struct stream_table *t, const struct permission *permission, struct match *match,
                const struct field_set *only, int *ret_fd);

@@ -41,7 +41,8 @@ static const struct command_info deeds[] = {
         DEED("prog-run", "ran", "run"),
         DEED("prog-bind-map", "bound a map to", "bind a map to"),
         DEED("iter-create", "read from", "read from"),
-        /* A program of somebody else's: it has a map of ours, or is to run in or instead of ours. */
+        /* A program of somebody else's: it has a map of ours, or is to run in or instead of ours.
+         */
         {"prog-load", NULL, NULL, "used an object of " OWN " in", "use an object of " OWN " in",
          "a program"},
         DEED("", "touched", "touch"),

@@ -419,7 +419,8 @@ START_TEST(used_by_another_program) {
         ck_assert(loads_with_map(77, 7));
         assert_string(FIELD_EVENT, "prog-load");
         ck_assert(objects_tamper(objects, event, false));
-        assert_tamper("bpftool used an object of bpfmond's own in kprobe program \"watch\" (id 77)");
+        assert_tamper(
+                "bpftool used an object of bpfmond's own in kprobe program \"watch\" (id 77)");
 
         ck_assert(loads_with_map(78, 8));
         ck_assert(!objects_tamper(objects, event, false));
@@ -427,7 +428,8 @@ START_TEST(used_by_another_program) {
         /* Nothing in the event is ours, and the kernel side knows better: it is to run in a program
          * of ours. */
         ck_assert(objects_tamper(objects, event, true));
-        assert_tamper("bpftool used an object of bpfmond's own in kprobe program \"watch\" (id 78)");
+        assert_tamper(
+                "bpftool used an object of bpfmond's own in kprobe program \"watch\" (id 78)");
 }
 END_TEST
 
