@@ -1,0 +1,282 @@
+#!/bin/bash
+# SPDX-License-Identifier: LGPL-2.1-or-later
+# Runs in a guest with a Debian of its own, as root under systemd: installs bpfmon as a package would, and lets users of
+# several kinds ask for what they may and may not have. Nothing is judged here; everything goes to /out.
+
+PATH=/usr/sbin:/usr/bin:/payload/tools
+rule=/etc/polkit-1/rules.d/50-bpfmon.rules
+unit=bpfmond.service
+
+# await TENTHS COMMAND…: repeats a command until it succeeds.
+await() {
+        local left=$1
+        shift
+        until "$@"; do
+                ((--left > 0)) || {
+                        echo "await: no success: $*"
+                        return 1
+                }
+                sleep 0.1
+        done
+}
+
+# of PROPERTY of the service.
+of() {
+        systemctl show -P "$1" $unit
+}
+
+main_is_not() {
+        [[ $(of MainPID) != "$1" && $(of MainPID) != 0 && $(of ActiveState) == active ]]
+}
+
+# run NAME USER COMMAND…: keeps what it prints, and how it ends. The user has no session.
+run() {
+        start "$@"
+        wait "${started[$1]}"
+        echo $? >"/out/$1.status"
+}
+
+declare -A started
+
+# start NAME USER COMMAND…: in the background.
+start() {
+        local name=$1 user=$2
+        shift 2
+        timeout --foreground 240 setpriv --reuid "$user" --regid "$user" --init-groups --reset-env -- "$@" \
+                >"/out/$name" 2>"/out/$name.err" </dev/null &
+        started[$name]=$!
+}
+
+# stop NAME: by Ctrl-C.
+stop() {
+        kill -INT "${started[$1]}"
+        wait "${started[$1]}"
+        echo $? >"/out/$1.status"
+}
+
+# A map that is gone at once; of a user who may not make one, a call that is refused.
+make_map() {
+        setpriv --reuid "$1" --regid "$1" --init-groups --reset-env /payload/tools/trigger map-create >/dev/null 2>&1
+}
+
+has_map() {
+        grep -q "\"event\":\"map-create\".*\"user.id\":$(id -u "$2")\b" "$1"
+}
+
+# told NAME USER: until the one that was started has seen a call of this user, or has ended.
+told() {
+        for _ in {1..40}; do
+                make_map "$2"
+                sleep 0.3
+                has_map "/out/$1" "$2" && return
+                kill -0 "${started[$1]}" 2>/dev/null || break
+        done
+        echo "told: $1 has seen nothing of $2"
+}
+
+# What is in the kernel, without what changes from call to call.
+objects() {
+        trigger list-objects | sed 's/.*"progs"/{"progs"/'
+}
+
+same_objects() {
+        [[ $(objects) == "$(</out/objects.before)" ]]
+}
+
+# with NAME LINE…: a drop-in of the service.
+with() {
+        local name=$1
+        shift
+        mkdir -p "/run/systemd/system/$unit.d"
+        printf '%s\n' '[Service]' "$@" >"/run/systemd/system/$unit.d/$name.conf"
+        systemctl daemon-reload
+}
+
+without() {
+        rm "/run/systemd/system/$unit.d/$1.conf"
+        systemctl daemon-reload
+}
+
+# What packages do when they are installed: polkit's, and ours. The bus is told of new policies as Debian's trigger does
+# it.
+install_it() {
+        chmod 4755 /usr/lib/polkit-1/polkit-agent-helper-1
+        cp -a /payload/install/. /
+        systemd-sysusers
+        systemd-tmpfiles --create
+        journalctl --update-catalog
+        systemctl daemon-reload
+        systemctl preset $unit
+        run enabled root systemctl is-enabled $unit
+        busctl call org.freedesktop.DBus /org/freedesktop/DBus org.freedesktop.DBus ReloadConfig
+        sed -i 's/^\(bpfmon:[^:]*:[^:]*:\).*/\1bob/' /etc/group
+        systemctl start systemd-logind
+        systemctl start polkit || journalctl -u polkit --no-pager
+}
+
+# Two users call at once what is not running. An emulated machine is slow to start it, slower than a bus waits for who
+# takes a name late.
+activate() {
+        local patient=SYSTEMD_BUS_TIMEOUT=200
+        of ActiveState >/out/activation.before
+        start activation.busctl bob env $patient busctl --json=short call org.bpfmon1 /org/bpfmon1 org.bpfmon1.Manager GetStatus
+        run activation alice env $patient bpfmonctl status --json=short
+        wait "${started[activation.busctl]}"
+        echo $? >/out/activation.busctl.status
+        of ActiveState >/out/activation.after
+}
+
+look_at_it() {
+        local pid
+        pid=$(of MainPID)
+        cat "/proc/$pid/status" >/out/process
+        stat -c '%U:%G %a' /var/lib/bpfmon >/out/state
+        id bpfmon >/out/account
+        of WatchdogUSec >/out/watchdog
+        run security root systemd-analyze security --no-pager $unit
+        run probes.service root bpfmonctl probes --json=short
+}
+
+# alice's own and nobody else's, root's with everything that only its capabilities let the daemon see.
+see_own() {
+        start own alice bpfmonctl subscribe --json=short
+        start everything root bpfmonctl subscribe --json=short
+        told own alice
+        told everything root
+        trigger perf-attach kprobe-address >/out/kprobe
+        trigger perf-attach uprobe >/out/uprobe
+        make_map bob
+        make_map alice
+        told everything bob
+        stop own
+        stop everything
+        run others alice bpfmonctl subscribe --scope=all --no-ask-password
+        run others.alerts alice bpfmonctl subscribe --scope=alerts --no-ask-password
+        run level alice busctl set-property org.bpfmon1 /org/freedesktop/LogControl1 org.freedesktop.LogControl1 LogLevel s debug
+        run reload alice busctl call org.bpfmon1 /org/bpfmon1 org.bpfmon1.Manager Reload
+}
+
+# The example rule lets bob in, and alice not; without it bob has to leave.
+let_in() {
+        cp /usr/share/doc/bpfmon/examples/50-bpfmon.rules "$rule"
+        sleep 2
+        start group bob bpfmonctl subscribe --scope=all --no-ask-password --json=short
+        told group root
+        run no_group alice bpfmonctl subscribe --scope=all --no-ask-password
+        rm "$rule"
+        wait "${started[group]}"
+        echo $? >/out/group.status
+}
+
+# At a terminal, the password of an administrator lets alice in.
+ask_password() {
+        mkfifo /tmp/keys
+        setpriv --reuid alice --regid alice --init-groups --reset-env -- timeout 120 script -qefc \
+                "bpfmonctl subscribe --scope=all --json=short -n 1 event=map-create user.id=0" /dev/null \
+                >/out/password 2>/out/password.err </tmp/keys &
+        started[password]=$!
+        exec 5>/tmp/keys
+        await 300 grep -q "Password:" /out/password && cat /payload/password >&5
+        told password root
+        wait "${started[password]}"
+        echo $? >/out/password.status
+        exec 5>&-
+}
+
+# session NAME USER TTY: a session there that looks at alerts.
+session() {
+        systemd-run --unit="$1" -p User="$2" -p PAMName=login -p TTYPath="/dev/$3" -p StandardInput=tty-force \
+                -p StandardOutput="file:/out/$1" -p StandardError="file:/out/$1.err" \
+                bpfmonctl subscribe --scope=alerts --no-ask-password --json=short
+}
+
+has_alert() {
+        grep -q '"event":"tamper"' /out/desktop && return
+        trigger tamper-open >/dev/null
+        sleep 0.3
+        grep -q '"event":"tamper"' /out/desktop
+}
+
+sit_down() {
+        session desktop dora tty1
+        session elsewhere alice tty2
+        await 300 has_alert
+        loginctl --no-legend list-sessions >/out/sessions
+        for each in $(loginctl --no-legend list-sessions | sed 's/^ *\([^ ]*\).*/\1/'); do
+                loginctl show-session "$each" -p Name -p Active -p Remote -p Type -p TTY
+        done >>/out/sessions
+        systemctl stop desktop
+        await 100 not_running elsewhere
+        systemctl show -P Result elsewhere >/out/elsewhere.result
+}
+
+not_running() {
+        [[ $(systemctl show -P ActiveState "$1") != active ]]
+}
+
+told_storm() {
+        [[ -s /out/storm ]] && return
+        make_map root
+        sleep 0.3
+        [[ -s /out/storm ]]
+}
+
+# Reads its configuration while events come.
+reload_it() {
+        systemctl log-level $unit debug
+        systemctl log-level $unit >/out/log-level
+        start storm root bpfmonctl subscribe --json=short --fields=event,process.pid,map.name event=map-create
+        await 200 told_storm
+        local pid
+        pid=$(of MainPID)
+        : >/out/made
+        for each in {1..24}; do
+                trigger map-create >>/out/made
+                ((each % 6)) || systemctl reload $unit || echo "reload: $?"
+        done
+        sleep 2
+        stop storm
+        [[ $pid == $(of MainPID) ]] || echo "reload: another process"
+        systemctl log-level $unit info
+        run status root bpfmonctl status --json=short
+}
+
+break_it() {
+        local pid
+        pid=$(of MainPID)
+        kill -KILL "$pid"
+        await 300 main_is_not "$pid"
+        of NRestarts >/out/killed
+        run after_kill alice bpfmonctl status
+        with dog 'WatchdogSec=40s'
+        systemctl restart $unit
+        pid=$(of MainPID)
+        kill -STOP "$pid"
+        await 600 main_is_not "$pid"
+        run after_dog alice bpfmonctl status
+        without dog
+}
+
+end_it() {
+        systemctl stop $unit
+        await 300 same_objects
+        objects >/out/objects.after
+        journalctl -u $unit -o json --no-pager >/out/journal.json
+        journalctl -x -u $unit --no-pager >/out/journal.text
+}
+
+# As root, without what the service manager takes from it.
+compare() {
+        /usr/libexec/bpfmon/bpfmond >/out/root.log 2>&1 &
+        local pid=$!
+        await 600 bpfmonctl status >/dev/null 2>&1
+        run probes.root root bpfmonctl probes --json=short
+        kill -TERM $pid
+        wait $pid
+}
+
+for step in install_it activate look_at_it see_own let_in ask_password sit_down reload_it break_it end_it compare; do
+        [[ $step == activate ]] && objects >/out/objects.before
+        echo "== $step at $SECONDS s"
+        $step
+done
