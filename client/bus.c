@@ -101,30 +101,6 @@ bool bus_message_disconnected(sd_bus_message *m) {
         return sd_bus_message_is_signal(m, "org.freedesktop.DBus.Local", "Disconnected") > 0;
 }
 
-int bus_connect(sd_bus **ret) {
-        _cleanup_(sd_bus_flush_close_unrefp) sd_bus *bus = NULL;
-        const char *address, *name;
-
-        int r = sd_bus_open_system(&bus);
-        if (r >= 0)
-                r = sd_bus_get_unique_name(bus, &name);
-        if (r >= 0) {
-                *ret = TAKE_PTR(bus);
-                return EXIT_SUCCESS;
-        }
-
-        address = getenv("DBUS_SYSTEM_BUS_ADDRESS");
-        if (!address)
-                address = "unix:path=/run/dbus/system_bus_socket";
-        if (r == -EACCES || r == -EPERM) {
-                complain("not authorized to use the system bus (%s): %s; try sudo", address,
-                         strerror(-r));
-                return EXIT_NOT_AUTHORIZED;
-        }
-        complain("cannot reach the system bus (%s): %s; is dbus running?", address, strerror(-r));
-        return EXIT_FAILURE;
-}
-
 int bus_find_daemon(sd_bus *bus, char **ret) {
         _cleanup_(sd_bus_message_unrefp) sd_bus_message *reply = NULL;
         _cleanup_(sd_bus_error_free) sd_bus_error error = SD_BUS_ERROR_NULL;

@@ -16,9 +16,10 @@ struct options;
 
 DEFINE_CLEANUP(struct match *, match_free);
 
-/* Connects to the system bus and waits until it has given us a name. Returns EXIT_SUCCESS, or
- * complains and returns another exit status. The caller unrefs `ret`. */
-int bus_connect(sd_bus **ret);
+/* Connects to the system bus of this machine, of --host or of --machine, and waits until it has
+ * given us a name. Complaints name the place from then on. Returns EXIT_SUCCESS, or complains and
+ * returns another exit status. The caller unrefs `ret`. (connect.c) */
+int bus_connect(sd_bus **ret, const struct options *options);
 
 /* Finds the unique name of the daemon, starting it where the bus knows how. The caller frees `ret`.
  * Returns EXIT_SUCCESS, or complains and returns another exit status. */

@@ -29,13 +29,19 @@ struct options {
         uint64_t since, until; /* µs since 1970; 0 and UINT64_MAX: no limit */
         bool reverse;          /* the newest first */
         bool follow;           /* go on with live events */
+        const char *host;      /* [user@]host whose bpfmond is asked; NULL: this one's, */
+        const char *machine;   /* or that of a local container */
         const char *scope;     /* NULL: what the daemon gives by itself */
         bool ask_password;     /* polkit may ask for one */
         bool colour;           /* decided: a terminal, or asked for */
 };
 
-/* Prints one line to stderr, prefixed with the name of the program and made safe for a terminal. */
+/* Prints one line to stderr, prefixed with the name of the program (and of the place that was
+ * asked, where it is not here) and made safe for a terminal. */
 void complain(const char *format, ...) _printf_(1, 2);
+
+/* Says which place it is that is complained about from now on. Borrowed. */
+void complain_about(const char *place);
 
 /* The verbs. `n` arguments (MATCH terms where the verb takes any). Each prints its own errors and
  * returns the exit status. */

@@ -4,8 +4,14 @@
 #include "client.h"
 #include "escape.h"
 
+static const char *about;
+
+void complain_about(const char *place) {
+        about = place;
+}
+
 void complain(const char *format, ...) {
-        _cleanup_free_ char *message = NULL, *shown = NULL;
+        _cleanup_free_ char *message = NULL, *whole = NULL, *shown = NULL;
         va_list arguments;
 
         va_start(arguments, format);
@@ -13,7 +19,10 @@ void complain(const char *format, ...) {
         va_end(arguments);
         if (n < 0)
                 message = NULL;
-        if (message)
-                shown = escape_terminal(message);
+        if (message &&
+            asprintf(&whole, "%s%s%s", about ? about : "", about ? ": " : "", message) < 0)
+                whole = NULL;
+        if (whole)
+                shown = escape_terminal(whole);
         fprintf(stderr, "bpfmonctl: %s\n", shown ? shown : "out of memory");
 }

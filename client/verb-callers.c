@@ -79,7 +79,7 @@ int verb_callers(char **arguments, size_t n, const struct options *options) {
 
         int r = bus_check_matches(arguments, n);
         if (r == EXIT_SUCCESS)
-                r = bus_connect(&bus);
+                r = bus_connect(&bus, options);
         if (r == EXIT_SUCCESS)
                 r = bus_call_matches(bus, "ListCallers", arguments, n, options, &reply);
         if (r != EXIT_SUCCESS)

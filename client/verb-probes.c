@@ -88,7 +88,7 @@ int verb_probes(char **arguments, size_t n, const struct options *options) {
         _cleanup_(sd_bus_message_unrefp) sd_bus_message *reply = NULL;
         _cleanup_json_ struct json_object *rows = NULL;
 
-        int r = bus_connect(&bus);
+        int r = bus_connect(&bus, options);
         if (r == EXIT_SUCCESS)
                 r = bus_call(bus, "ListProbes", options, &reply);
         if (r != EXIT_SUCCESS)

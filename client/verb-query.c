@@ -303,7 +303,7 @@ int verb_query(char **arguments, size_t n, const struct options *options) {
         }
         int status = bus_check_matches(arguments, n);
         if (status == EXIT_SUCCESS)
-                status = bus_connect(&q.bus);
+                status = bus_connect(&q.bus, options);
         if (status == EXIT_SUCCESS) {
                 choose_fields(&q);
                 status = run(&q);

@@ -144,7 +144,7 @@ int verb_status(char **arguments, size_t n, const struct options *options) {
         _cleanup_json_ struct json_object *status = NULL;
         struct output output = OUTPUT_INIT;
 
-        int r = bus_connect(&bus);
+        int r = bus_connect(&bus, options);
         if (r == EXIT_SUCCESS)
                 r = bus_call(bus, "GetStatus", options, &reply);
         if (r != EXIT_SUCCESS)

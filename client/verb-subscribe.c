@@ -653,7 +653,7 @@ int verb_subscribe(char **arguments, size_t n, const struct options *options) {
 
         int status = bus_check_matches(arguments, n);
         if (status == EXIT_SUCCESS)
-                status = bus_connect(&s.bus);
+                status = bus_connect(&s.bus, options);
         if (status == EXIT_SUCCESS && options->lines > 0)
                 status = run(&s);
 

@@ -33,3 +33,37 @@ unsigned distance(const char *a, const char *b) {
 
         return current[n];
 }
+
+struct nearest nearest_to(const char *written) {
+        return (struct nearest){
+                .written = written,
+                .distance = 2 + (unsigned) strnlen(written, DISTANCE_BYTES_MAX) / 6,
+        };
+}
+
+/* The case of a letter counts for nothing, so that PROG_LAOD is as near as prog_laod. */
+static unsigned folded_distance(const char *a, const char *b) {
+        char lower[2][DISTANCE_BYTES_MAX + 1];
+        const char *words[] = {a, b};
+
+        for (size_t i = 0; i < ELEMENTSOF(words); i++) {
+                size_t n = strlen(words[i]);
+                if (n >= sizeof(lower[i]))
+                        return UINT_MAX;
+                for (size_t j = 0; j <= n; j++) {
+                        char c = words[i][j];
+                        lower[i][j] = c >= 'A' && c <= 'Z' ? (char) (c - 'A' + 'a') : c;
+                }
+        }
+
+        return distance(lower[0], lower[1]);
+}
+
+void nearest_offer(struct nearest *n, const char *word) {
+        unsigned d = folded_distance(n->written, word);
+
+        if (d >= n->distance)
+                return;
+        n->distance = d;
+        n->word = word;
+}

@@ -52,22 +52,6 @@ int field_from_name(const char *name) {
         return -ENOENT;
 }
 
-/* The one name at the least distance, or NULL when all are too far. */
-static const char *closest(const char *name) {
-        unsigned best = 2 + strlen(name) / 6;
-        const char *ret = NULL;
-
-        for (int f = 0; f < _FIELD_MAX; f++) {
-                unsigned d = distance(name, fields[f].name);
-                if (d < best) {
-                        best = d;
-                        ret = fields[f].name;
-                }
-        }
-
-        return ret;
-}
-
 size_t field_suggest(const char *name, const char **ret, size_t max) {
         char lower[NAME_MAX_BYTES];
         size_t length = strnlen(name, sizeof(lower));
@@ -87,9 +71,11 @@ size_t field_suggest(const char *name, const char **ret, size_t max) {
         if (n > 0)
                 return n;
 
-        const char *near = closest(lower);
-        if (near)
-                ret[n++] = near;
+        struct nearest nearest = nearest_to(lower);
+        for (int f = 0; f < _FIELD_MAX; f++)
+                nearest_offer(&nearest, fields[f].name);
+        if (nearest.word)
+                ret[n++] = nearest.word;
         return n;
 }
 

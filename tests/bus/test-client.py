@@ -49,7 +49,10 @@ def test_usage(b):
     for arguments, part in ((["subscibe"], '"subscribe"'), (["nonsense"], "nonsense"), (["--nonsense"], "nonsense"),
                             (["subscribe", "evnet=prog-load"], '"event"'), (["subscribe", "prog.id=x"], "prog.id=x"),
                             (["callers", "proces.pid=1"], '"process.pid"'), (["subscribe", "event"], "event"),
-                            (["subscribe", "--json=xml"], "xml"), (["subscribe", "-n", "x"], "x"),
+                            (["subscribe", "--json=xml"], "xml"), (["subscribe", "-n", "x"], "x"), (["--jsn=short", "status"], '"--json"'), (["status", "-n"], "-n"),
+                            (["--json=shrt", "status"], '"short"'), (["status", "more"], "more"),
+                            (["subscribe", "--stream", "-H", "there"], "--stream"),
+                            (["-H", "-oProxyCommand=x", "status"], "-oProxyCommand"),
                             (["subscribe", "--fields=prog.nmae"], '"prog.name"')):
         contains(refused(b, 2, *arguments), part, f"what {arguments} says")
 
@@ -72,6 +75,42 @@ def test_no_bus(b):
     """Without a bus it says so and exits with 1"""
     b.environment["DBUS_SYSTEM_BUS_ADDRESS"] = f"unix:path={b.directory}/nowhere"
     contains(refused(b, 1, "status"), "bus", "what it says")
+
+
+def fake_ssh(b, script):
+    """Puts a program in ssh's place, as sd-bus finds it."""
+    directory = b.directory / "bin"
+    directory.mkdir()
+    (directory / "ssh").write_text(f"#!/bin/sh\n{script}\n")
+    (directory / "ssh").chmod(0o755)
+    b.environment["PATH"] = f"{directory}:{b.environment['PATH']}"
+
+
+def test_host(b):
+    """-H asks the daemon of another machine by ssh, as systemd's tools do, and follows its events"""
+    if not shutil.which("systemd-stdio-bridge"):
+        raise bed.Skip("systemd-stdio-bridge is not installed")
+    b.daemon()
+    there = b.environment["DBUS_SYSTEM_BUS_ADDRESS"]
+    b.environment["DBUS_SYSTEM_BUS_ADDRESS"] = "unix:path=/nowhere"
+    fake_ssh(b, f'echo "$@" >>{b.directory}/arguments; exec systemd-stdio-bridge --bus-path={there}')
+    status = json.loads(succeeded(b, "-H", "root@there", "status", "-j"))
+    equal("events.seen" in status, True, f"the status of there: {status}")
+    contains((b.directory / "arguments").read_text(), "there", "what ssh was told")
+    follower = b.follow("--host=there", "event=map-create", "-n", "1", "-j")
+    truth = b.trigger("map-create").go().truth()[0]
+    equal(follower.wait(), 0, follower.errors())
+    equal(follower.objects()[0]["map.id"], truth["id"], "the event of there")
+
+
+def test_host_unreachable(b):
+    """What ssh says of a host that it cannot reach comes in one harmless line that names the host"""
+    fake_ssh(b, "printf 'Warning: one\\nssh: connect to host there port 22: \\033[31mNo route\\n' >&2; exit 255")
+    line = refused(b, 1, "-H", "there", "status")
+    for part in ("there: ", "port 22", "No route"):
+        contains(line, part, "what it says")
+    harmless(line, "what it says")
+    contains(refused(b, 1, "-M", "no-such-container", "status"), "no-such-container: ", "what it says of a container")
 
 
 def test_not_authorized(b):
@@ -250,5 +289,5 @@ def test_terminal(b):
             raise AssertionError(f"{len(line)} columns of 60: {line!r}")
 
 
-bed.main([test_usage, test_help, test_no_daemon, test_no_bus, test_not_authorized, test_verbs, test_count, test_fields,
+bed.main([test_usage, test_help, test_no_daemon, test_no_bus, test_host, test_host_unreachable, test_not_authorized, test_verbs, test_count, test_fields,
           test_text, test_interrupt, test_restart, test_closed_output, test_hostile_name, test_terminal])
