@@ -248,20 +248,3 @@ int bus_call_options(sd_bus *bus, const char *method, char **matches, size_t n,
 
         return make_call(bus, &c, ret);
 }
-
-int bus_check_matches(char **matches, size_t n) {
-        _cleanup_(match_freep) struct match *match = NULL;
-        struct match_error error;
-
-        int r = match_new(&match, (const char *const *) matches, n, &error);
-        if (r == -EINVAL || r == -E2BIG) {
-                complain("%s", error.message);
-                return EXIT_USAGE;
-        }
-        if (r < 0) {
-                complain("%s", strerror(-r));
-                return EXIT_FAILURE;
-        }
-
-        return EXIT_SUCCESS;
-}

@@ -64,6 +64,7 @@ bool bus_error_no_daemon(const sd_bus_error *error);
  * to the bus is gone. */
 bool bus_message_disconnected(sd_bus_message *m);
 
-/* Parses MATCH terms as the daemon will, so that a mistake is told before anybody is asked. Returns
- * EXIT_SUCCESS, or complains and returns EXIT_USAGE (EXIT_FAILURE when out of memory). */
+/* Parses MATCH terms as the daemon will, so that a mistake is told before anybody is asked; a value
+ * that looks like a misspelt one is a mistake, too. Returns EXIT_SUCCESS, or complains and returns
+ * EXIT_USAGE (EXIT_FAILURE when out of memory). (check-matches.c) */
 int bus_check_matches(char **matches, size_t n);

@@ -5,7 +5,7 @@
 
 #include <bpf/btf.h>
 
-#include "names-table.h"
+#include "names.h"
 #include "util.h"
 
 enum {

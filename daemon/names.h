@@ -6,23 +6,10 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "names-table.h"
+
 struct btf;
 struct names;
-
-enum name_set {
-        NAMES_COMMAND,          /* enum bpf_cmd: PROG_LOAD */
-        NAMES_PROG_TYPE,        /* enum bpf_prog_type: kprobe */
-        NAMES_MAP_TYPE,         /* enum bpf_map_type: hash */
-        NAMES_LINK_TYPE,        /* enum bpf_link_type: tracing */
-        NAMES_ATTACH_TYPE,      /* enum bpf_attach_type: cgroup_inet_ingress */
-        NAMES_HELPER,           /* enum bpf_func_id: map_lookup_elem */
-        NAMES_STATS_TYPE,       /* enum bpf_stats_type: run_time */
-        NAMES_TASK_FD_TYPE,     /* enum bpf_task_fd_type: kprobe */
-        NAMES_STREAM,           /* of a program: stdout */
-        NAMES_NETFILTER_FAMILY, /* NFPROTO_*: ipv4 */
-        NAMES_NETFILTER_HOOK,   /* enum nf_inet_hooks: local_in */
-        _NAMES_MAX
-};
 
 /* Reads the enums of `btf` (borrowed, may be NULL: only our table then). */
 int names_new(struct names **ret, const struct btf *btf);

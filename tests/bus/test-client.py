@@ -50,7 +50,9 @@ def test_usage(b):
                             (["subscribe", "evnet=prog-load"], '"event"'), (["subscribe", "prog.id=x"], "prog.id=x"),
                             (["callers", "proces.pid=1"], '"process.pid"'), (["subscribe", "event"], "event"),
                             (["subscribe", "--json=xml"], "xml"), (["subscribe", "-n", "x"], "x"), (["--jsn=short", "status"], '"--json"'), (["status", "-n"], "-n"),
-                            (["--json=shrt", "status"], '"short"'), (["status", "more"], "more"),
+                            (["subscribe", "event=prog-laod"], '"prog-load"'),
+                            (["callers", "bpf.cmd=map_cretae"], '"MAP_CREATE"'),
+                            (["query", "prog.type!=kprob"], '"kprobe"'), (["--json=shrt", "status"], '"short"'), (["status", "more"], "more"),
                             (["subscribe", "--stream", "-H", "there"], "--stream"),
                             (["-H", "-oProxyCommand=x", "status"], "-oProxyCommand"),
                             (["subscribe", "--fields=prog.nmae"], '"prog.name"')):
