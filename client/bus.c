@@ -189,7 +189,7 @@ bool bus_error_wants_password(const sd_bus_error *error, const struct options *o
 /* A method of the manager, with its arguments. */
 struct call {
         const char *method;
-        bool takes_matches;
+        bool takes_matches; /* otherwise what more.append adds */
         char **matches;
         size_t n;
         const struct options *options;
@@ -204,6 +204,8 @@ static int try_call(sd_bus *bus, const struct call *c, bool interactive, sd_bus_
                                                BPFMON_MANAGER_INTERFACE, c->method);
         if (r >= 0 && c->takes_matches)
                 r = append_arguments(m, c->matches, c->n, &c->more, c->options->scope);
+        else if (r >= 0 && c->more.append)
+                r = c->more.append(m, c->more.userdata);
         if (r >= 0)
                 r = sd_bus_message_set_allow_interactive_authorization(m, interactive);
         if (r >= 0)
@@ -225,7 +227,24 @@ static int make_call(sd_bus *bus, const struct call *c, sd_bus_message **ret) {
                 agent_stop(agent);
         }
 
+        if (r < 0 && c->more.limited &&
+            sd_bus_error_has_name(&error, BPFMON_ERROR_LIMIT_EXCEEDED)) {
+                *c->more.limited = true;
+                return EXIT_FAILURE;
+        }
         return r < 0 ? bus_complain(&error, r) : EXIT_SUCCESS;
+}
+
+int bus_call_arguments(sd_bus *bus, const char *method,
+                       int (*append)(sd_bus_message *m, const void *userdata), const void *userdata,
+                       const struct options *options, sd_bus_message **ret) {
+        struct call c = {
+                .method = method,
+                .options = options,
+                .more = {.append = append, .userdata = userdata},
+        };
+
+        return make_call(bus, &c, ret);
 }
 
 int bus_call(sd_bus *bus, const char *method, const struct options *options, sd_bus_message **ret) {

@@ -32,11 +32,18 @@ int bus_call(sd_bus *bus, const char *method, const struct options *options, sd_
 int bus_call_matches(sd_bus *bus, const char *method, char **matches, size_t n,
                      const struct options *options, sd_bus_message **ret);
 
+/* The same for a method with other arguments, which `append` adds. */
+int bus_call_arguments(sd_bus *bus, const char *method,
+                       int (*append)(sd_bus_message *m, const void *userdata), const void *userdata,
+                       const struct options *options, sd_bus_message **ret);
+
 /* Options of a call beside fields and scope: `append` adds its {sv}. */
 struct bus_options {
         const struct field_set *only;                           /* NULL: all fields */
         int (*append)(sd_bus_message *m, const void *userdata); /* may be NULL */
         const void *userdata;
+        /* Where not NULL, it is set in place of a complaint when the answer would be too large. */
+        bool *limited;
 };
 
 /* As bus_call_matches(), with more options. */

@@ -31,6 +31,7 @@ struct options {
         bool follow;           /* go on with live events */
         const char *host;      /* [user@]host whose bpfmond is asked; NULL: this one's, */
         const char *machine;   /* or that of a local container */
+        bool statistics;       /* have run times counted */
         const char *scope;     /* NULL: what the daemon gives by itself */
         bool ask_password;     /* polkit may ask for one */
         bool colour;           /* decided: a terminal, or asked for */
@@ -50,6 +51,11 @@ int verb_query(char **arguments, size_t n, const struct options *options);
 int verb_status(char **arguments, size_t n, const struct options *options);
 int verb_probes(char **arguments, size_t n, const struct options *options);
 int verb_callers(char **arguments, size_t n, const struct options *options);
+int verb_programs(char **arguments, size_t n, const struct options *options);
+int verb_maps(char **arguments, size_t n, const struct options *options);
+int verb_links(char **arguments, size_t n, const struct options *options);
+int verb_btf(char **arguments, size_t n, const struct options *options);
+int verb_show(char **arguments, size_t n, const struct options *options);
 
 /* Prints the fields that --fields and MATCH terms may name. Returns the exit status. */
 int list_fields(const struct options *options);

@@ -36,6 +36,8 @@ const struct option_row option_rows[] = {
         {'r', "reverse", .verbs = VERB_PAST, .help = "Show the newest first"},
         {'f', "follow", .verbs = VERB_PAST,
          .help = "Go on with events as they happen, until Ctrl-C"},
+        {OPTION_STATISTICS, "statistics", .verbs = VERB_STATISTICS,
+         .help = "Have the kernel count the runs of programs for a second"},
         {OPTION_NO_LEGEND, "no-legend", .help = "Leave out the headings and totals"},
         {'l', "full", .help = "Cut nothing to fit the terminal"},
         {OPTION_NO_PAGER, "no-pager", .help = "Do not put a pager in front of the output"},
@@ -256,6 +258,9 @@ static int take_option(struct command_line *c, int value, const char *argument) 
                 return 0;
         case OPTION_SCOPE:
                 return parse_scope(argument, &o->scope);
+        case OPTION_STATISTICS:
+                c->options.statistics = true;
+                return 0;
         case OPTION_NO_ASK_PASSWORD:
                 o->ask_password = false;
                 return 0;

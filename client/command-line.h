@@ -19,6 +19,7 @@ enum {
         OPTION_SCOPE,
         OPTION_SINCE,
         OPTION_UNTIL,
+        OPTION_STATISTICS,
         OPTION_NO_ASK_PASSWORD,
         OPTION_COMPLETE,
 };

@@ -28,6 +28,25 @@ static const struct verb verbs[] = {
          "  bpfmonctl query --since yesterday event=prog-load result!=ok\n"
          "  bpfmonctl query -n 20 -r -j prog.name=trace_open\n"
          "  bpfmonctl query -n 10 --follow unit='ssh*'\n"},
+        {GROUP_OBJECTS, "programs", "[MATCH…]", 0, MATCHES_MAX, TAKES_MATCHES,
+         VERB_LINES | VERB_TABLE | VERB_SCOPE, verb_programs,
+         "List the programs in the kernel, and who brought them",
+         "  bpfmonctl programs prog.type=kprobe\n"
+         "  bpfmonctl programs loaded_by.unit='ssh*' --fields=prog.id,prog.name,memory\n"},
+        {GROUP_OBJECTS, "maps", "[MATCH…]", 0, MATCHES_MAX, TAKES_MATCHES,
+         VERB_LINES | VERB_TABLE | VERB_SCOPE, verb_maps, "List the maps",
+         "  bpfmonctl maps 'memory>1M'\n"},
+        {GROUP_OBJECTS, "links", "[MATCH…]", 0, MATCHES_MAX, TAKES_MATCHES,
+         VERB_LINES | VERB_TABLE | VERB_SCOPE, verb_links,
+         "List the links: what attaches which program to what",
+         "  bpfmonctl links link.type=cgroup\n"},
+        {GROUP_OBJECTS, "btf", "[MATCH…]", 0, MATCHES_MAX, TAKES_MATCHES,
+         VERB_LINES | VERB_TABLE | VERB_SCOPE, verb_btf, "List BTF, the descriptions of types",
+         "  bpfmonctl btf btf.kernel=no\n"},
+        {GROUP_OBJECTS, "show", "KIND ID", 2, 2, TAKES_OBJECT, VERB_TABLE | VERB_STATISTICS,
+         verb_show, "Show everything about one prog, map, link or btf",
+         "  bpfmonctl show prog 12\n"
+         "  bpfmonctl show prog 12 --statistics\n"},
         {GROUP_TRAFFIC, "callers", "[MATCH…]", 0, MATCHES_MAX, TAKES_MATCHES,
          VERB_LINES | VERB_TABLE | VERB_SCOPE, verb_callers,
          "List who calls bpf() how often, the busiest first",

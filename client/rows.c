@@ -42,7 +42,8 @@ static int fill(struct table *t, struct json_object *rows, size_t n, const struc
 
         for (size_t i = 0; i < n && r >= 0; i++) {
                 struct json_object *row = json_object_array_get_idx(rows, i);
-                r = options->n_fields > 0 ? add_chosen(t, row, options) : view->add(t, row);
+                r = options->n_fields > 0 ? add_chosen(t, row, options)
+                                          : view->add(t, row, view->userdata);
         }
 
         return r;

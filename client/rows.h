@@ -14,8 +14,9 @@ struct rows_view {
         const struct table_column *columns;
         size_t n_columns;
         /* Adds the cells of a row, and notes. Returns a negative errno when it could not. */
-        int (*add)(struct table *t, struct json_object *row);
+        int (*add)(struct table *t, struct json_object *row, const void *userdata);
         const char *one, *many; /* "caller", "callers" */
+        const void *userdata;
 };
 
 /* Prints up to options->lines rows of an array. Returns the exit status; complains by itself. */

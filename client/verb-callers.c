@@ -43,7 +43,7 @@ static int add_mean(struct table *t, struct json_object *row) {
         return mean.failed ? -ENOMEM : table_add(t, text_string(&mean), STYLE_NONE);
 }
 
-static int add_caller(struct table *t, struct json_object *row) {
+static int add_caller(struct table *t, struct json_object *row, _unused_ const void *userdata) {
         static const struct {
                 const char *template;
                 enum style style;

@@ -62,7 +62,7 @@ static int add_notes(struct table *t, struct json_object *row) {
         return r;
 }
 
-static int add_probe(struct table *t, struct json_object *row) {
+static int add_probe(struct table *t, struct json_object *row, _unused_ const void *userdata) {
         int r = rows_add(t, row, "<{probe.name}>", STYLE_NONE);
 
         if (r >= 0)

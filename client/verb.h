@@ -13,14 +13,15 @@ enum {
 
 /* Options that not every verb takes: the rows of command-line.c that have one of these. */
 enum verb_options {
-        VERB_LINES = 1 << 0,   /* --lines */
-        VERB_TABLE = 1 << 1,   /* --fields */
-        VERB_SCOPE = 1 << 2,   /* --scope */
-        VERB_SINCE = 1 << 3,   /* --since */
-        VERB_UNTIL = 1 << 4,   /* --until */
-        VERB_PAST = 1 << 5,    /* --reverse, --follow */
-        VERB_STREAM = 1 << 6,  /* --stream, --exec */
-        VERB_PICTURE = 1 << 7, /* --svg, --interval */
+        VERB_LINES = 1 << 0,      /* --lines */
+        VERB_TABLE = 1 << 1,      /* --fields */
+        VERB_SCOPE = 1 << 2,      /* --scope */
+        VERB_SINCE = 1 << 3,      /* --since */
+        VERB_UNTIL = 1 << 4,      /* --until */
+        VERB_PAST = 1 << 5,       /* --reverse, --follow */
+        VERB_STREAM = 1 << 6,     /* --stream, --exec */
+        VERB_PICTURE = 1 << 7,    /* --svg, --interval */
+        VERB_STATISTICS = 1 << 8, /* --statistics */
 };
 
 /* Under which heading of the help it stands; the headings come in this order. */

@@ -12,3 +12,4 @@
 #define BPFMON_ERROR_INVALID_OPTION "org.bpfmon1.Error.InvalidOption"
 #define BPFMON_ERROR_LIMIT_EXCEEDED "org.bpfmon1.Error.LimitExceeded"
 #define BPFMON_ERROR_NO_HISTORY     "org.bpfmon1.Error.NoHistory"
+#define BPFMON_ERROR_NO_OBJECT      "org.bpfmon1.Error.NoObject"

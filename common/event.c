@@ -281,3 +281,16 @@ const struct value *event_dict_get(const struct event *e, enum field f, const ch
         struct dict_entry *entry = dict ? dict_find(dict, key) : NULL;
         return entry ? &entry->value : NULL;
 }
+
+void event_copy(struct event *e, const struct event *from, enum field f) {
+        const struct value *v = event_get(from, f);
+
+        event_clear(e, f);
+        if (!v)
+                return;
+        if (v->type == TYPE_DICT)
+                for (size_t i = 0; i < v->dict.n; i++)
+                        event_dict_add(e, f, v->dict.items[i].key, &v->dict.items[i].value);
+        else
+                set_copy(e, f, *v);
+}

@@ -162,6 +162,10 @@ void event_set_strings(struct event *e, enum field f, const char *const *items, 
 void event_set_u32s(struct event *e, enum field f, const uint32_t *items, size_t n);
 void event_set_bytes(struct event *e, enum field f, const void *data, size_t size);
 
+/* Copies a field from another event, deeply; clears it where it is absent there. Of dictionaries
+ * the keys must live as long as `e`. */
+void event_copy(struct event *e, const struct event *from, enum field f);
+
 /* Adds an entry to a DICT field (created when absent). `key` is static. `value` is copied deeply
  * into the arena (strings sanitized as above); it must not be a DICT. Full arena or more than
  * EVENT_DICT_MAX entries: left out, counted. */

@@ -23,6 +23,10 @@
 #include "handover.h"
 #include "history-query.h"
 #include "history.h"
+#include "inventory-call.h"
+#include "inventory-origin.h"
+#include "inventory-scan.h"
+#include "inventory.h"
 #include "kernel-side.h"
 #include "limit.h"
 #include "log-control.h"
@@ -34,6 +38,8 @@
 #include "probe.h"
 #include "process.h"
 #include "reader.h"
+#include "statistics-users.h"
+#include "statistics.h"
 #include "stream.h"
 #include "subscription.h"
 #include "usage.h"
@@ -50,6 +56,8 @@ enum {
          * longer is not waiting for us. The ring is mostly not full by then: at half it is enough.
          */
         HOLD_USEC = 2000000,
+        /* Who asks what is in the kernel waits so long for what the history knows of it. */
+        ORIGINS_USEC = 5000000,
 };
 
 struct daemon {
@@ -76,6 +84,13 @@ struct daemon {
         struct queries *queries;
         struct usage *usage; /* what of it is kept in the history */
         sd_event_source *history_source, *minute;
+        struct inventory *inventory;
+        struct inventory_calls *inventory_calls;
+        struct origins *origins; /* while the history tells who brought what existed */
+        sd_event_source *origins_timeout;
+        struct statistics *statistics;
+        struct statistics_users *statistics_users;
+        struct clock_offset boottime;
         struct manager *manager;
         struct event *event; /* the one being made */
         uint64_t since;      /* CLOCK_REALTIME, µs */
@@ -445,6 +460,72 @@ static int setup_history(struct daemon *d) {
         return k;
 }
 
+/* What somebody did before the look began is in the ring at least. */
+static void on_looked(const struct scan *scan, void *userdata) {
+        struct daemon *d = userdata;
+
+        probe_set_drain(d->probes);
+        statistics_sample(d->statistics, scan);
+}
+
+static void end_origins(struct daemon *d) {
+        d->origins = origins_free(d->origins);
+        d->origins_timeout = sd_event_source_disable_unref(d->origins_timeout);
+        inventory_hold(d->inventory, false);
+}
+
+static void on_origins(void *userdata) {
+        end_origins(userdata);
+}
+
+static int on_origins_timeout(_unused_ sd_event_source *s, _unused_ uint64_t usec, void *userdata) {
+        struct daemon *d = userdata;
+
+        /* It goes on, but nobody waits for it any more. */
+        inventory_hold(d->inventory, false);
+        return 0;
+}
+
+/* Who asks for what is there before it is known who brought it waits a little. */
+static int begin_origins(struct daemon *d) {
+        int k = origins_new(&d->origins, d->queries, d->objects, on_origins, d);
+
+        if (k <= 0) {
+                d->origins = origins_free(d->origins);
+                return k;
+        }
+        inventory_hold(d->inventory, true);
+        return sd_event_add_time_relative(d->loop, &d->origins_timeout, CLOCK_MONOTONIC,
+                                          ORIGINS_USEC, 0, on_origins_timeout, d);
+}
+
+static int setup_inventory(struct daemon *d) {
+        struct inventory_context context = {
+                .queries = d->queries,
+                .limits = &d->limits,
+                .sources =
+                        {
+                                .objects = d->objects,
+                                .names = d->names,
+                                .boottime = &d->boottime,
+                        },
+        };
+        int k = statistics_new(&d->statistics);
+
+        d->boottime = (struct clock_offset){.clock = CLOCK_BOOTTIME, .slack = 1000000};
+        if (k >= 0)
+                k = statistics_users_new(&d->statistics_users, d->bus, d->statistics);
+        if (k >= 0)
+                k = inventory_new(&d->inventory, d->loop, d->names, on_looked, d);
+        context.inventory = d->inventory;
+        context.sources.statistics = d->statistics;
+        if (k >= 0)
+                k = inventory_calls_new(&d->inventory_calls, &context);
+        if (k >= 0)
+                k = begin_origins(d);
+        return k;
+}
+
 static void skip_usage_row(_unused_ const struct event *e, _unused_ void *userdata) {
 }
 
@@ -503,7 +584,7 @@ static int setup_stages(struct daemon *d, const struct probe_options *options) {
         if (k < 0)
                 return k;
         objects_set_self(d->objects, probe_set_self(d->probes));
-        k = d->strict ? 0 : seed(d);
+        k = seed(d);
         if (k < 0) {
                 log_error("Cannot remember what exists: %s", strerror(-k));
                 return k;
@@ -522,6 +603,8 @@ static int setup_stages(struct daemon *d, const struct probe_options *options) {
         if (k >= 0)
                 k = subscription_table_new(&d->subscriptions, d->bus, &d->readers, &d->limits);
         if (k >= 0)
+                k = setup_inventory(d);
+        if (k >= 0)
                 k = stream_table_new(&d->streams, d->loop, &d->readers, &d->limits);
         if (k < 0)
                 log_error("Cannot start: %s", strerror(-k));
@@ -537,6 +620,9 @@ static int setup_bus(struct daemon *d) {
                 .authority = d->authority,
                 .history = d->history,
                 .queries = d->queries,
+                .inventory = d->inventory_calls,
+                .objects = d->objects,
+                .statistics = d->statistics_users,
                 .limits = &d->limits,
                 .events_seen = &d->events_seen,
                 .events_resumed = handover_resumed(d->handover),
@@ -564,6 +650,12 @@ static void daemon_done(struct daemon *d) {
         sd_event_source_disable_unref(d->hold);
         probe_set_free(d->probes);
         manager_free(d->manager);
+        inventory_calls_free(d->inventory_calls);
+        sd_event_source_disable_unref(d->origins_timeout);
+        origins_free(d->origins);
+        inventory_free(d->inventory);
+        statistics_users_free(d->statistics_users);
+        statistics_free(d->statistics);
         queries_free(d->queries);
         sd_event_source_disable_unref(d->minute);
         usage_free(d->usage);

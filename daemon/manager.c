@@ -10,12 +10,15 @@
 #include "errors.h"
 #include "event-bus.h"
 #include "event.h"
+#include "inventory-call.h"
 #include "limit.h"
 #include "match-bus.h"
 #include "match.h"
+#include "objects.h"
 #include "options.h"
 #include "probe.h"
 #include "query-call.h"
+#include "statistics-users.h"
 #include "status.h"
 #include "stream.h"
 #include "subscription.h"
@@ -246,6 +249,93 @@ static int method_list_callers(sd_bus_message *m, void *userdata, sd_bus_error *
         return reply_rows(m, list_callers, manager, &q, error);
 }
 
+static int list_objects(sd_bus_message *m, struct manager *manager, enum object_kind kind,
+                        sd_bus_error *error) {
+        _cleanup_(request_done) struct request q = {};
+        int r;
+
+        r = request_read(manager, m,
+                         OPTION_BIT(OPTION_FIELDS) | OPTION_BIT(OPTION_LIMIT) |
+                                 OPTION_BIT(OPTION_AFTER),
+                         &q, error);
+        if (r <= 0)
+                return r < 0 ? r : 1;
+
+        if (q.permission.viewer.scope == SCOPE_ALERTS)
+                return sd_bus_error_setf(error, BPFMON_ERROR_INVALID_OPTION,
+                                         "What is in the kernel is no alert: the option scope of "
+                                         "%s is own or all",
+                                         sd_bus_message_get_member(m));
+
+        r = inventory_list(manager->context.inventory, m, kind, q.match, &q.options,
+                           &q.permission.viewer, error);
+        if (r >= 0)
+                TAKE_PTR(q.match);
+        return r;
+}
+
+/* Whoever brought an object may see it; everything of everyone takes more. */
+static int get_object(sd_bus_message *m, const struct manager *manager, enum object_kind kind,
+                      sd_bus_error *error) {
+        struct permission permission;
+        uint32_t id, owner;
+        uid_t uid;
+        int r;
+
+        r = sd_bus_message_read_basic(m, 'u', &id);
+        if (r < 0)
+                return r;
+        r = authority_sender(m, &uid, error);
+        if (r < 0)
+                return r;
+
+        enum scope scope = scope_default(uid);
+        if (scope == SCOPE_OWN &&
+            !(objects_owner(manager->context.objects, kind, id, &owner) && owner == uid))
+                scope = SCOPE_ALL;
+        r = authority_check(manager->context.authority, m, scope, &permission, error);
+        if (r <= 0)
+                return r < 0 ? r : 1;
+
+        return inventory_get(manager->context.inventory, m, kind, id, &permission.viewer, error);
+}
+
+#define DEFINE_OBJECTS(name, kind)                                                              \
+        static int method_list_##name(sd_bus_message *m, void *userdata, sd_bus_error *error) { \
+                return list_objects(m, userdata, kind, error);                                  \
+        }                                                                                       \
+        static int method_get_##name(sd_bus_message *m, void *userdata, sd_bus_error *error) {  \
+                return get_object(m, userdata, kind, error);                                    \
+        }                                                                                       \
+        struct _semicolon_
+
+DEFINE_OBJECTS(program, OBJECT_PROG);
+DEFINE_OBJECTS(map, OBJECT_MAP);
+DEFINE_OBJECTS(link, OBJECT_LINK);
+DEFINE_OBJECTS(btf, OBJECT_BTF);
+
+static int method_acquire_statistics(sd_bus_message *m, void *userdata, sd_bus_error *error) {
+        const struct manager *manager = userdata;
+        int r;
+
+        /* It costs each run of each program a look at the clock. */
+        r = authority_check(manager->context.authority, m, SCOPE_ALL, NULL, error);
+        if (r <= 0)
+                return r < 0 ? r : 1;
+
+        r = statistics_users_add(manager->context.statistics, m, error);
+        return r < 0 ? r : sd_bus_reply_method_return(m, NULL);
+}
+
+static int method_release_statistics(sd_bus_message *m, void *userdata,
+                                     _unused_ sd_bus_error *error) {
+        const struct manager *manager = userdata;
+
+        /* Who has none may let go of it. */
+        (void) statistics_users_remove(manager->context.statistics, m);
+        return sd_bus_reply_method_return(m, NULL);
+}
+
 static int method_get_status(sd_bus_message *m, void *userdata, sd_bus_error *error) {
         const struct manager *manager = userdata;
         _cleanup_(sd_bus_message_unrefp) sd_bus_message *reply = NULL;
@@ -310,6 +400,30 @@ static const sd_bus_vtable manager_vtable[] = {
         SD_BUS_METHOD_WITH_ARGS("ListCallers", SD_BUS_ARGS("as", matches, "a{sv}", options),
                                 SD_BUS_RESULT("aa{sv}", callers), method_list_callers,
                                 SD_BUS_VTABLE_UNPRIVILEGED),
+        SD_BUS_METHOD_WITH_ARGS("ListPrograms", SD_BUS_ARGS("as", matches, "a{sv}", options),
+                                SD_BUS_RESULT("aa{sv}", programs), method_list_program,
+                                SD_BUS_VTABLE_UNPRIVILEGED),
+        SD_BUS_METHOD_WITH_ARGS("ListMaps", SD_BUS_ARGS("as", matches, "a{sv}", options),
+                                SD_BUS_RESULT("aa{sv}", maps), method_list_map,
+                                SD_BUS_VTABLE_UNPRIVILEGED),
+        SD_BUS_METHOD_WITH_ARGS("ListLinks", SD_BUS_ARGS("as", matches, "a{sv}", options),
+                                SD_BUS_RESULT("aa{sv}", links), method_list_link,
+                                SD_BUS_VTABLE_UNPRIVILEGED),
+        SD_BUS_METHOD_WITH_ARGS("ListBtf", SD_BUS_ARGS("as", matches, "a{sv}", options),
+                                SD_BUS_RESULT("aa{sv}", btf), method_list_btf,
+                                SD_BUS_VTABLE_UNPRIVILEGED),
+        SD_BUS_METHOD_WITH_ARGS("GetProgram", SD_BUS_ARGS("u", id), SD_BUS_RESULT("a{sv}", program),
+                                method_get_program, SD_BUS_VTABLE_UNPRIVILEGED),
+        SD_BUS_METHOD_WITH_ARGS("GetMap", SD_BUS_ARGS("u", id), SD_BUS_RESULT("a{sv}", map),
+                                method_get_map, SD_BUS_VTABLE_UNPRIVILEGED),
+        SD_BUS_METHOD_WITH_ARGS("GetLink", SD_BUS_ARGS("u", id), SD_BUS_RESULT("a{sv}", link),
+                                method_get_link, SD_BUS_VTABLE_UNPRIVILEGED),
+        SD_BUS_METHOD_WITH_ARGS("GetBtf", SD_BUS_ARGS("u", id), SD_BUS_RESULT("a{sv}", btf),
+                                method_get_btf, SD_BUS_VTABLE_UNPRIVILEGED),
+        SD_BUS_METHOD_WITH_ARGS("AcquireStatistics", SD_BUS_NO_ARGS, SD_BUS_NO_RESULT,
+                                method_acquire_statistics, SD_BUS_VTABLE_UNPRIVILEGED),
+        SD_BUS_METHOD_WITH_ARGS("ReleaseStatistics", SD_BUS_NO_ARGS, SD_BUS_NO_RESULT,
+                                method_release_statistics, SD_BUS_VTABLE_UNPRIVILEGED),
         SD_BUS_METHOD_WITH_ARGS("GetStatus", SD_BUS_NO_ARGS, SD_BUS_RESULT("a{sv}", status),
                                 method_get_status, SD_BUS_VTABLE_UNPRIVILEGED),
         SD_BUS_METHOD_WITH_ARGS("Reload", SD_BUS_NO_ARGS, SD_BUS_NO_RESULT, method_reload,

@@ -8,10 +8,13 @@
 struct authority;
 struct callers;
 struct history;
+struct inventory_calls;
 struct limits;
+struct objects;
 struct probe_set;
 struct queries;
 struct sd_bus;
+struct statistics_users;
 struct stream_table;
 struct subscription_table;
 
@@ -24,6 +27,9 @@ struct manager_context {
         struct authority *authority;
         struct history *history; /* NULL: none is kept */
         struct queries *queries; /* the same */
+        struct inventory_calls *inventory;
+        struct objects *objects; /* who brought what is asked for */
+        struct statistics_users *statistics;
         struct limits *limits;
         const uint64_t *events_seen; /* sequence number of the last event */
         uint64_t events_resumed;     /* number of the last event before the daemon took over */

@@ -26,6 +26,13 @@ struct name_list {
         char text[NAME_LIST_BYTES];
 };
 
+/* Empties a list that is only added to: cheaper than a zeroed one. name_list_is_new() is not for
+ * it. */
+static inline void name_list_begin(struct name_list *l) {
+        l->n = l->left_out = l->used = l->keys = 0;
+        l->uncounted = false;
+}
+
 /* Whether a key (any but 0) has not come before: then its name is to be added. */
 bool name_list_is_new(struct name_list *l, uint64_t key);
 

@@ -29,6 +29,7 @@ struct loader {
 static const enum field loader_texts[][2] = {
         {FIELD_PROCESS_NAME, FIELD_LOADED_BY_NAME},
         {FIELD_PROCESS_EXECUTABLE, FIELD_LOADED_BY_EXECUTABLE},
+        {FIELD_PROCESS_BUILD_ID, FIELD_LOADED_BY_BUILD_ID},
         {FIELD_UNIT, FIELD_LOADED_BY_UNIT},
         {FIELD_CONTAINER_ID, FIELD_LOADED_BY_CONTAINER_ID},
 };
@@ -412,6 +413,10 @@ bool objects_follow(struct objects *o, struct event *e, bool strict) {
         case TURN_GOES:
                 if (told_gone(o, a->kind, id) && !x)
                         return false;
+                if (x && strict && x->existed) {
+                        forget(o, x); /* nobody observed had to do with it */
+                        return false;
+                }
                 if (!x)
                         return !ourselves && !strict;
                 if (ourselves)
@@ -424,6 +429,68 @@ bool objects_follow(struct objects *o, struct event *e, bool strict) {
                         describe_loader(e, x);
                 return !ourselves;
         }
+}
+
+/* What is asked of it ---------------------------------------------------------------------------
+ */
+
+bool objects_describe(struct objects *o, uint32_t kind, uint32_t id, struct event *row) {
+        const struct object *x = find(o, kind, id);
+
+        if (!x)
+                return false;
+        if (x->own) {
+                event_set_bool(row, FIELD_OWN, true);
+                event_set_static(row, FIELD_LOADED_BY_NAME, "bpfmond");
+                event_set_u32(row, FIELD_LOADED_BY_USER_ID, geteuid());
+        } else {
+                describe_loader(row, x);
+        }
+        return true;
+}
+
+bool objects_owner(struct objects *o, uint32_t kind, uint32_t id, uint32_t *ret) {
+        const struct object *x = find(o, kind, id);
+
+        if (!x || x->own || !x->loader || !x->loader->has_user)
+                return false;
+        *ret = x->loader->user;
+        return true;
+}
+
+size_t objects_existed(const struct objects *o, uint32_t kind, uint32_t after, uint32_t *ret,
+                       size_t max) {
+        size_t n = 0, i;
+
+        /* Inserts into what there is, in order. */
+        for (const struct object *x = o->oldest; x; x = x->newer) {
+                if (!x->existed || x->kind != kind || x->id <= after ||
+                    (n == max && x->id >= ret[n - 1]))
+                        continue;
+                n = MIN(n + 1, max);
+                for (i = n - 1; i > 0 && ret[i - 1] > x->id; i--)
+                        ret[i] = ret[i - 1];
+                ret[i] = x->id;
+        }
+        return n;
+}
+
+void objects_adopt(struct objects *o, const struct event *e) {
+        const struct aspect *a;
+        struct object *x;
+        uint32_t id;
+
+        a = main_aspect(e, &id);
+        x = a && turn_of(e, a) == TURN_COMES ? find(o, a->kind, id) : NULL;
+        if (!x || x->own || !x->existed)
+                return;
+        /* The same number, but another program. */
+        if (x->tag && string(e, a->tag) && strcmp(x->tag, string(e, a->tag)) != 0)
+                return;
+        intern_release(o->intern, x->loader);
+        x->loader = hold_loader(o, e);
+        x->time = time_of(e);
+        x->existed = false;
 }
 
 bool objects_tamper(struct objects *o, struct event *e, bool touches) {

@@ -59,6 +59,22 @@ size_t objects_count(const struct objects *o);
  * that is gone (`strict`: only some processes are observed). */
 bool objects_follow(struct objects *o, struct event *e, bool strict);
 
+/* Sets in a row about an object what is known of who brought it: loaded_by.*, existed, own. Returns
+ * whether it is known at all. */
+bool objects_describe(struct objects *o, uint32_t kind, uint32_t id, struct event *row);
+
+/* The user who brought an object. Returns false where that is not known. */
+bool objects_owner(struct objects *o, uint32_t kind, uint32_t id, uint32_t *ret);
+
+/* Ids of objects that were there before bpfmond, after `after`, up to `max` in order. Returns how
+ * many. */
+size_t objects_existed(const struct objects *o, uint32_t kind, uint32_t after, uint32_t *ret,
+                       size_t max);
+
+/* An event of the past, in which an object came that existed when bpfmond started: now it is known
+ * who brought it. */
+void objects_adopt(struct objects *o, const struct event *e);
+
 /* Whether an event that has been told (objects_follow() let it pass) was about somebody else's
  * object and touches one of our own, too, such as a program that uses our map: makes it a `tamper`,
  * to be told beside it. `touches`: the kernel side has seen that it does, by what the event may not

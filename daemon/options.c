@@ -82,6 +82,10 @@ static int read_limit(sd_bus_message *m, struct options *options, _unused_ sd_bu
         return sd_bus_message_read_basic(m, 'u', &options->limit);
 }
 
+static int read_after(sd_bus_message *m, struct options *options, _unused_ sd_bus_error *error) {
+        return sd_bus_message_read_basic(m, 'u', &options->after);
+}
+
 static int read_reverse(sd_bus_message *m, struct options *options, _unused_ sd_bus_error *error) {
         return sd_bus_message_read_basic(m, 'b', &options->reverse);
 }
@@ -101,6 +105,7 @@ static const struct option_info {
         [OPTION_LIMIT] = {"limit", "u", "a number of 32 bits (u)", read_limit},
         [OPTION_REVERSE] = {"reverse", "b", "a boolean (b)", read_reverse},
         [OPTION_CURSOR] = {"cursor", "s", "a string (s)", read_cursor},
+        [OPTION_AFTER] = {"after", "u", "a number of 32 bits (u)", read_after},
 };
 
 static int find_option(const char *name, unsigned allowed) {

@@ -17,6 +17,7 @@ enum option {
         OPTION_LIMIT,   /* u: so many rows */
         OPTION_REVERSE, /* b: the newest first */
         OPTION_CURSOR,  /* s: go on where an earlier answer ended */
+        OPTION_AFTER,   /* u: objects with ids greater than that */
         _OPTION_MAX
 };
 
@@ -28,6 +29,7 @@ struct options {
         enum scope scope;
         uint64_t since, until;
         uint32_t limit;
+        uint32_t after;
         int reverse;
         const char *cursor; /* in the message */
 };

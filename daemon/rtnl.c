@@ -122,17 +122,10 @@ struct rtnl *rtnl_free(struct rtnl *r) {
         return NULL;
 }
 
-int rtnl_dump_links(void (*message)(const struct nlmsghdr *h, void *userdata), void *userdata) {
+int rtnl_dump(const struct nlmsghdr *request,
+              void (*message)(const struct nlmsghdr *h, void *userdata), void *userdata) {
         _cleanup_close_ int fd = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_ROUTE);
         _cleanup_free_ char *buffer = malloc(RECEIVE_SIZE);
-        const struct {
-                struct nlmsghdr header;
-                struct ifinfomsg info;
-        } request = {
-                .header = {.nlmsg_len = sizeof(request),
-                           .nlmsg_type = RTM_GETLINK,
-                           .nlmsg_flags = NLM_F_REQUEST | NLM_F_DUMP},
-        };
         ssize_t n;
         int k = 0;
 
@@ -140,7 +133,7 @@ int rtnl_dump_links(void (*message)(const struct nlmsghdr *h, void *userdata), v
                 return -errno;
         if (!buffer)
                 return -ENOMEM;
-        if (send(fd, &request, sizeof(request), 0) < 0)
+        if (send(fd, request, request->nlmsg_len, 0) < 0)
                 return -errno;
         /* The kernel has the next piece ready whenever one is taken: this never waits. */
         while (k == 0) {
@@ -150,6 +143,19 @@ int rtnl_dump_links(void (*message)(const struct nlmsghdr *h, void *userdata), v
                 k = walk(buffer, (int) n, message, userdata);
         }
         return k < 0 ? k : 0;
+}
+
+int rtnl_dump_links(void (*message)(const struct nlmsghdr *h, void *userdata), void *userdata) {
+        const struct {
+                struct nlmsghdr header;
+                struct ifinfomsg info;
+        } request = {
+                .header = {.nlmsg_len = sizeof(request),
+                           .nlmsg_type = RTM_GETLINK,
+                           .nlmsg_flags = NLM_F_REQUEST | NLM_F_DUMP},
+        };
+
+        return rtnl_dump(&request.header, message, userdata);
 }
 
 uint32_t rtnl_namespace(void) {

@@ -28,6 +28,11 @@ int rtnl_new(struct rtnl **ret, struct sd_event *loop, const int *groups,
 /* NULL is fine; returns NULL. */
 struct rtnl *rtnl_free(struct rtnl *r);
 
+/* Sends a request for a dump, in the network namespace of the thread, and calls `message` for each
+ * message of the answer. Returns a negative errno. */
+int rtnl_dump(const struct nlmsghdr *request,
+              void (*message)(const struct nlmsghdr *h, void *userdata), void *userdata);
+
 /* Calls `message` for each device that there is (RTM_NEWLINK). Returns a negative errno. */
 int rtnl_dump_links(void (*message)(const struct nlmsghdr *h, void *userdata), void *userdata);
 

@@ -12,6 +12,7 @@
 #include "limit.h"
 #include "manager.h"
 #include "probe.h"
+#include "statistics-users.h"
 #include "stream.h"
 #include "subscription.h"
 #include "util.h"
@@ -153,6 +154,8 @@ int status_append(sd_bus_message *reply, const struct manager_context *c) {
                 {"streams", 'u', stream_table_count(c->streams)},
                 {"streams.max", 'u', c->limits->max[LIMIT_STREAMS]},
                 {"stream.lost", 't', stream_table_lost(c->streams)},
+                {"statistics", 'b', statistics_users_count(c->statistics) > 0},
+                {"statistics.users", 'u', statistics_users_count(c->statistics)},
                 {"memory.rss", 't', memory_rss()},
         };
 

@@ -15,10 +15,11 @@
 #include "util.h"
 
 static const struct action *const tables[] = {
-        object_actions,  failure_actions, odd_actions,     race_actions,       storm_actions,
-        process_actions, call_actions,    link_actions,    program_actions,    live_actions,
-        pin_actions,     tamper_actions,  network_actions, traffic_actions,    perf_actions,
-        socket_actions,  filter_actions,  gone_actions,    struct_ops_actions, held_actions,
+        object_actions,    failure_actions, odd_actions,     race_actions,       storm_actions,
+        process_actions,   call_actions,    link_actions,    program_actions,    live_actions,
+        pin_actions,       tamper_actions,  network_actions, traffic_actions,    perf_actions,
+        socket_actions,    filter_actions,  gone_actions,    struct_ops_actions, held_actions,
+        inventory_actions,
 };
 
 long bpf_call(int cmd, void *attr, unsigned size) {
