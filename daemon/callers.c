@@ -24,7 +24,7 @@ struct row {
 };
 
 struct callers {
-        int map_fd;
+        int map_fd; /* -1: there is none yet */
         struct processes *processes;
         const struct names *names;
         struct row *left[LEFT_MAX]; /* a ring, oldest at `first` */
@@ -32,17 +32,20 @@ struct callers {
         struct row others;
 };
 
-int callers_new(struct callers **ret, int map_fd, struct processes *processes,
-                const struct names *names) {
+int callers_new(struct callers **ret, struct processes *processes, const struct names *names) {
         struct callers *c = calloc(1, sizeof(*c));
 
         if (!c)
                 return -ENOMEM;
-        c->map_fd = map_fd;
+        c->map_fd = -1;
         c->processes = processes;
         c->names = names;
         *ret = c;
         return 0;
+}
+
+void callers_begin(struct callers *c, int map_fd) {
+        c->map_fd = map_fd;
 }
 
 static void row_free(struct row *row) {
@@ -172,6 +175,9 @@ static int read_map(struct callers *c, uint64_t **ret_keys, struct caller **ret_
         struct bpf_map_info info = {};
         uint32_t size = sizeof(info), n, batch;
 
+        *ret_n = 0;
+        if (c->map_fd < 0)
+                return 0;
         if (bpf_obj_get_info_by_fd(c->map_fd, &info, &size) < 0)
                 return -errno;
         n = info.max_entries;

@@ -17,10 +17,12 @@ struct match;
 struct names;
 struct processes;
 
-/* `map_fd` (borrowed) holds the live counters. The other arguments must outlive the table. */
-int callers_new(struct callers **ret, int map_fd, struct processes *processes,
-                const struct names *names);
+/* The arguments must outlive the table. Nothing is counted before callers_begin(). */
+int callers_new(struct callers **ret, struct processes *processes, const struct names *names);
 struct callers *callers_free(struct callers *c);
+
+/* From now on the map behind `map_fd` (borrowed) holds the live counters. */
+void callers_begin(struct callers *c, int map_fd);
 
 /* Keeps the counters of a thread that has left. The table is bounded: the oldest processes are
  * folded into one row without a process. */

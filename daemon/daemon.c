@@ -18,6 +18,7 @@
 #include "callers.h"
 #include "clock.h"
 #include "decode.h"
+#include "early.h"
 #include "errors.h"
 #include "event.h"
 #include "handover.h"
@@ -72,6 +73,7 @@ struct daemon {
         bool strict; /* only some processes are observed */
         struct handover *handover;
         struct probe_set *probes;
+        struct early *early;   /* calls that wait until they are attached */
         sd_event_source *hold; /* until the readers are back that there were; NULL: they are */
         struct callers *callers;
         struct limits limits;
@@ -98,6 +100,7 @@ struct daemon {
         uint64_t events_lost;
         uint64_t bad_records;
         uint64_t records_lost; /* that are no events */
+        int failed;            /* why it ends, if it was not told to */
 };
 
 static uint64_t realtime(void) {
@@ -110,6 +113,10 @@ static uint64_t realtime(void) {
 static void tell_status(const struct daemon *d) {
         size_t n = subscription_table_count(d->subscriptions);
 
+        if (!probe_set_ready(d->probes)) {
+                sd_notify(false, "STATUS=Attaching the probes");
+                return;
+        }
         sd_notifyf(false, "STATUS=Watching bpf() calls%s; %zu subscription%s",
                    probe_set_degraded(d->probes) ? " (not everything: see bpfmonctl probes)" : "",
                    n, n == 1 ? "" : "s");
@@ -241,15 +248,14 @@ static void want(struct daemon *d) {
 }
 
 /* Nobody knows how many events are missing, or whose. */
-static void tell_gap(struct daemon *d) {
+static void tell_gap(struct daemon *d, const char *where, const char *message) {
         event_reset(d->event);
         event_set_u64(d->event, FIELD_TIME, realtime());
         event_set_static(d->event, FIELD_EVENT, "lost");
         event_set_static(d->event, FIELD_CLASS, "self");
         event_set_static(d->event, FIELD_SEVERITY, "warning");
-        event_set_static(d->event, FIELD_LOST_WHERE, "restart");
-        event_set_static(d->event, FIELD_MESSAGE,
-                         "bpfmond was restarted; what happened meanwhile was not seen");
+        event_set_static(d->event, FIELD_LOST_WHERE, where);
+        event_set_static(d->event, FIELD_MESSAGE, message);
         d->events_seen = handover_number(d->handover);
         event_set_u64(d->event, FIELD_SEQ, d->events_seen);
         readers_tell(&d->readers, d->event);
@@ -270,7 +276,8 @@ static void end_hold(struct daemon *d) {
         log_debug("%zu of %zu readers are back; going on with event %" PRIu64, d->readers.n,
                   handover_readers(d->handover), handover_seq(d->handover) + 1);
         if (has_gap(d))
-                tell_gap(d);
+                tell_gap(d, "restart",
+                         "bpfmond was restarted; what happened meanwhile was not seen");
         probe_set_hold(d->probes, false);
         want(d);
         handover_set_readers(d->handover, d->readers.n);
@@ -344,15 +351,18 @@ static void take_limits(struct daemon *d) {
 static void reload(void *userdata) {
         struct daemon *d = userdata;
 
-        sd_notifyf(false,
-                   "RELOADING=1\nMONOTONIC_USEC=%" PRIu64 "\nSTATUS=Reading the configuration",
-                   clock_now() / 1000);
+        if (probe_set_ready(d->probes))
+                sd_notifyf(false,
+                           "RELOADING=1\nMONOTONIC_USEC=%" PRIu64
+                           "\nSTATUS=Reading the configuration",
+                           clock_now() / 1000);
         configuration_reload(&d->configuration);
         take_limits(d);
         subscription_table_limits_changed(d->subscriptions);
         log_message(LOG_INFO, MESSAGE_RELOADED, NULL, "Read the configuration again");
         tell_status(d);
-        sd_notify(false, "READY=1");
+        if (probe_set_ready(d->probes))
+                sd_notify(false, "READY=1");
 }
 
 static int on_reload_signal(_unused_ sd_event_source *s,
@@ -519,11 +529,7 @@ static int setup_inventory(struct daemon *d) {
                 k = inventory_new(&d->inventory, d->loop, d->names, on_looked, d);
         context.inventory = d->inventory;
         context.sources.statistics = d->statistics;
-        if (k >= 0)
-                k = inventory_calls_new(&d->inventory_calls, &context);
-        if (k >= 0)
-                k = begin_origins(d);
-        return k;
+        return k < 0 ? k : inventory_calls_new(&d->inventory_calls, &context);
 }
 
 static void skip_usage_row(_unused_ const struct event *e, _unused_ void *userdata) {
@@ -543,9 +549,58 @@ static int setup_usage(struct daemon *d) {
                                                   USAGE_ACCURACY_USEC, on_minute, d);
 }
 
+/* Those who subscribed while it started are told that they have not seen what happened then. */
+static void tell_beginning(struct daemon *d) {
+        if (!d->hold && d->readers.n > 0)
+                tell_gap(d, "start",
+                         "bpfmond was starting; what happened before its probes were attached was "
+                         "not seen");
+}
+
+/* Everything is attached: from here on nothing is missed. */
+static int become_ready(struct daemon *d) {
+        int k;
+
+        objects_set_self(d->objects, probe_set_self(d->probes));
+        k = seed(d);
+        if (k < 0) {
+                log_error("Cannot remember what exists: %s", strerror(-k));
+                return k;
+        }
+        callers_begin(d->callers, probe_set_callers_fd(d->probes));
+        k = setup_usage(d);
+        if (k >= 0)
+                k = begin_origins(d);
+        if (k >= 0)
+                k = begin_hold(d);
+        if (k < 0) {
+                log_error("Cannot start: %s", strerror(-k));
+                return k;
+        }
+        tell_beginning(d);
+        on_readers_changed(d);
+        sd_notify(false, "READY=1");
+        log_message(LOG_INFO, MESSAGE_STARTED, LOG_FIELDS({"BPFMON_VERSION", BPFMON_VERSION}),
+                    "Watching bpf() calls%s",
+                    probe_set_degraded(d->probes) ? ", but not all: see bpfmonctl probes" : "");
+        if (d->early)
+                early_release(d->early);
+        return 0;
+}
+
+static void on_ready(int result, void *userdata) {
+        struct daemon *d = userdata;
+        int k = result < 0 ? result : become_ready(d);
+
+        if (k >= 0)
+                return;
+        d->failed = k;
+        (void) sd_event_exit(d->loop, EXIT_FAILURE);
+}
+
 static int setup_stages(struct daemon *d, const struct probe_options *options) {
-        static const struct probe_handlers handlers = {on_record, on_loss,    on_left, on_idle,
-                                                       on_own,    on_pressed, on_lost};
+        static const struct probe_handlers handlers = {on_record, on_loss,    on_left,  on_idle,
+                                                       on_own,    on_pressed, on_ready, on_lost};
         char version[KERNEL_VERSION_MAX];
         int k;
 
@@ -581,12 +636,8 @@ static int setup_stages(struct daemon *d, const struct probe_options *options) {
         handover_begin_after(d->handover, d->stored);
         d->events_seen = handover_seq(d->handover);
         k = probe_set_new(&d->probes, d->loop, options, d->handover, &handlers, d);
-        if (k < 0)
-                return k;
-        objects_set_self(d->objects, probe_set_self(d->probes));
-        k = seed(d);
         if (k < 0) {
-                log_error("Cannot remember what exists: %s", strerror(-k));
+                log_error("Cannot start: %s", strerror(-k));
                 return k;
         }
         k = authority_new(&d->authority, d->bus, &d->limits);
@@ -597,9 +648,7 @@ static int setup_stages(struct daemon *d, const struct probe_options *options) {
         d->readers = (struct readers){.grants = authority_grants(d->authority),
                                       .changed = on_readers_changed,
                                       .userdata = d};
-        k = callers_new(&d->callers, probe_set_callers_fd(d->probes), d->processes, d->names);
-        if (k >= 0)
-                k = setup_usage(d);
+        k = callers_new(&d->callers, d->processes, d->names);
         if (k >= 0)
                 k = subscription_table_new(&d->subscriptions, d->bus, &d->readers, &d->limits);
         if (k >= 0)
@@ -648,6 +697,7 @@ static int setup_bus(struct daemon *d) {
 static void daemon_done(struct daemon *d) {
         d->readers.changed = NULL; /* what they want does not matter any more */
         sd_event_source_disable_unref(d->hold);
+        early_free(d->early);
         probe_set_free(d->probes);
         manager_free(d->manager);
         inventory_calls_free(d->inventory_calls);
@@ -678,6 +728,21 @@ static void daemon_done(struct daemon *d) {
         free(d->event);
 }
 
+/* What is taken over is there at once. Otherwise the bus is served while all is loaded. */
+static int start(struct daemon *d) {
+        int k = probe_set_start(d->probes);
+
+        if (k > 0)
+                return become_ready(d);
+        if (k < 0)
+                return k;
+        tell_status(d);
+        k = early_new(&d->early, d->bus, d->loop);
+        if (k < 0)
+                log_error("Cannot start: %s", strerror(-k));
+        return k;
+}
+
 static int run(struct daemon *d, const struct daemon_options *options) {
         struct probe_options probes = options->probes;
         int k;
@@ -701,17 +766,12 @@ static int run(struct daemon *d, const struct daemon_options *options) {
                 log_error("Cannot offer the interface: %s", strerror(-k));
                 return k;
         }
-        k = begin_hold(d);
-        if (k < 0) {
-                log_error("Cannot wait for readers: %s", strerror(-k));
-                return k;
-        }
-        on_readers_changed(d);
-        sd_notify(false, "READY=1");
-        log_message(LOG_INFO, MESSAGE_STARTED, LOG_FIELDS({"BPFMON_VERSION", BPFMON_VERSION}),
-                    "Watching bpf() calls%s",
-                    probe_set_degraded(d->probes) ? ", but not all: see bpfmonctl probes" : "");
+        k = start(d);
+        if (k < 0)
+                return k; /* said already */
         k = sd_event_loop(d->loop);
+        if (d->failed < 0)
+                return d->failed;
         probe_set_drain(d->probes);
         keep_usage(d);
         sd_notify(false, "STOPPING=1\nSTATUS=Detaching");

@@ -189,7 +189,7 @@ static const char *const map_names[_KERNEL_MAP_MAX] = {
 
 #define WHOAMI "whoami"
 
-static void kernel_side_init(struct kernel_side *s) {
+void kernel_side_init(struct kernel_side *s) {
         *s = (struct kernel_side){};
         for (size_t i = 0; i < ELEMENTSOF(s->maps); i++)
                 s->maps[i] = -1;

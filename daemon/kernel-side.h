@@ -38,6 +38,9 @@ enum { KERNEL_VERSION_MAX = 65 };
 void kernel_side_version(char ret[static KERNEL_VERSION_MAX], const struct probe_options *options,
                          bool kprobes);
 
+/* Nothing is there yet. */
+void kernel_side_init(struct kernel_side *s);
+
 /* Loads the programs and maps, for `cpus` possible processors, and tells them who we are; has them
  * kept by `h`. A program that this kernel refuses is left out, and said in the log: its probe takes
  * another hook, or fails. Without `kprobes` those of kprobes are left out. Returns 0 or a negative
@@ -55,5 +58,5 @@ void kernel_side_seed_maps(struct kernel_side *s);
 /* Frees what only loading took. */
 void kernel_side_loaded(struct kernel_side *s);
 
-/* Frees everything. A struct of zeroes with its fds -1 is fine. */
+/* Frees everything; of kernel_side_init() there is nothing. */
 void kernel_side_done(struct kernel_side *s);

@@ -2,6 +2,7 @@
 #include "log.h"
 
 #include <inttypes.h>
+#include <pthread.h>
 #include <stdarg.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -26,6 +27,8 @@ static int max_level = LOG_INFO;
 static uint64_t rate_interval, rate_burst;
 static enum log_target log_target;
 static struct log_site *sites; /* that left something out */
+/* What is loaded in a thread of its own tells about it. */
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 
 static const char *const target_names[_LOG_TARGET_MAX] = {
         [LOG_TARGET_AUTO] = "auto",
@@ -183,7 +186,9 @@ static void tell_left_out(uint64_t now, bool all) {
 }
 
 void log_flush(void) {
+        pthread_mutex_lock(&lock);
         tell_left_out(now_usec(), true);
+        pthread_mutex_unlock(&lock);
 }
 
 static bool may_say(struct log_site *site, const char *text) {
@@ -219,7 +224,9 @@ void log_write(struct log_site *site, int level, const char *id, const struct lo
         va_start(args, format);
         (void) vsnprintf(text, sizeof(text), format, args);
         va_end(args);
+        pthread_mutex_lock(&lock);
         if (level == LOG_DEBUG || may_say(site, text))
                 emit(site, level, id, fields, text);
+        pthread_mutex_unlock(&lock);
         errno = error;
 }

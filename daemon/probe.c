@@ -18,6 +18,7 @@
 #include "handover.h"
 #include "hooks.h"
 #include "kernel-side.h"
+#include "loader.h"
 #include "log.h"
 #include "monitor.h"
 #include "observe.h"
@@ -28,11 +29,18 @@
 
 #include "bpfmon.skel.h"
 
-enum probe_state { STATE_FAILED, STATE_ATTACHED, STATE_WAITING, STATE_OFF, STATE_ABSENT };
+enum probe_state {
+        STATE_STARTING,
+        STATE_FAILED,
+        STATE_ATTACHED,
+        STATE_WAITING,
+        STATE_OFF,
+        STATE_ABSENT
+};
 
 static const char *const state_names[] = {
-        [STATE_FAILED] = "failed", [STATE_ATTACHED] = "attached", [STATE_WAITING] = "waiting",
-        [STATE_OFF] = "off",       [STATE_ABSENT] = "absent",
+        [STATE_STARTING] = "starting", [STATE_FAILED] = "failed", [STATE_ATTACHED] = "attached",
+        [STATE_WAITING] = "waiting",   [STATE_OFF] = "off",       [STATE_ABSENT] = "absent",
 };
 
 struct probe {
@@ -65,6 +73,12 @@ struct probe_set {
         unsigned cpus;
         struct handover_told told; /* of these */
         bool held;                 /* nothing is handed out yet */
+
+        /* While it starts. */
+        struct loader *loader;
+        sd_event_source *step; /* attaches one after the other */
+        size_t next;           /* that is to be attached */
+        bool ready;
 };
 
 static const struct alternative *chosen(const struct probe_set *p, size_t i) {
@@ -363,16 +377,24 @@ static int explain_attach(const struct probe *probe) {
         return probe->errors[i] > 0 ? -probe->errors[i] : -ENOENT;
 }
 
-static int attach_all(struct probe_set *p) {
-        for (size_t i = 0; i < probe_count; i++) {
-                probe_attach(p, i);
-                if (p->probes[i].state == STATE_ATTACHED &&
-                    chosen(p, i)->hooks[0] == HOOK_BPF_CHECK)
-                        p->kernel.bss->sees_verifier = CALL_SEES_VERIFIER;
-                if (probe_table[i].required && p->probes[i].state != STATE_ATTACHED)
-                        return explain_attach(&p->probes[i]);
-        }
+/* Attaches one of the table, as well as this kernel allows. Fails where nothing works without it.
+ */
+static int attach_row(struct probe_set *p, size_t i) {
+        probe_attach(p, i);
+        if (p->probes[i].state == STATE_ATTACHED && chosen(p, i)->hooks[0] == HOOK_BPF_CHECK)
+                p->kernel.bss->sees_verifier = CALL_SEES_VERIFIER;
+        if (probe_table[i].required && p->probes[i].state != STATE_ATTACHED)
+                return explain_attach(&p->probes[i]);
         return 0;
+}
+
+static int attach_rest(struct probe_set *p) {
+        int k = 0;
+
+        for (size_t i = 0; k >= 0 && i < probe_count; i++)
+                if (p->probes[i].state == STATE_STARTING)
+                        k = attach_row(p, i);
+        return k;
 }
 
 bool probe_have_kprobes(const struct probe_options *options) {
@@ -418,21 +440,11 @@ static bool adopt(struct probe_set *p) {
         return false;
 }
 
-static int load(struct probe_set *p) {
-        int cpus = libbpf_num_possible_cpus(), k;
-        bool adopted;
-
-        if (cpus < 0)
-                return cpus;
-        p->cpus = (unsigned) cpus;
-        adopted = adopt(p);
-        k = adopted ? 0
-                    : kernel_side_load(&p->kernel, &p->options, p->kprobes, p->cpus, p->handover);
-        if (k < 0)
-                return k;
+/* The kernel side is there, loaded or taken over. */
+static int hold_on(struct probe_set *p) {
         p->ownership = (struct ownership){p->kernel.maps[MAP_OWN_OBJECTS], p->handlers.own,
                                           p->userdata};
-        if (adopted)
+        if (handover_adopts(p->handover))
                 ownership_adopt(&p->ownership);
         else
                 ownership_take_all(&p->ownership, p->kernel.skel->obj);
@@ -473,17 +485,113 @@ static int keep_watching(struct probe_set *p, bool adopted) {
         return 0;
 }
 
+/* Starting ------------------------------------------------------------------------------------- */
+
+/* What is left to be done when the hooks are attached that only bring records: the ring is read
+ * from here on. A monitor wakes the loop at once, and hands out what is in the ring before. */
+static int finish(struct probe_set *p) {
+        static const struct ring_handlers ring_handlers = {on_record, on_drained, on_pressed};
+        int k = ring_new(&p->ring, p->kernel.maps[MAP_RING], handover_position(p->handover),
+                         p->loop, &ring_handlers, p);
+
+        if (k < 0) {
+                log_error("Cannot read the ring buffer: %s", strerror(-k));
+                return k;
+        }
+        /* Forks are followed before the first process is named, so that no child is missed. */
+        k = attach_rest(p);
+        if (k >= 0)
+                k = keep_watching(p, handover_adopts(p->handover));
+        p->ready = k >= 0;
+        return k;
+}
+
+static void end_start(struct probe_set *p, int result) {
+        p->step = sd_event_source_disable_unref(p->step);
+        p->handlers.ready(result, p->userdata);
+}
+
+/* Whether it may be attached to what is no program. */
+static bool may_monitor(size_t i) {
+        const struct alternative *a = probe_table[i].alternatives;
+
+        for (size_t n = 0; n < ALTERNATIVES_MAX; n++)
+                for (size_t j = 0; j < HOOKS_TOGETHER_MAX && a[n].hooks[j]; j++)
+                        if (!hook_program(a[n].hooks[j]))
+                                return true;
+        return false;
+}
+
+/* One a turn of the loop: each takes the kernel some milliseconds, and more where it is slow. */
+static int on_step(_unused_ sd_event_source *s, void *userdata) {
+        struct probe_set *p = userdata;
+        int k = 0;
+
+        while (p->next < probe_count && may_monitor(p->next))
+                p->next++;
+        if (p->next == probe_count) {
+                end_start(p, finish(p));
+                return 0;
+        }
+        k = attach_row(p, p->next++);
+        if (k < 0)
+                end_start(p, k);
+        return 0;
+}
+
+static void on_loaded(int result, void *userdata) {
+        struct probe_set *p = userdata;
+
+        p->loader = loader_free(p->loader);
+        if (result >= 0)
+                result = hold_on(p);
+        if (result >= 0)
+                result = sd_event_add_defer(p->loop, &p->step, on_step, p);
+        if (result >= 0)
+                result = sd_event_source_set_enabled(p->step, SD_EVENT_ON);
+        if (result < 0)
+                end_start(p, result);
+}
+
+int probe_set_start(struct probe_set *p) {
+        int cpus = libbpf_num_possible_cpus(), k;
+
+        if (cpus < 0) {
+                log_error("Cannot count the processors: %s", strerror(-cpus));
+                return cpus;
+        }
+        p->cpus = (unsigned) cpus;
+        /* Before 5.11 the memory of maps counts as locked. */
+        (void) setrlimit(RLIMIT_MEMLOCK, &(struct rlimit){RLIM_INFINITY, RLIM_INFINITY});
+        if (adopt(p)) {
+                k = hold_on(p);
+                if (k >= 0)
+                        k = finish(p);
+                return k < 0 ? k : 1;
+        }
+        k = loader_new(
+                &p->loader, p->loop,
+                &(struct loader_order){&p->kernel, &p->options, p->kprobes, p->cpus, p->handover},
+                on_loaded, p);
+        if (k < 0)
+                log_error("Cannot start: %s", strerror(-k));
+        return k;
+}
+
+bool probe_set_ready(const struct probe_set *p) {
+        return p->ready;
+}
+
 DEFINE_CLEANUP(struct probe_set *, probe_set_free);
 
 int probe_set_new(struct probe_set **ret, struct sd_event *loop,
                   const struct probe_options *options, struct handover *handover,
                   const struct probe_handlers *handlers, void *userdata) {
         _cleanup_(probe_set_freep) struct probe_set *p = calloc(1, sizeof(*p));
-        static const struct ring_handlers ring_handlers = {on_record, on_drained, on_pressed};
-        int k;
 
         if (!p)
                 return -ENOMEM;
+        kernel_side_init(&p->kernel);
         p->handlers = *handlers;
         p->userdata = userdata;
         p->options = *options;
@@ -492,26 +600,9 @@ int probe_set_new(struct probe_set **ret, struct sd_event *loop,
         p->probes = calloc(probe_count, sizeof(*p->probes));
         if (!p->probes)
                 return -ENOMEM;
+        for (size_t i = 0; i < probe_count; i++)
+                p->probes[i].chosen = -1;
         p->kprobes = probe_have_kprobes(options);
-
-        /* Before 5.11 the memory of maps counts as locked. */
-        (void) setrlimit(RLIMIT_MEMLOCK, &(struct rlimit){RLIM_INFINITY, RLIM_INFINITY});
-        k = load(p);
-        if (k < 0)
-                return k; /* said already */
-        k = ring_new(&p->ring, p->kernel.maps[MAP_RING], handover_position(handover), loop,
-                     &ring_handlers, p);
-        if (k < 0) {
-                log_error("Cannot read the ring buffer: %s", strerror(-k));
-                return k;
-        }
-        /* Forks are followed before the first process is named, so that no child is missed. */
-        k = attach_all(p);
-        if (k < 0)
-                return k;
-        k = keep_watching(p, handover_adopts(handover));
-        if (k < 0)
-                return k;
         *ret = TAKE_PTR(p);
         return 0;
 }
@@ -519,6 +610,8 @@ int probe_set_new(struct probe_set **ret, struct sd_event *loop,
 struct probe_set *probe_set_free(struct probe_set *p) {
         if (!p)
                 return NULL;
+        loader_free(p->loader);
+        sd_event_source_disable_unref(p->step);
         for (size_t i = 0; p->probes && i < probe_count; i++)
                 let_go(p, &p->probes[i]);
         free(p->probes);
@@ -536,6 +629,8 @@ int probe_set_want(struct probe_set *p, uint64_t commands, bool timed, bool cont
         struct probe *probe;
         int result = 0, k;
 
+        if (!p->ready)
+                return 0;
         if (p->held) {
                 content |= p->kernel.bss->wants_content;
                 commands |= p->kernel.bss->wanted;
@@ -563,7 +658,8 @@ int probe_set_want(struct probe_set *p, uint64_t commands, bool timed, bool cont
 }
 
 void probe_set_drain(struct probe_set *p) {
-        ring_drain(p->ring);
+        if (p->ready)
+                ring_drain(p->ring);
 }
 
 void probe_set_hold(struct probe_set *p, bool hold) {
@@ -599,6 +695,8 @@ static bool is_degraded(const struct probe *probe) {
 }
 
 bool probe_set_degraded(const struct probe_set *p) {
+        if (!p->ready)
+                return true;
         for (size_t i = 0; i < probe_count; i++)
                 if (is_degraded(&p->probes[i]))
                         return true;

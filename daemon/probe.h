@@ -49,6 +49,9 @@ struct probe_handlers {
         void (*own)(uint32_t kind, uint32_t id, bool gone, void *userdata);
         /* While it is held (see probe_set_hold()), there is no room for more: end it. */
         void (*pressed)(void *userdata);
+        /* All is loaded and attached (0), or cannot be: a negative errno that was logged. Called
+         * once, from the loop, where probe_set_start() said 0. */
+        void (*ready)(int result, void *userdata);
         /* How many events were lost up to now. */
         uint64_t (*lost)(void *userdata);
 };
@@ -59,12 +62,19 @@ void probe_quiet(void);
 /* Whether kprobes can be had, and may be used. */
 bool probe_have_kprobes(const struct probe_options *options);
 
-/* Loads and attaches, or takes over what `handover` (borrowed) has. Returns 0 when calls can be
- * seen at all (what could not be attached is in the list below); negative errno otherwise, after
- * logging one line that says what to do. The event loop is referenced. */
+/* Nothing is loaded yet. `handover` is borrowed, the event loop referenced. Returns 0 or a negative
+ * errno. */
 int probe_set_new(struct probe_set **ret, struct sd_event *loop,
                   const struct probe_options *options, struct handover *handover,
                   const struct probe_handlers *handlers, void *userdata);
+
+/* Takes over what the handover has: 1. Otherwise begins to load and to attach, in the background:
+ * 0, and handlers.ready is called when calls can be seen at all (what could not be attached is in
+ * the list below). Negative errno, after logging one line that says what to do. */
+int probe_set_start(struct probe_set *p);
+
+/* Whether it has come to its end. Until then nothing is handed out, and there are no fds. */
+bool probe_set_ready(const struct probe_set *p);
 
 /* Detaches everything, unless it is kept for the next daemon. NULL is fine. */
 struct probe_set *probe_set_free(struct probe_set *p);

@@ -142,6 +142,7 @@ int status_append(sd_bus_message *reply, const struct manager_context *c) {
                 {"since", 't', c->since},
                 {"host", 's', .string = host},
                 {"kernel", 's', .string = system.release},
+                {"state", 's', .string = probe_set_ready(c->probes) ? "watching" : "starting"},
                 {"degraded", 'b', probe_set_degraded(c->probes)},
                 {"probes.attached", 'u', probes.attached},
                 {"probes.failed", 'u', probes.failed},

@@ -321,7 +321,11 @@ class Bed:
         wait_until(lambda: bus.name_has_owner(NAME) or not daemon.running(), timeout, "bpfmond on the bus")
         if not daemon.running():
             raise AssertionError(f"bpfmond ended with {daemon.popen.returncode}: {daemon.errors()}")
-        self.client().call("GetStatus", timeout=timeout)  # it has its name before it has its probes
+        client = self.client()  # it has its name before it has its probes
+        wait_until(lambda: not daemon.running() or client.call("GetStatus", timeout=timeout)["state"] == "watching",
+                   timeout, f"bpfmond's probes: {daemon.errors()}")
+        if not daemon.running():
+            raise AssertionError(f"bpfmond ended with {daemon.popen.returncode}: {daemon.errors()}")
 
     def client(self):
         client = Client(self.address)

@@ -48,7 +48,7 @@ same_objects() {
 }
 
 ready() {
-        bpfmonctl status >"$out/wait.log" 2>&1
+        bpfmonctl status --json=short >"$out/wait.log" 2>&1 && grep -q '"state":"watching"' "$out/wait.log"
 }
 
 ready_or_dead() {

@@ -27,6 +27,11 @@ make_map() {
         rm "$pins/$1"
 }
 
+# Whether everything is attached.
+watching() {
+        bpfmonctl status --json=short >/out/wait.log 2>&1 && grep -q '"state":"watching"' /out/wait.log
+}
+
 # Whether events come.
 listening() {
         make_map first
@@ -122,7 +127,7 @@ for what in prog map link; do
 done
 bpfmond --debug >/out/daemon.log 2>&1 &
 daemon=$!
-await 600 bpfmonctl status >/out/wait.log 2>&1 || exit 1
+await 600 watching || exit 1
 bpfmonctl subscribe --json=short >/out/events 2>/out/events.err &
 events=$!
 await 60 listening
