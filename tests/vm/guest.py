@@ -1,9 +1,12 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """One guest: a kernel and an initramfs under QEMU, from power on to power off."""
 
+import contextlib
 import dataclasses
+import fcntl
 import gzip
 import io
+import os
 import pathlib
 import re
 import subprocess
@@ -11,6 +14,7 @@ import tarfile
 import time
 
 from initramfs import find_tool
+from kernels import cache_dir
 
 
 @dataclasses.dataclass
@@ -66,6 +70,23 @@ def with_modules(image, initramfs, folder):
     return joined
 
 
+@contextlib.contextmanager
+def processor():
+    """Waits until one of the machine's processors has no guest, whoever started it: more of them come to no end."""
+    folder = cache_dir()
+    folder.mkdir(parents=True, exist_ok=True)
+    with contextlib.ExitStack() as stack:
+        locks = [stack.enter_context(open(folder / f"processor-{n}", "w", encoding="ascii"))
+                 for n in range(os.cpu_count() or 1)]
+        while True:
+            for lock in locks:
+                with contextlib.suppress(BlockingIOError):
+                    fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                    yield
+                    return
+            time.sleep(1)
+
+
 def run(image, initramfs, folder, architecture="amd64", memory=1024, arguments="", options=(), timeout=TIMEOUT):
     """Boots, waits for the end, and leaves what the guest hands over in `folder`/out. `memory` is in MiB, `arguments`
     are the kernel's, `options` QEMU's. Returns the seconds it took."""
@@ -77,6 +98,12 @@ def run(image, initramfs, folder, architecture="amd64", memory=1024, arguments="
     command = [find_tool(*machine.emulator), *COMMON, *machine.options, "-m", str(memory), *options,
                "-serial", f"file:{folder}/console", "-chardev", f"file,id=results,path={folder}/out.tar.gz",
                *machine.second, "-kernel", str(image), "-initrd", str(initramfs), "-append", arguments]
+    with processor():
+        return boot(command, folder, timeout)
+
+
+def boot(command, folder, timeout):
+    """The part of run() that has a processor."""
     start = time.monotonic()
     try:
         result = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, errors="replace",
