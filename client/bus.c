@@ -6,6 +6,7 @@
 #include "client.h"
 #include "errors.h"
 #include "event.h"
+#include "progress.h"
 
 #define BUS_NAME      "org.freedesktop.DBus"
 #define BUS_PATH      "/org/freedesktop/DBus"
@@ -218,7 +219,10 @@ static int try_call(sd_bus *bus, const struct call *c, bool interactive, sd_bus_
 static int make_call(sd_bus *bus, const struct call *c, sd_bus_message **ret) {
         _cleanup_(sd_bus_error_free) sd_bus_error error = SD_BUS_ERROR_NULL;
 
+        bool ours = progress_begin("Waiting for bpfmond");
         int r = try_call(bus, c, false, &error, ret);
+        if (ours || r < 0) /* what is said next is no part of it */
+                progress_end();
         if (r < 0 && bus_error_wants_password(&error, c->options)) {
                 pid_t agent = agent_start();
 

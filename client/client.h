@@ -48,6 +48,7 @@ void complain_about(const char *place);
  * returns the exit status. */
 int verb_subscribe(char **arguments, size_t n, const struct options *options);
 int verb_query(char **arguments, size_t n, const struct options *options);
+int verb_explain(char **arguments, size_t n, const struct options *options);
 int verb_status(char **arguments, size_t n, const struct options *options);
 int verb_probes(char **arguments, size_t n, const struct options *options);
 int verb_callers(char **arguments, size_t n, const struct options *options);

@@ -25,27 +25,6 @@ static void add_heading(struct text *t, const char *title, const struct options 
         text_add(t, ":\n");
 }
 
-/* Adds words, and goes on below the first of them where a line is full. */
-static void add_wrapped(struct text *t, const char *words, size_t indent) {
-        size_t column = indent;
-
-        for (const char *s = words; *s; s += strspn(s, " ")) {
-                size_t n = strcspn(s, " ");
-                bool first = column == indent;
-                if (!first && column + 1 + n > COLUMNS) {
-                        text_add_char(t, '\n', 1);
-                        text_add_char(t, ' ', indent);
-                        column = indent;
-                        first = true;
-                }
-                text_add_char(t, ' ', !first);
-                text_add_bytes(t, s, n);
-                column += !first + n;
-                s += n;
-        }
-        text_add_char(t, '\n', 1);
-}
-
 /* A name and what it is, side by side. */
 static void add_row(struct text *t, const char *name, size_t width, const char *help) {
         size_t n = text_width(name);
@@ -53,7 +32,13 @@ static void add_row(struct text *t, const char *name, size_t width, const char *
         text_add_char(t, ' ', GAP);
         text_add(t, name);
         text_add_char(t, ' ', GAP + (width > n ? width - n : 0));
-        add_wrapped(t, help, GAP + width + GAP);
+        /* Goes on below where a line is full. */
+        const size_t indent = GAP + width + GAP, first = text_wrap(help, COLUMNS - indent);
+        text_add_bytes(t, help, first);
+        text_add_char(t, '\n', 1);
+        help += first;
+        text_add_paragraph(t, help + strspn(help, " "), indent, COLUMNS - indent, STYLE_NONE,
+                           false);
 }
 
 /* "-n, --lines=COUNT" */

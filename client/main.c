@@ -47,6 +47,11 @@ static const struct verb verbs[] = {
          verb_show, "Show everything about one prog, map, link or btf",
          "  bpfmonctl show prog 12\n"
          "  bpfmonctl show prog 12 --statistics\n"},
+        {GROUP_EVENTS, "explain", "SEQ", 1, 1, TAKES_OTHER, VERB_SCOPE, verb_explain,
+         "Say in plain words what happened, and why it may matter",
+         "SEQ is the number of an event of the past:\n"
+         "\n"
+         "  bpfmonctl query -n 5 --fields=seq,message\n"},
         {GROUP_TRAFFIC, "callers", "[MATCH…]", 0, MATCHES_MAX, TAKES_MATCHES,
          VERB_LINES | VERB_TABLE | VERB_SCOPE, verb_callers,
          "List who calls bpf() how often, the busiest first",

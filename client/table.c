@@ -117,39 +117,13 @@ static void print_cell(const struct table *t, struct text *out, size_t column, c
         text_add_char(out, last ? '\n' : ' ', last ? 1 : GAP);
 }
 
-/* Bytes of `s` that fit `width` columns, up to a space where there is one. */
-static size_t wrap(const char *s, size_t width) {
-        size_t fits = 0;
-
-        for (size_t n = strcspn(s, " ");; n += 1 + strcspn(s + n + 1, " ")) {
-                _cleanup_free_ char *start = strndup(s, n);
-                if (!start || (fits > 0 && text_width(start) > width))
-                        return fits > 0 ? fits : n;
-                fits = n;
-                if (!s[n])
-                        return n;
-        }
-}
-
 static void print_note(struct text *out, const struct item *note,
                        const struct table_format *format) {
         size_t width = format->columns > INDENT + NOTE_WIDTH_MIN ? format->columns - INDENT
                        : format->columns > 0                     ? NOTE_WIDTH_MIN
                                                                  : SIZE_MAX;
 
-        for (const char *s = note->text; *s;) {
-                size_t n = wrap(s, width);
-                _cleanup_free_ char *part = strndup(s, n);
-
-                text_add_char(out, ' ', INDENT);
-                if (part)
-                        text_add_styled(out, part, SIZE_MAX, note->style, format->colour);
-                else
-                        out->failed = true;
-                text_add_char(out, '\n', 1);
-                s += n;
-                s += strspn(s, " ");
-        }
+        text_add_paragraph(out, note->text, INDENT, width, note->style, format->colour);
 }
 
 void table_print(const struct table *t, struct text *out, const struct table_format *format) {

@@ -154,6 +154,36 @@ size_t text_add_styled(struct text *t, const char *s, size_t columns, enum style
         return width;
 }
 
+size_t text_wrap(const char *s, size_t width) {
+        size_t fits = 0;
+
+        for (size_t n = strcspn(s, " ");; n += 1 + strcspn(s + n + 1, " ")) {
+                _cleanup_free_ char *start = strndup(s, n);
+                if (!start || (fits > 0 && text_width(start) > width))
+                        return fits > 0 ? fits : n;
+                fits = n;
+                if (!s[n])
+                        return n;
+        }
+}
+
+void text_add_paragraph(struct text *t, const char *s, size_t indent, size_t width,
+                        enum style style, bool colour) {
+        while (*s) {
+                size_t n = text_wrap(s, width);
+                _cleanup_free_ char *part = strndup(s, n);
+
+                text_add_char(t, ' ', indent);
+                if (part)
+                        text_add_styled(t, part, SIZE_MAX, style, colour);
+                else
+                        t->failed = true;
+                text_add_char(t, '\n', 1);
+                s += n;
+                s += strspn(s, " ");
+        }
+}
+
 /* Units of a scale, the smallest first: each is `size` times the first, shown by itself below the
  * next one. */
 struct unit {

@@ -63,6 +63,14 @@ size_t text_add_styled(struct text *t, const char *s, size_t columns, enum style
 /* Columns that `s` (escaped, valid UTF-8) takes. */
 size_t text_width(const char *s);
 
+/* Bytes of `s` (as above) that fit `width` columns, up to a space where there is one; a word that
+ * is wider stays whole. */
+size_t text_wrap(const char *s, size_t width);
+
+/* Adds `s` (as above) as lines of at most `width` columns behind `indent` spaces. */
+void text_add_paragraph(struct text *t, const char *s, size_t indent, size_t width,
+                        enum style style, bool colour);
+
 /* Adds a duration in two or three digits with its unit: "850 ns", "212 µs", "1.2 ms", "4.4 s",
  * "2 min 3 s", "2 h 5 min", "3 d 4 h". */
 void text_add_duration(struct text *t, uint64_t nanoseconds);

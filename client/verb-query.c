@@ -11,6 +11,7 @@
 #include "errors.h"
 #include "line.h"
 #include "output.h"
+#include "progress.h"
 #include "value.h"
 
 enum {
@@ -29,8 +30,9 @@ struct question {
         struct line_format format;
         bool backwards; /* asked for the newest first */
         char *cursor;
-        uint64_t left; /* events still to be shown */
-        uint64_t last; /* the highest number that was shown */
+        uint64_t left;  /* events still to be shown */
+        uint64_t asked; /* and those that came */
+        uint64_t last;  /* the highest number that was shown */
         /* Rows that are asked for in the other order. */
         struct json_object *kept;
         char *owner, *path;
@@ -69,8 +71,11 @@ static void show(struct question *q, struct json_object *event) {
 }
 
 static int flush(struct question *q) {
-        int r = output_flush(&q->output);
+        /* On a terminal its place is taken by what was waited for. */
+        if (q->output.text.n > 0 && output_columns() > 0)
+                progress_end();
 
+        int r = output_flush(&q->output);
         if (r >= 0)
                 return 0;
         if (r != -EPIPE)
@@ -127,6 +132,7 @@ static int64_t ask(struct question *q) {
                 return -1;
         }
         q->left -= MIN(q->left, (uint64_t) n);
+        progress_count(q->asked += (uint64_t) n, "events");
         return flush(q) < 0 ? -1 : n;
 }
 
@@ -146,8 +152,10 @@ static void show_past(struct question *q) {
         if (q->options->lines < UINT64_MAX && !q->options->reverse)
                 q->kept = json_object_new_array();
         q->backwards = q->options->reverse || q->kept;
+        progress_begin("Reading the history");
         while (n > 0 && q->left > 0)
                 n = ask(q);
+        progress_end();
         if (n >= 0 && q->kept)
                 show_kept(q);
         json_object_put(q->kept);
