@@ -26,7 +26,10 @@ struct options {
         bool pager;
         bool full;             /* no ellipsis */
         bool stream;           /* events through a pipe */
+        const char *exec;      /* command for each event, or NULL */
         uint64_t since, until; /* µs since 1970; 0 and UINT64_MAX: no limit */
+        uint64_t interval;     /* µs; 0: chosen */
+        const char *svg;       /* file for a picture, or NULL */
         bool reverse;          /* the newest first */
         bool follow;           /* go on with live events */
         const char *host;      /* [user@]host whose bpfmond is asked; NULL: this one's, */
@@ -48,6 +51,7 @@ void complain_about(const char *place);
  * returns the exit status. */
 int verb_subscribe(char **arguments, size_t n, const struct options *options);
 int verb_query(char **arguments, size_t n, const struct options *options);
+int verb_timeline(char **arguments, size_t n, const struct options *options);
 int verb_explain(char **arguments, size_t n, const struct options *options);
 int verb_status(char **arguments, size_t n, const struct options *options);
 int verb_probes(char **arguments, size_t n, const struct options *options);

@@ -27,12 +27,18 @@ const struct option_row option_rows[] = {
          .help = "Show these fields, in this order; help lists them"},
         {OPTION_STREAM, "stream", .verbs = VERB_STREAM,
          .help = "Take events from a pipe, not the bus: for many thousands a second"},
+        {OPTION_EXEC, "exec", "COMMAND", ARGUMENT_COMMAND, .verbs = VERB_STREAM,
+         .help = "Print nothing, but run a command for each event, its fields in the environment"},
         {OPTION_SCOPE, "scope", "WHOSE", ARGUMENT_WORD, "own alerts all", VERB_SCOPE,
          "Show what your own processes do (own), alerts, or all; root sees all"},
         {OPTION_SINCE, "since", "TIME", ARGUMENT_TIME, .verbs = VERB_SINCE,
          .help = "Show nothing from before that time"},
         {OPTION_UNTIL, "until", "TIME", ARGUMENT_TIME, .verbs = VERB_UNTIL,
          .help = "Show nothing from after that time"},
+        {OPTION_INTERVAL, "interval", "TIME", ARGUMENT_OTHER, .verbs = VERB_PICTURE,
+         .help = "Count by intervals of that length, such as 5min"},
+        {OPTION_SVG, "svg", "FILE", ARGUMENT_FILE, .verbs = VERB_PICTURE,
+         .help = "Draw a picture instead, for reports"},
         {'r', "reverse", .verbs = VERB_PAST, .help = "Show the newest first"},
         {'f', "follow", .verbs = VERB_PAST,
          .help = "Go on with events as they happen, until Ctrl-C"},
@@ -128,6 +134,22 @@ static int parse_time(const char *option, const char *s, uint64_t *ret) {
         if (r < 0)
                 complain("--%s: %s", option, why);
         return r;
+}
+
+/* "-X ago" is what when_parse() knows: it tells the length of X. */
+static int parse_interval(const char *s, uint64_t *ret) {
+        const uint64_t now = UINT64_C(4000000000000000); /* µs: anywhere */
+        char text[64], why[256];
+        uint64_t then;
+
+        if (*s < '0' || *s > '9' || snprintf(text, sizeof(text), "-%s", s) >= (int) sizeof(text) ||
+            when_parse(&then, text, now, why, sizeof(why)) < 0 || then >= now) {
+                complain("--interval=%s: write a length of time, such as 30s, 5min or 1h", s);
+                return -EINVAL;
+        }
+
+        *ret = now - then;
+        return 0;
 }
 
 static bool has_field(const struct options *options, enum field f) {
@@ -238,6 +260,11 @@ static int take_option(struct command_line *c, int value, const char *argument) 
                 return parse_time("since", argument, &o->since);
         case OPTION_UNTIL:
                 return parse_time("until", argument, &o->until);
+        case OPTION_INTERVAL:
+                return parse_interval(argument, &o->interval);
+        case OPTION_SVG:
+                o->svg = argument;
+                return 0;
         case 'r':
                 o->reverse = true;
                 return 0;
@@ -255,6 +282,9 @@ static int take_option(struct command_line *c, int value, const char *argument) 
                 return 0;
         case OPTION_STREAM:
                 o->stream = true;
+                return 0;
+        case OPTION_EXEC:
+                o->exec = argument;
                 return 0;
         case OPTION_SCOPE:
                 return parse_scope(argument, &o->scope);
@@ -352,6 +382,11 @@ int command_line_parse(struct command_line *ret, int argc, char **argv) {
         }
         if (c.options.host && c.options.stream) {
                 complain("--stream is a pipe of this machine; leave it out with --host");
+                return -EINVAL;
+        }
+
+        if (c.options.exec && c.options.json != JSON_OFF) {
+                complain("--exec prints nothing: leave out --json");
                 return -EINVAL;
         }
 

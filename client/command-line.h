@@ -20,6 +20,8 @@ enum {
         OPTION_SINCE,
         OPTION_UNTIL,
         OPTION_STATISTICS,
+        OPTION_INTERVAL,
+        OPTION_SVG,
         OPTION_NO_ASK_PASSWORD,
         OPTION_COMPLETE,
 };

@@ -28,6 +28,18 @@ static const struct verb verbs[] = {
          "  bpfmonctl query --since yesterday event=prog-load result!=ok\n"
          "  bpfmonctl query -n 20 -r -j prog.name=trace_open\n"
          "  bpfmonctl query -n 10 --follow unit='ssh*'\n"},
+        {GROUP_EVENTS, "timeline", "[MATCH…]", 0, MATCHES_MAX, TAKES_MATCHES,
+         VERB_SCOPE | VERB_SINCE | VERB_UNTIL | VERB_PICTURE, verb_timeline,
+         "Show how many events of which kind there were when",
+         "Without --since it begins with the first event of the last 24 hours.\n"
+         "\n"
+         "  bpfmonctl timeline --since -2h\n"
+         "  bpfmonctl timeline --since today --interval=1h --svg report.svg result!=ok\n"},
+        {GROUP_EVENTS, "explain", "SEQ", 1, 1, TAKES_OTHER, VERB_SCOPE, verb_explain,
+         "Say in plain words what happened, and why it may matter",
+         "SEQ is the number of an event of the past:\n"
+         "\n"
+         "  bpfmonctl query -n 5 --fields=seq,message\n"},
         {GROUP_OBJECTS, "programs", "[MATCH…]", 0, MATCHES_MAX, TAKES_MATCHES,
          VERB_LINES | VERB_TABLE | VERB_SCOPE, verb_programs,
          "List the programs in the kernel, and who brought them",
@@ -47,11 +59,6 @@ static const struct verb verbs[] = {
          verb_show, "Show everything about one prog, map, link or btf",
          "  bpfmonctl show prog 12\n"
          "  bpfmonctl show prog 12 --statistics\n"},
-        {GROUP_EVENTS, "explain", "SEQ", 1, 1, TAKES_OTHER, VERB_SCOPE, verb_explain,
-         "Say in plain words what happened, and why it may matter",
-         "SEQ is the number of an event of the past:\n"
-         "\n"
-         "  bpfmonctl query -n 5 --fields=seq,message\n"},
         {GROUP_TRAFFIC, "callers", "[MATCH…]", 0, MATCHES_MAX, TAKES_MATCHES,
          VERB_LINES | VERB_TABLE | VERB_SCOPE, verb_callers,
          "List who calls bpf() how often, the busiest first",

@@ -21,6 +21,7 @@
 #include "line.h"
 #include "lines.h"
 #include "output.h"
+#include "runner.h"
 #include "value.h"
 
 struct subscribe {
@@ -51,6 +52,11 @@ struct subscribe {
         struct output output;
         struct line_format format;
         uint64_t events, lost;
+        struct runner *runner; /* NULL: events are printed */
+        bool finished;         /* the loop ends; */
+        bool ending;           /* once its commands have ended, */
+        int status;            /* with this */
+        uint64_t skips_told;
         uint64_t started; /* CLOCK_MONOTONIC, ns */
 };
 
@@ -64,13 +70,23 @@ static uint64_t now(void) {
 }
 
 /* Ends the loop with an exit status, which also flushes and closes the connection. The subscription
- * ends with it; Close() is politeness. */
+ * ends with it; Close() is politeness. Commands that still run are waited for. */
 static int finish(struct subscribe *s, int status) {
-        if (s->owner && s->path)
+        int r;
+
+        if (s->owner && s->path && !s->ending)
                 sd_bus_call_method_async(s->bus, NULL, s->owner, s->path,
                                          BPFMON_SUBSCRIPTION_INTERFACE, "Close", NULL, NULL, NULL);
+        if (s->runner && runner_busy(s->runner) && !s->ending) {
+                s->ending = true;
+                s->status = status;
+                return 1;
+        }
 
-        int r = sd_event_exit(s->loop, status);
+        if (s->finished) /* with the status of what came first */
+                return 1;
+        s->finished = true;
+        r = sd_event_exit(s->loop, s->ending ? s->status : status);
         return r < 0 ? r : 1;
 }
 
@@ -81,28 +97,67 @@ static void note(const char *text) {
         fprintf(stderr, "%s-- %s --%s\n", colour ? "\x1b[33m" : "", text, colour ? "\x1b[0m" : "");
 }
 
-/* What the signal itself tells as lost, as the event that it would be. */
-static void add_lost_json(struct subscribe *s, uint64_t count, const char *where) {
-        _cleanup_json_ struct json_object *o = json_object_new_object();
+/* The commands are behind for the first time, or have caught up and are behind again. */
+static void tell_skips(struct subscribe *s) {
+        const uint64_t skipped = runner_counts(s->runner).skipped;
 
-        if (!o) {
-                s->output.text.failed = true;
+        if (skipped > s->skips_told && s->skips_told == 0)
+                note("the commands do not keep up: some events get none");
+        s->skips_told = skipped;
+}
+
+static void on_idle(void *userdata) {
+        struct subscribe *s = userdata;
+
+        s->skips_told = 0;
+        if (s->ending)
+                sd_event_exit(s->loop, s->status);
+}
+
+static void run_command(struct subscribe *s, struct json_object *event) {
+        int r = runner_offer(s->runner, event);
+
+        if (r < 0) {
+                complain("cannot run \"%s\": %s", s->options->exec, strerror(-r));
+                runner_stop(s->runner);
+                finish(s, EXIT_FAILURE);
                 return;
         }
+        tell_skips(s);
+}
+
+/* What the signal itself tells as lost, as the event that it would be. */
+static struct json_object *make_lost(uint64_t count, const char *where) {
+        struct json_object *o = json_object_new_object();
+
+        if (!o)
+                return NULL;
         json_object_object_add(o, "event", json_object_new_string("lost"));
         json_object_object_add(o, "class", json_object_new_string("self"));
         json_object_object_add(o, "lost.count", json_object_new_uint64(count));
         if (where)
                 json_object_object_add(o, "lost.where", json_object_new_string(where));
-        output_json(&s->output, o, s->options);
+        return o;
+}
+
+/* As the options want it told. */
+static void tell_lost(struct subscribe *s, struct json_object *lost) {
+        if (!lost)
+                s->output.text.failed = true;
+        else if (s->runner)
+                run_command(s, lost);
+        else if (s->options->json != JSON_OFF)
+                output_json(&s->output, lost, s->options);
+        else
+                line_add_lost(&s->output.text, row_number(lost, FIELD_LOST_COUNT),
+                              row_string(lost, FIELD_LOST_WHERE), &s->format);
 }
 
 static void add_lost(struct subscribe *s, uint64_t count, const char *where) {
+        _cleanup_json_ struct json_object *lost = make_lost(count, where);
+
         s->lost += count;
-        if (s->options->json != JSON_OFF)
-                add_lost_json(s, count, where);
-        else
-                line_add_lost(&s->output.text, count, where, &s->format);
+        tell_lost(s, lost);
 }
 
 /* Whether it came before: a daemon that takes over sends again what may not have reached us. What
@@ -123,16 +178,14 @@ static void add_event(struct subscribe *s, struct json_object *event) {
                 return;
         if (kind && strcmp(kind, "lost") == 0) {
                 s->lost += row_number(event, FIELD_LOST_COUNT);
-                if (s->options->json != JSON_OFF)
-                        output_json(&s->output, event, s->options);
-                else
-                        line_add_lost(&s->output.text, row_number(event, FIELD_LOST_COUNT),
-                                      row_string(event, FIELD_LOST_WHERE), &s->format);
+                tell_lost(s, event);
                 return;
         }
 
         s->events++;
-        if (s->options->json != JSON_OFF)
+        if (s->runner)
+                run_command(s, event);
+        else if (s->options->json != JSON_OFF)
                 output_row(&s->output, event, s->options);
         else if (s->options->n_fields > 0)
                 columns_add(&s->output.text, &s->columns, event, &s->format);
@@ -284,7 +337,7 @@ static int on_stream_end(struct subscribe *s) {
 static int on_lines(sd_event_source *source, int fd, uint32_t revents, void *userdata) {
         struct subscribe *s = userdata;
 
-        if (s->events >= s->options->lines)
+        if (s->events >= s->options->lines || s->ending)
                 return 0;
         s->format.columns = s->options->full ? 0 : output_columns();
 
@@ -528,7 +581,16 @@ static int on_message(sd_bus_message *m, void *userdata, sd_bus_error *ret_error
                 return 1;
         if (closed)
                 return on_closed(s, m);
-        return s->events < s->options->lines ? on_events(s, m) : 1;
+        return s->events < s->options->lines && !s->ending ? on_events(s, m) : 1;
+}
+
+/* What waits gets no command any more; those that run go on to their end. */
+static void tell_commands(struct subscribe *s) {
+        runner_stop(s->runner);
+
+        const struct runner_counts c = runner_counts(s->runner);
+        fprintf(stderr, "%" PRIu64 " command%s, %" PRIu64 " failed; %" PRIu64 " events without\n",
+                c.run, c.run == 1 ? "" : "s", c.failed, c.skipped);
 }
 
 /* Ctrl-C, or kill: says goodbye and what was counted. */
@@ -541,7 +603,11 @@ static int on_signal(sd_event_source *source, int fd, uint32_t revents, void *us
                 fputc('\r', stderr); /* over the terminal's ^C */
         fprintf(stderr, "%" PRIu64 " event%s, %" PRIu64 " lost, in %s\n", s->events,
                 s->events == 1 ? "" : "s", s->lost, text_string(&duration));
+        if (s->runner && !s->ending)
+                tell_commands(s);
 
+        struct signalfd_siginfo info; /* a second one does not wait for commands */
+        (void) !read(fd, &info, sizeof(info));
         return finish(s, EXIT_SUCCESS);
 }
 
@@ -552,12 +618,14 @@ static int on_hangup(sd_event_source *source, int fd, uint32_t revents, void *us
 
 static int watch_signals(struct subscribe *s) {
         _cleanup_(sd_event_source_unrefp) sd_event_source *source = NULL;
-        sigset_t mask;
+        sigset_t mask, child;
 
         sigemptyset(&mask);
         sigaddset(&mask, SIGINT);
         sigaddset(&mask, SIGTERM);
-        if (sigprocmask(SIG_BLOCK, &mask, NULL) < 0)
+        sigemptyset(&child);
+        sigaddset(&child, SIGCHLD); /* the loop's own */
+        if (sigprocmask(SIG_BLOCK, &mask, NULL) < 0 || sigprocmask(SIG_BLOCK, &child, NULL) < 0)
                 return -errno;
         s->signal_fd = signalfd(-1, &mask, SFD_CLOEXEC | SFD_NONBLOCK);
         if (s->signal_fd < 0)
@@ -595,11 +663,12 @@ static int set_up(struct subscribe *s) {
 
 static void choose_fields(struct subscribe *s) {
         /* What this file itself looks at. */
-        static const enum field always[] = {FIELD_EVENT, FIELD_SEQ, FIELD_LOST_COUNT,
-                                            FIELD_LOST_WHERE};
+        static const enum field always[] = {FIELD_EVENT,       FIELD_SEQ,
+                                            FIELD_LOST_COUNT,  FIELD_LOST_WHERE,
+                                            FIELD_PROCESS_PID, FIELD_PROCESS_PPID};
         const struct options *o = s->options;
 
-        s->all_fields = o->json != JSON_OFF && o->n_fields == 0;
+        s->all_fields = (o->json != JSON_OFF || o->exec) && o->n_fields == 0;
         for (size_t i = 0; i < ELEMENTSOF(always); i++)
                 field_set_add(&s->wanted, always[i]);
         for (size_t i = 0; i < o->n_fields; i++)
@@ -607,6 +676,16 @@ static void choose_fields(struct subscribe *s) {
         if (o->n_fields == 0)
                 line_fields(&s->wanted);
         columns_init(&s->columns, o->fields, o->n_fields);
+}
+
+static int make_runner(struct subscribe *s) {
+        int r = runner_new(&s->runner, s->loop, s->options->exec, on_idle, s);
+
+        if (r == -EINVAL) {
+                complain("--exec=%s: write a command, and close its quotes", s->options->exec);
+                return EXIT_USAGE;
+        }
+        return r < 0 ? bus_complain(NULL, r) : EXIT_SUCCESS;
 }
 
 static int run(struct subscribe *s) {
@@ -618,7 +697,9 @@ static int run(struct subscribe *s) {
         int r = set_up(s);
         if (r < 0)
                 return bus_complain(NULL, r);
-        int status = bus_find_daemon(s->bus, &s->owner);
+        int status = o->exec ? make_runner(s) : EXIT_SUCCESS;
+        if (status == EXIT_SUCCESS)
+                status = bus_find_daemon(s->bus, &s->owner);
         if (status != EXIT_SUCCESS)
                 return status;
 
@@ -632,7 +713,7 @@ static int run(struct subscribe *s) {
         if (r < 0)
                 return bus_complain(NULL, r);
 
-        if (o->json == JSON_OFF && o->n_fields > 0 && o->legend) {
+        if (o->json == JSON_OFF && !o->exec && o->n_fields > 0 && o->legend) {
                 columns_add_legend(&s->output.text, &s->columns, &s->format);
                 output_flush(&s->output);
         }
@@ -667,6 +748,7 @@ int verb_subscribe(char **arguments, size_t n, const struct options *options) {
         if (s.bus)
                 sd_bus_detach_event(s.bus);
         sd_bus_flush_close_unref(s.bus);
+        runner_free(s.runner);
         sd_event_unref(s.loop);
         if (s.signal_fd >= 0)
                 close(s.signal_fd);
