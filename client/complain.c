@@ -24,5 +24,5 @@ void complain(const char *format, ...) {
                 whole = NULL;
         if (whole)
                 shown = escape_terminal(whole);
-        fprintf(stderr, "bpfmonctl: %s\n", shown ? shown : "out of memory");
+        fprintf(stderr, "%s: %s\n", program_invocation_short_name, shown ? shown : "out of memory");
 }

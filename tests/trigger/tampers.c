@@ -125,8 +125,10 @@ static int tamper_take(const struct arguments *a) {
         return 0;
 }
 
+/* By its id, where several daemons run. */
 static int tamper_open(const struct arguments *a) {
-        int fd = open_map();
+        union bpf_attr attr = {.map_id = (uint32_t) atoi(argument(a, 0, "0"))};
+        int fd = attr.map_id ? bpf_call(BPF_MAP_GET_FD_BY_ID, &attr, sizeof(attr)) : open_map();
 
         return fd < 0 ? fd
                       : report_tampering("tamper-open", "MAP_GET_FD_BY_ID", fd, fd, report_map);
@@ -287,7 +289,7 @@ static int tamper_trace(const struct arguments *a) {
 const struct action tamper_actions[] = {
         {"tamper-take", "", tamper_take, "copies the fd of a map out of the daemon, and writes"},
         {"tamper-trace", "[attach]", tamper_trace, "loads and attaches a program to one of it"},
-        {"tamper-open", "", tamper_open, "opens a map of the daemon's by its id"},
+        {"tamper-open", "[ID]", tamper_open, "opens a map of the daemon's by its id"},
         {"tamper-write", "[N]", tamper_write, "writes to it, N times"},
         {"tamper-pin", "", tamper_pin, "pins it"},
         {"tamper-get", "", tamper_get, "opens it from the pin"},
