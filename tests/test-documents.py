@@ -76,6 +76,28 @@ def test_options_page():
         raise AssertionError(f"not in the page: {missing} of {options}")
 
 
+def test_notify_page():
+    """bpfmon-notify(1) has every option that bpfmon-notify --help has, and no other"""
+    told = subprocess.run([build / "notify/bpfmon-notify", "--help"], check=True, capture_output=True, encoding="utf-8")
+    options, text = set(re.findall(r"--[a-z-]+", told.stdout)), page("bpfmon-notify.1")
+    here = set(re.findall(r"^-?-?\w?,? ?(--[a-z-]+)", text, re.MULTILINE)) | set(re.findall(r", (--[a-z-]+)=", text))
+    if options != here or len(options) < 7:
+        raise AssertionError(f"{options ^ here} of {options}")
+
+
+def test_desktop_files():
+    """Desktop files are valid, and the autostart file leaves sessions of systemd to the unit"""
+    if not shutil.which("desktop-file-validate"):
+        raise Skip("needs desktop-file-validate")
+    files = [source / "notify/data/org.bpfmon1.Notify.desktop", build / "notify/org.bpfmon1.Notify.desktop"]
+    done = subprocess.run(["desktop-file-validate", *files], capture_output=True, check=False, encoding="utf-8")
+    if done.returncode != 0 or done.stdout:
+        raise AssertionError(done.stdout)
+    for key in ("X-systemd-skip", "X-GNOME-HiddenUnderSystemd"):
+        if f"{key}=true\n" not in files[1].read_text(encoding="utf-8"):
+            raise AssertionError(f"no {key}")
+
+
 def catalog():
     """The entries of the catalog: {id: (headers, text)}."""
     entries = {}
@@ -127,6 +149,6 @@ def test_journalctl():
 
 
 tap = Tap()
-for test in (test_conf, test_settings_page, test_options_page, test_catalog, test_journalctl):
+for test in (test_conf, test_settings_page, test_options_page, test_notify_page, test_desktop_files, test_catalog, test_journalctl):
     tap.run(test.__doc__.splitlines()[0], test)
 sys.exit(tap.done())

@@ -1,0 +1,80 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "alert.h"
+
+#include <json.h>
+#include <string.h>
+
+#include "text.h"
+#include "value.h"
+
+static const struct {
+        const char *severity;
+        enum urgency urgency;
+} urgencies[] = {
+        {"critical", URGENCY_CRITICAL},
+        {"warning", URGENCY_NORMAL},
+        {"notice", URGENCY_LOW},
+        {"info", URGENCY_LOW},
+};
+
+static enum urgency urgency_of(struct json_object *row) {
+        const char *severity = row_string(row, FIELD_SEVERITY);
+
+        for (size_t i = 0; severity && i < ELEMENTSOF(urgencies); i++)
+                if (strcmp(urgencies[i].severity, severity) == 0)
+                        return urgencies[i].urgency;
+
+        return URGENCY_NORMAL;
+}
+
+/* No user's name has a colon in it: it separates the fields of passwd(5). */
+static const char program[] = "<container {container.id} ><{process.executable}|"
+                              "{user.name}:{process.name}|{user.id}:{process.name}|"
+                              "?:{process.name}>";
+
+/* Events of one rule are of one cause; without a rule, those of one kind that ended alike. */
+static const char cause[] = "<rule {rule.name}|{event} {result}|{event}>";
+
+static char *fill(struct json_object *row, const char *template) {
+        struct text t = {};
+
+        row_add(&t, row, template);
+        if (t.failed)
+                text_clear(&t);
+        else if (!t.data)
+                return strdup("");
+        return t.data;
+}
+
+static bool has_process(struct json_object *row) {
+        return row_get(row, FIELD_PROCESS_NAME) || row_get(row, FIELD_PROCESS_EXECUTABLE);
+}
+
+int alert_new(struct alert **ret, struct json_object *row) {
+        _cleanup_alert_ struct alert *a = calloc(1, sizeof(*a));
+        if (!a)
+                return -ENOMEM;
+
+        a->row = json_object_get(row);
+        a->urgency = urgency_of(row);
+        a->time = row_number(row, FIELD_TIME);
+        a->cause = fill(row, cause);
+        if (has_process(row))
+                a->program = fill(row, program);
+        if (!a->cause || (has_process(row) && !a->program))
+                return -ENOMEM;
+
+        *ret = TAKE_PTR(a);
+        return 0;
+}
+
+struct alert *alert_free(struct alert *a) {
+        if (!a)
+                return NULL;
+
+        json_object_put(a->row);
+        free(a->program);
+        free(a->cause);
+        free(a);
+        return NULL;
+}
