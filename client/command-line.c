@@ -356,8 +356,11 @@ static int take_all(struct command_line *c, int argc, char **argv) {
                 if (r < 0)
                         return r;
                 c->used |= find_row(value)->verbs;
-                if (c->complete)
+                if (c->complete) { /* what follows is looked at, not done */
+                        if (optind < argc && strcmp(argv[optind], "--") == 0)
+                                optind++;
                         break;
+                }
         }
 
         return 0;

@@ -1,11 +1,14 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* bpfmonctl: the command line. A verb is a row of `verbs`; the options are in command-line.c. */
 
+#include <fcntl.h>
 #include <locale.h>
 #include <signal.h>
 
 #include "command-line.h"
+#include "complete.h"
 #include "help.h"
+#include "output.h"
 #include "verb.h"
 
 static const struct verb verbs[] = {
@@ -35,7 +38,7 @@ static const struct verb verbs[] = {
          "\n"
          "  bpfmonctl timeline --since -2h\n"
          "  bpfmonctl timeline --since today --interval=1h --svg report.svg result!=ok\n"},
-        {GROUP_EVENTS, "explain", "SEQ", 1, 1, TAKES_OTHER, VERB_SCOPE, verb_explain,
+        {GROUP_EVENTS, "explain", "SEQ", 1, 1, TAKES_EVENT, VERB_SCOPE, verb_explain,
          "Say in plain words what happened, and why it may matter",
          "SEQ is the number of an event of the past:\n"
          "\n"
@@ -121,6 +124,17 @@ static int run(const struct verb_table *table, char **arguments, size_t n,
         return run_verb(verb, arguments + 1, n - 1, c);
 }
 
+/* Nothing goes wrong aloud while somebody types. */
+static int complete(const struct verb_table *table, char **words, size_t n) {
+        _cleanup_close_ int null = open("/dev/null", O_WRONLY | O_CLOEXEC);
+        struct output output = OUTPUT_INIT;
+
+        if (null >= 0)
+                (void) dup2(null, STDERR_FILENO);
+        complete_words(&output.text, table, words, n, &complete_daemon);
+        return output_finish(&output);
+}
+
 int main(int argc, char **argv) {
         const struct verb_table table = {verbs, ELEMENTSOF(verbs)};
         struct command_line c;
@@ -130,6 +144,8 @@ int main(int argc, char **argv) {
         if (command_line_parse(&c, argc, argv) < 0)
                 return EXIT_USAGE;
 
+        if (c.complete)
+                return complete(&table, argv + c.first, (size_t) (argc - c.first));
         if (c.version) {
                 puts("bpfmonctl " BPFMON_VERSION);
                 return EXIT_SUCCESS;

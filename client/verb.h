@@ -31,6 +31,7 @@ enum verb_group { GROUP_EVENTS, GROUP_OBJECTS, GROUP_TRAFFIC, GROUP_DAEMON, _GRO
 enum verb_takes {
         TAKES_NOTHING,
         TAKES_MATCHES,
+        TAKES_EVENT,  /* the number of an event */
         TAKES_OBJECT, /* prog, map or link, then its id */
         TAKES_PROBE,  /* enable or disable, then the name of a probe */
         TAKES_OTHER,  /* what nobody can complete */
