@@ -9,6 +9,7 @@
 #include "glob.h"
 #include "match.h"
 #include "number.h"
+#include "severity.h"
 #include "util.h"
 
 enum comparison {
@@ -47,6 +48,7 @@ struct term {
         bool numeric;   /* `number` is valid */
         bool truth;     /* `boolean` is valid */
         bool boolean;
+        bool ranked; /* `number` is the place of a word in its order */
         struct number number;
         const char *key;  /* of a dictionary's entry, or NULL */
         const char *glob; /* compiled text, or NULL */
@@ -188,7 +190,25 @@ static int take_number(const struct source *s, struct term *t, char *text) {
         return 0;
 }
 
-static int take_text(const struct source *s, struct term *t, char *text) {
+/* Words that have an order. */
+static bool field_ranks(int field) {
+        return field == FIELD_SEVERITY;
+}
+
+static int take_rank(const struct source *s, struct term *t) {
+        int rank = severity_from_name(s->value);
+
+        if (rank < 0)
+                return refuse(s, -EINVAL,
+                              "\"%s\" in \"%s\" is none of info, notice, warning and critical",
+                              QUOTE(s->value), QUOTE(s->term));
+
+        t->ranked = true;
+        t->number = number_signed(rank);
+        return 0;
+}
+
+static int take_glob(const struct source *s, struct term *t, char *text) {
         t->fold = field_folds(t->field);
         t->glob = text;
         if (glob_compile(text, s->value) < 0)
@@ -196,6 +216,10 @@ static int take_text(const struct source *s, struct term *t, char *text) {
                               QUOTE(s->term));
 
         return 0;
+}
+
+static int take_text(const struct source *s, struct term *t, char *text) {
+        return is_ordered(t->op) ? take_rank(s, t) : take_glob(s, t, text);
 }
 
 /* An entry of a dictionary: its type is known when there is a value. */
@@ -206,7 +230,7 @@ static int take_any(const struct source *s, struct term *t, char *text) {
                 return refuse(s, -EINVAL, "\"%s\" in \"%s\" is not a number", QUOTE(s->value),
                               QUOTE(s->term));
 
-        return take_text(s, t, text);
+        return take_glob(s, t, text);
 }
 
 /* What a term on a field of this type may say. */
@@ -228,7 +252,7 @@ static const struct {
 
 static int take_value(const struct source *s, struct term *t, char *text) {
         enum field_type type = field_info(t->field)->type;
-        bool ordered = t->key || types[type].ordered;
+        bool ordered = t->key || types[type].ordered || field_ranks(t->field);
 
         if (!*s->value)
                 return refuse(s, -EINVAL, "No value in \"%s\"; write %s%sVALUE", QUOTE(s->term),
@@ -359,20 +383,30 @@ struct match *match_free(struct match *m) {
         return NULL;
 }
 
-static bool holds_number(const struct term *t, struct number value) {
-        if (!t->numeric)
-                return false;
-
+static bool compare(const struct term *t, struct number value) {
         int c = number_compare(value, t->number);
         return c < 0   ? operators[t->op].less
                : c > 0 ? operators[t->op].greater
                        : operators[t->op].equal;
 }
 
+static bool holds_number(const struct term *t, struct number value) {
+        return t->numeric && compare(t, value);
+}
+
+/* A word of another version is in no order. */
+static bool holds_rank(const struct term *t, const char *value) {
+        int rank = severity_from_name(value);
+
+        return rank >= 0 && compare(t, number_signed(rank));
+}
+
 /* Text in a dictionary may be a number, such as flags in hexadecimal. */
 static bool holds_text(const struct term *t, const char *value) {
         struct number number;
 
+        if (t->ranked)
+                return holds_rank(t, value);
         if (!is_ordered(t->op) && glob_test(t->glob, value, t->fold))
                 return true;
 

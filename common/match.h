@@ -4,7 +4,7 @@
  *
  * FIELD=VALUE     equal; * and ? glob in strings; a list field matches when one of its items does
  * FIELD!=VALUE    not equal (true as well where the field is absent)
- * FIELD<N <=N >N >=N   numbers only
+ * FIELD<N <=N >N >=N   numbers, and `severity`: info < notice < warning < critical
  * bpf.attr.NAME=VALUE  an entry of the dictionary `bpf.attr` (any NAME)
  * FIELD=* FIELD!=*     the field is present, absent; fields of every type
  *

@@ -19,6 +19,7 @@ static void setup(void) {
         event_set_u64(e, FIELD_TIME, 1700000000000000);
         event_set_static(e, FIELD_EVENT, "prog-load");
         event_set_static(e, FIELD_CLASS, "install");
+        event_set_static(e, FIELD_SEVERITY, "warning");
         event_set_static(e, FIELD_ERRNO, "EACCES");
         event_set_u64(e, FIELD_DURATION, 1500000);
         event_set_u32(e, FIELD_PROCESS_PID, 812);
@@ -102,6 +103,16 @@ static const struct {
         {{"bpf.cmd=prog_load"}, true},
         {{"bpf.cmd=Prog_*"}, true},
         {{"bpf.cmd=PROG_LOAD"}, true},
+        {{"severity>=info"}, true},
+        {{"severity>=warning"}, true},
+        {{"severity>=critical"}, false},
+        {{"severity>notice"}, true},
+        {{"severity>warning"}, false},
+        {{"severity<warning"}, false},
+        {{"severity<=warning"}, true},
+        {{"severity<critical"}, true},
+        {{"severity=w*"}, true},
+        {{"severity!=warning"}, false},
         {{"errno=eacces"}, true},
         {{"errno=eperm"}, false},
         /* not equal */

@@ -1,0 +1,24 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "severity.h"
+
+#include <errno.h>
+#include <string.h>
+
+static const char *const names[] = {
+        [SEVERITY_INFO] = "info",
+        [SEVERITY_NOTICE] = "notice",
+        [SEVERITY_WARNING] = "warning",
+        [SEVERITY_CRITICAL] = "critical",
+};
+
+const char *severity_name(enum severity severity) {
+        return names[severity];
+}
+
+int severity_from_name(const char *name) {
+        for (int i = 0; i < _SEVERITY_MAX; i++)
+                if (strcmp(names[i], name) == 0)
+                        return i;
+
+        return -ENOENT;
+}
