@@ -115,6 +115,35 @@ struct mm_struct {
         struct file *exe_file;
 };
 
+struct inode___executable {
+        unsigned short i_mode;
+        kuid_t i_uid;
+        unsigned long i_ino;
+};
+
+struct file___executable {
+        struct inode___executable *f_inode;
+};
+
+struct timespec64 {
+        s64 tv_sec;
+        long tv_nsec;
+};
+
+/* When an inode changed: until Linux 6.5, until 6.10, and since. */
+struct inode___changed {
+        struct timespec64 i_ctime;
+};
+
+struct inode___changed_hidden {
+        struct timespec64 __i_ctime;
+};
+
+struct inode___changed_apart {
+        s64 i_ctime_sec;
+        u32 i_ctime_nsec;
+};
+
 struct kernfs_node {
         struct kernfs_node *parent;
         const char *name;

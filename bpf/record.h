@@ -81,6 +81,9 @@ struct record_task {
  * "bpftool\0sbin\0usr\0" is /usr/sbin/bpftool. */
 struct record_context {
         __u64 capabilities;
+        __u64 executable_inode;   /* 0: not known */
+        __u64 executable_changed; /* of the file (ctime), µs since 1970 */
+        __u32 executable_owner;   /* user id */
         __u32 ppid;
         __u32 login_uid; /* (u32)-1: not set */
         __u32 ns_pid;
@@ -89,9 +92,10 @@ struct record_context {
         __u32 ns_user;
         __u16 executable_size; /* bytes used in `executable`, 0: a kernel thread */
         __u16 cgroup_size;
-        __u8 executable_cut; /* components nearest to the root are missing */
+        __u16 executable_mode; /* type and permissions of the file */
+        __u8 executable_cut;   /* components nearest to the root are missing */
         __u8 cgroup_cut;
-        __u8 pad[2];
+        __u8 pad[4];
         char executable[RECORD_EXECUTABLE_MAX];
         char cgroup[RECORD_CGROUP_MAX];
 };

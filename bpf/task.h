@@ -66,16 +66,48 @@ static __always_inline bool add_path(char *path, u64 size, u64 max, u64 *used,
         return cut;
 }
 
+/* When a file was changed, µs since 1970. */
+static __always_inline u64 inode_changed(const void *inode) {
+        const struct inode___changed_apart *apart = inode;
+        const struct inode___changed_hidden *hidden = inode;
+        const struct inode___changed *changed = inode;
+        struct timespec64 t = {};
+
+        if (bpf_core_field_exists(apart->i_ctime_sec)) {
+                t.tv_sec = BPF_CORE_READ(apart, i_ctime_sec);
+                t.tv_nsec = BPF_CORE_READ(apart, i_ctime_nsec);
+        } else if (bpf_core_field_exists(hidden->__i_ctime)) {
+                BPF_CORE_READ_INTO(&t, hidden, __i_ctime);
+        } else {
+                BPF_CORE_READ_INTO(&t, changed, i_ctime);
+        }
+        return (u64) t.tv_sec * 1000000 + (u64) t.tv_nsec / 1000;
+}
+
+/* What tells the file of the executable from another one of its name. */
+static __always_inline void fill_executable_file(struct record_context *c, struct file *file) {
+        struct inode___executable *inode = BPF_CORE_READ((struct file___executable *) file,
+                                                         f_inode);
+
+        c->executable_inode = BPF_CORE_READ(inode, i_ino);
+        c->executable_owner = BPF_CORE_READ(inode, i_uid.val);
+        c->executable_mode = BPF_CORE_READ(inode, i_mode);
+        c->executable_changed = inode_changed(inode);
+}
+
 /* The path of the executable of a task. Returns how many bytes it takes. */
 static __always_inline u64 fill_executable(struct record_context *c, u64 room,
                                            struct task_struct *task) {
         struct file *file = BPF_CORE_READ(task, mm, exe_file);
         u64 used = 0;
 
-        if (file)
+        c->executable_inode = 0;
+        if (file) {
+                fill_executable_file(c, file);
                 c->executable_cut = add_path(c->executable, room, sizeof(c->executable), &used,
                                              BPF_CORE_READ(file, f_path.dentry),
                                              BPF_CORE_READ(file, f_path.mnt));
+        }
         c->executable_size = used;
         return used;
 }

@@ -152,7 +152,8 @@ static void find_drop_ins(const struct config_file_sink *sink, struct drop_ins *
                         continue;
                 if (all->n == CONFIG_DROP_INS_MAX) {
                         complain_file(sink, directory,
-                                      "Has more than %d drop-ins; some are left out", CONFIG_DROP_INS_MAX);
+                                      "Has more than %d drop-ins; some are left out",
+                                      CONFIG_DROP_INS_MAX);
                         break;
                 }
                 if (asprintf(&all->paths[all->n], "%s/%s", directory, entry->d_name) < 0)

@@ -4,6 +4,7 @@
 #include <inttypes.h>
 #include <stdbool.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <systemd/sd-login.h>
 
 #include "cgroup.h"
@@ -39,6 +40,8 @@ struct process {
         struct record_task task;       /* as last learned; with the group and start as the key */
         uint64_t start;                /* realtime, µs */
         uint64_t capabilities;
+        uint64_t inode, changed; /* of the executable; 0: not known */
+        bool protected;
         uint32_t ppid;
         uint32_t login_uid;
         uint32_t ns_pid, ns_mnt, ns_net, ns_user;
@@ -276,6 +279,9 @@ static struct process *learn(struct processes *p, const struct record_task *task
 
         q->task = *task;
         q->capabilities = c->capabilities;
+        q->inode = c->executable_inode;
+        q->changed = c->executable_changed;
+        q->protected = c->executable_owner == 0 && !(c->executable_mode & (S_IWGRP | S_IWOTH));
         q->ppid = c->ppid;
         q->login_uid = c->login_uid;
         q->ns_pid = c->ns_pid;
@@ -317,6 +323,14 @@ static bool still_true(enum text t, const struct process *q, const struct record
                                     : q->task.cgroup_id == task->cgroup_id;
 }
 
+static void describe_file(struct event *e, const struct process *q) {
+        if (q->inode == 0)
+                return;
+        event_set_u64(e, FIELD_PROCESS_EXECUTABLE_INODE, q->inode);
+        event_set_u64(e, FIELD_PROCESS_EXECUTABLE_CHANGED, q->changed);
+        event_set_bool(e, FIELD_PROCESS_EXECUTABLE_PROTECTED, q->protected);
+}
+
 static void describe(struct processes *p, struct event *e, const struct record_task *task,
                      const struct process *q) {
         event_set_u32(e, FIELD_PROCESS_PID, task->tgid);
@@ -342,8 +356,10 @@ static void describe_all(struct processes *p, struct event *e, const struct reco
                 return;
 
         event_set_u64(e, FIELD_PROCESS_START, q->start);
-        if (q->task.uid == task->uid)
+        if (q->task.uid == task->uid) {
                 event_set_u64(e, FIELD_PROCESS_CAPABILITIES, q->capabilities);
+                describe_file(e, q);
+        }
         set_known(e, FIELD_PROCESS_PPID, q->ppid);
         if (q->login_uid != UINT32_MAX)
                 event_set_u32(e, FIELD_USER_LOGIN_ID, q->login_uid);

@@ -5,6 +5,7 @@
 import json
 import os
 import pathlib
+import shutil
 import time
 
 import bed
@@ -57,6 +58,22 @@ def check_event(event, truth, fields, others):
     age = time.time() - event["time"] / 1e6
     if not 0 <= age < 60:
         raise AssertionError(f"it happened {age} s ago")
+
+
+def test_executable(b):
+    """The file of the executable is told from others of its name: by inode, time of change, and who may write to it"""
+    b.daemon()
+    subscriber = b.subscriber()
+    copy = b.directory / "copy"
+    for mode in (0o755, 0o775, 0o757):
+        shutil.copyfile(os.environ["TRIGGER"], copy)
+        copy.chmod(mode)
+        truth = bed.Process(b, "copy", [copy, "map-create", "of_copy"])
+        equal(truth.wait(), 0, f"exit status of {copy}: {truth.errors()}")
+        event, found = wait_event(subscriber, truth.pid, "map-create"), copy.stat()
+        want = {"process.executable": str(copy), "process.executable_inode": found.st_ino,
+                "process.executable_changed": found.st_ctime_ns // 1000, "process.executable_protected": mode == 0o755}
+        equal({name: event.get(name) for name in want}, want, f"file of mode {mode:o}")
 
 
 def test_actions(b):
@@ -260,6 +277,6 @@ def test_own_calls(b):
     equal([e for e in subscriber.events if e["process.pid"] == daemon.pid], [])
 
 
-bed.main([test_actions, test_parent, test_bpftool_agrees, test_attributes, test_pinned, test_elements,
+bed.main([test_actions, test_executable, test_parent, test_bpftool_agrees, test_attributes, test_pinned, test_elements,
           test_not_asked_for, test_short_lived, test_outside_tree, test_cgroup, test_started_before,
           test_own_calls])

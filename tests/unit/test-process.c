@@ -174,6 +174,37 @@ START_TEST(all_fields) {
 }
 END_TEST
 
+/* A file that somebody else than root may write to is not protected. */
+START_TEST(protected_executables) {
+        static const struct {
+                uint32_t owner;
+                uint16_t mode;
+                bool protected;
+        } files[] = {
+                {0, 0100755, true},     {0, 0104755, true},     {0, 0100700, true},
+                {0, 0100775, false},    {0, 0100757, false},    {0, 0100777, false},
+                {1000, 0100755, false}, {1000, 0100555, false}, {65534, 0100755, false},
+        };
+        struct record_task task = task_of(812);
+        struct record_context c = context();
+
+        for (size_t i = 0; i < ELEMENTSOF(files); i++) {
+                c.executable_inode = 77 + i;
+                c.executable_changed = 1795385534000001;
+                c.executable_owner = files[i].owner;
+                c.executable_mode = files[i].mode;
+                event_reset(event);
+                processes_describe(processes, event, &task, &c);
+                ck_assert_uint_eq(event_get(event, FIELD_PROCESS_EXECUTABLE_INODE)->u64, 77 + i);
+                ck_assert_uint_eq(event_get(event, FIELD_PROCESS_EXECUTABLE_CHANGED)->u64,
+                                  1795385534000001);
+                ck_assert_msg(event_get(event, FIELD_PROCESS_EXECUTABLE_PROTECTED)->boolean ==
+                                      files[i].protected,
+                              "owner %u, mode %o", files[i].owner, files[i].mode);
+        }
+}
+END_TEST
+
 START_TEST(unknown_is_absent) {
         struct record_task task = {.tgid = 1 << 22, .tid = 1 << 22, .uid = 4000000000};
         struct record_context c = {.login_uid = UINT32_MAX};
@@ -181,6 +212,9 @@ START_TEST(unknown_is_absent) {
         processes_describe(processes, event, &task, &c);
         ck_assert(!event_has(event, FIELD_PROCESS_NAME));
         ck_assert(!event_has(event, FIELD_PROCESS_EXECUTABLE)); /* a kernel thread */
+        ck_assert(!event_has(event, FIELD_PROCESS_EXECUTABLE_INODE));
+        ck_assert(!event_has(event, FIELD_PROCESS_EXECUTABLE_CHANGED));
+        ck_assert(!event_has(event, FIELD_PROCESS_EXECUTABLE_PROTECTED));
         ck_assert(!event_has(event, FIELD_USER_NAME));
         ck_assert(!event_has(event, FIELD_USER_LOGIN_ID));
         ck_assert(!event_has(event, FIELD_CGROUP_ID));
@@ -373,6 +407,7 @@ static Suite *suite(void) {
         tcase_add_test(p, path_bounds);
         tcase_add_checked_fixture(c, setup, teardown);
         tcase_add_test(c, all_fields);
+        tcase_add_test(c, protected_executables);
         tcase_add_test(c, unknown_is_absent);
         tcase_add_test(c, remembered);
         tcase_add_test(c, executes_another_program);
