@@ -1,12 +1,17 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include <errno.h>
 #include <json.h>
 #include <string.h>
 
 #include "line.h"
+#include "severity.h"
 #include "value.h"
 
 /* Of an object that has gone: who brought it is no longer to be asked. */
 #define GONE "<, lived {lifetime}><, from {loaded_by.name}><[{loaded_by.pid}]>"
+
+/* Of events that are about nothing but what they say. */
+#define MESSAGE "<{message}>"
 
 /* What happened, by event; and what is worth a line of its own below. */
 static const struct sentence {
@@ -46,7 +51,8 @@ static const struct sentence {
          "<{attach.target}|{attach.via}>< ← prog {prog.id}| ← {filter.instructions} instructions>"},
         {"socket-filter-detach", "<{attach.target}|{attach.via}>< prog {prog.id}>"},
         {"seccomp-filter", "<{filter.instructions} instructions>< {seccomp.flags}>"},
-        {"tamper", "<{message}>"},
+        {"tamper", MESSAGE},
+        {"alert", MESSAGE},
         {"object-get", "<{bpf.cmd}>< {pin.path}>< prog {prog.id}| map {map.id}| link {link.id}|"
                        " btf {btf.id}>"},
         {"probe-state", "<{probe.name}>< {probe.state}>< {probe.hook}>"},
@@ -57,6 +63,7 @@ static const char any_what[] = "<{bpf.cmd}>< {bpf.attr}>";
 static const char who[] = "<{process.name}><[{process.pid}]>";
 static const char user[] = "<{user.name}|{user.id}>";
 static const char kernel[] = "(kernel)"; /* where nobody did it */
+static const char alert[] = "<{severity}: {message}>< ({rule.name})>";
 static const char unit[] = "<{unit}|{session}|{container.id}>";
 
 /* The colour of an event, by class. */
@@ -179,7 +186,7 @@ void line_fields(struct field_set *ret) {
                                            FIELD_RESULT,    FIELD_ERRNO,      FIELD_DURATION,
                                            FIELD_SEVERITY,  FIELD_ATTRIBUTED, FIELD_LOST_COUNT,
                                            FIELD_LOST_WHERE};
-        static const char *const templates[] = {any_what, who, user, unit};
+        static const char *const templates[] = {any_what, who, user, unit, alert};
 
         for (size_t i = 0; i < ELEMENTSOF(plain); i++)
                 field_set_add(ret, plain[i]);
@@ -320,13 +327,27 @@ static void add_cell(struct text *t, const struct line *l, enum cell_name cell, 
         }
 }
 
+/* Whether a rule made it one. */
+static bool is_alert(struct json_object *event) {
+        const char *severity = row_string(event, FIELD_SEVERITY);
+        int k = severity ? severity_from_name(severity) : -ENOENT;
+
+        return k >= SEVERITY_WARNING && row_get(event, FIELD_RULE_NAME);
+}
+
+static const char *note_for(struct json_object *event) {
+        const char *kind = row_string(event, FIELD_EVENT);
+        const struct sentence *sentence = sentence_for(kind ? kind : "");
+
+        return is_alert(event) && strcmp(sentence->what, MESSAGE) != 0 ? alert : sentence->note;
+}
+
 /* What is worth a line of its own, below the event's. */
 static void add_note(struct text *t, struct json_object *event, const struct layout *layout,
                      const struct line_format *format) {
         static const char before[] = "╰ ";
         size_t indent = layout->widths[CELL_TIME] + gap(CELL_EVENT), width = SIZE_MAX;
-        const char *kind = row_string(event, FIELD_EVENT);
-        const char *template = sentence_for(kind ? kind : "")->note;
+        const char *template = note_for(event);
         _cleanup_text_ struct text note = {};
 
         if (template)

@@ -61,6 +61,7 @@ static const struct label {
         {"subscriptions.max", "Subscriptions at most", add_plain},
         {"window.lost", "Lost at windows", add_plain, true},
         {"memory.rss", "Memory", add_size},
+        {"alerts.folded", "Alerts not told one by one", add_plain},
         {"history.working", "History is written", add_yes},
         {"history.stored", "Events stored", add_plain},
         {"history.lost", "Events not stored", add_plain, true},

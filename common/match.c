@@ -486,6 +486,17 @@ bool match_names(const struct match *m, enum field f) {
         return false;
 }
 
+bool match_names_kind(const struct match *m) {
+        static const enum field names[] = {FIELD_EVENT, FIELD_CLASS, FIELD_BPF_CMD,
+                                           FIELD_BPF_CMD_NUMBER};
+
+        for (size_t i = 0; i < ELEMENTSOF(names); i++)
+                if (match_names(m, names[i]))
+                        return true;
+
+        return false;
+}
+
 int match_find(const struct match *m, bool (*found)(enum field f, const void *userdata),
                const void *userdata) {
         for (size_t i = 0; m && i < m->n; i++)

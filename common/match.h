@@ -54,6 +54,10 @@ bool match_may(const struct match *m, const struct event *partial);
 /* Whether an equal term names the field (so that its owner asked for it by name). */
 bool match_names(const struct match *m, enum field f);
 
+/* Whether an equal term names what sort of event it is for: `event`, `class`, `bpf.cmd` or
+ * `bpf.cmd_number`. */
+bool match_names_kind(const struct match *m);
+
 /* The field of the first term, of any sort, for which `found` says so; -ENOENT where there is none.
  */
 int match_find(const struct match *m, bool (*found)(enum field f, const void *userdata),

@@ -4,6 +4,8 @@
 #include <errno.h>
 #include <string.h>
 
+#include "event.h"
+
 static const char *const names[] = {
         [SEVERITY_INFO] = "info",
         [SEVERITY_NOTICE] = "notice",
@@ -13,6 +15,12 @@ static const char *const names[] = {
 
 const char *severity_name(enum severity severity) {
         return names[severity];
+}
+
+bool severity_alerts(const struct event *e) {
+        const char *name = event_string(e, FIELD_SEVERITY);
+
+        return name && severity_from_name(name) >= SEVERITY_WARNING;
 }
 
 int severity_from_name(const char *name) {

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "match.h"
+#include "severity.h"
 #include "util.h"
 
 static const struct {
@@ -18,14 +19,41 @@ static const struct {
 /* What a desktop notification needs of an alert: what happened, to what, by whom. Not here: paths,
  * arguments, names of targets, and sentences that may hold any of them. */
 static const enum field alert_fields[] = {
-        FIELD_SEQ,          FIELD_TIME,         FIELD_EVENT,       FIELD_CLASS,
-        FIELD_SEVERITY,     FIELD_RESULT,       FIELD_ERRNO,       FIELD_HOST,
-        FIELD_PROCESS_PID,  FIELD_PROCESS_NAME, FIELD_USER_ID,     FIELD_USER_NAME,
-        FIELD_CONTAINER_ID, FIELD_BPF_CMD,      FIELD_ATTRIBUTED,  FIELD_PROG_ID,
-        FIELD_PROG_NAME,    FIELD_PROG_TYPE,    FIELD_PROG_TAG,    FIELD_MAP_ID,
-        FIELD_MAP_NAME,     FIELD_MAP_TYPE,     FIELD_LINK_ID,     FIELD_LINK_TYPE,
-        FIELD_ATTACH_VIA,   FIELD_ATTACH_TYPE,  FIELD_CALLS,       FIELD_LOST_COUNT,
-        FIELD_LOST_WHERE,   FIELD_PROBE_NAME,   FIELD_PROBE_STATE,
+        FIELD_SEQ,
+        FIELD_TIME,
+        FIELD_EVENT,
+        FIELD_CLASS,
+        FIELD_SEVERITY,
+        FIELD_RULE_NAME,
+        FIELD_RULE_DESCRIPTION,
+        FIELD_ALERT_COUNT,
+        FIELD_FIRST_SEEN,
+        FIELD_RESULT,
+        FIELD_ERRNO,
+        FIELD_HOST,
+        FIELD_PROCESS_PID,
+        FIELD_PROCESS_NAME,
+        FIELD_USER_ID,
+        FIELD_USER_NAME,
+        FIELD_CONTAINER_ID,
+        FIELD_BPF_CMD,
+        FIELD_ATTRIBUTED,
+        FIELD_PROG_ID,
+        FIELD_PROG_NAME,
+        FIELD_PROG_TYPE,
+        FIELD_PROG_TAG,
+        FIELD_MAP_ID,
+        FIELD_MAP_NAME,
+        FIELD_MAP_TYPE,
+        FIELD_LINK_ID,
+        FIELD_LINK_TYPE,
+        FIELD_ATTACH_VIA,
+        FIELD_ATTACH_TYPE,
+        FIELD_CALLS,
+        FIELD_LOST_COUNT,
+        FIELD_LOST_WHERE,
+        FIELD_PROBE_NAME,
+        FIELD_PROBE_STATE,
 };
 
 /* The kernel tells its addresses to nobody else, either. */
@@ -85,12 +113,6 @@ static bool is_own(const struct viewer *v, const struct event *e) {
         return is_user(event_get(e, FIELD_LOADED_BY_USER_ID), v->uid) || concerns_all(e);
 }
 
-static bool is_alert(const struct event *e) {
-        const char *severity = event_string(e, FIELD_SEVERITY);
-
-        return severity && (strcmp(severity, "warning") == 0 || strcmp(severity, "critical") == 0);
-}
-
 /* Without capabilities: not knowing is having some. */
 static bool is_unprivileged(const struct event *e) {
         const struct value *capabilities = event_get(e, FIELD_PROCESS_CAPABILITIES);
@@ -129,7 +151,7 @@ bool viewer_looks(const struct viewer *v, struct event *e, struct field_set *ret
         }
 
         own = is_own(v, e);
-        if (v->scope == SCOPE_ALERTS ? !is_alert(e) : !own)
+        if (v->scope == SCOPE_ALERTS ? !severity_alerts(e) : !own)
                 return false;
 
         if (own)

@@ -174,7 +174,7 @@ void config_drop_ins_read(const struct config_file_sink *sink, const char *const
         for (const char *const *d = directories; *d; d++) {
                 _cleanup_free_ char *directory = NULL;
 
-                if (asprintf(&directory, "%s/%s", *d, name) < 0)
+                if (asprintf(&directory, "%s%s%s", *d, name ? "/" : "", name ?: "") < 0)
                         return;
                 find_drop_ins(sink, &all, directory);
         }

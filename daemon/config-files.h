@@ -24,7 +24,8 @@ struct config_file_sink {
 /* Reads one file. A link to /dev/null is none. */
 void config_file_read(const struct config_file_sink *sink, const char *path);
 
-/* Reads the files *.conf in the directory `name` of each of `directories` (the first counts most,
- * NULL ends them), in the order of their names; of those with one name the first counts. */
+/* Reads the files *.conf in the directory `name` (NULL: they are it) of each of `directories` (the
+ * first counts most, NULL ends them), in the order of their names; of those with one name the first
+ * counts. */
 void config_drop_ins_read(const struct config_file_sink *sink, const char *const *directories,
                           const char *name);

@@ -88,8 +88,8 @@ static void complain_key(const struct lines *l, const struct ini_place *at, cons
 static bool on_heading(const struct ini_place *at, char *name, void *userdata) {
         struct lines *l = userdata;
 
-        l->section = find_section(name);
-        if (!l->section)
+        l->section = name ? find_section(name) : NULL;
+        if (name && !l->section)
                 complain_section(l, at, name);
         return l->section;
 }

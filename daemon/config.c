@@ -15,6 +15,10 @@ static const char *const directories[] = {"/etc/bpfmon", "/run/bpfmon", "/usr/lo
 
 const struct config_places config_places_default = {directories, "bpfmond.conf"};
 
+const char *const config_rule_directories[] = {"/etc/bpfmon/rules.d", "/run/bpfmon/rules.d",
+                                               "/usr/local/lib/bpfmon/rules.d",
+                                               "/usr/lib/bpfmon/rules.d", NULL};
+
 static void read_main(const struct config_file_sink *sink, const struct config_places *places) {
         for (const char *const *d = places->directories; *d; d++) {
                 _cleanup_free_ char *path = NULL;

@@ -14,8 +14,9 @@ struct config_places {
         const char *name;               /* of the file; drop-ins are in NAME.d/ beside it */
 };
 
-/* The places of an installed daemon. */
+/* The places of an installed daemon; and those of its rules. */
 extern const struct config_places config_places_default;
+extern const char *const config_rule_directories[];
 
 /* Is told what is wrong: `line` counts from 1, 0 is the file itself. `file` and `message` are
  * printable. */

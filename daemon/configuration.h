@@ -11,6 +11,7 @@
 struct overrides {
         const char *config; /* absolute path of the one file to read (and its drop-ins), in place of
                                all */
+        const char *rules;  /* absolute path of the one directory of rules to read */
         size_t ring_size;
         bool no_kprobes;
         bool debug;

@@ -14,9 +14,11 @@
 #include <systemd/sd-event.h>
 #include <time.h>
 
+#include "alerts.h"
 #include "authority.h"
 #include "callers.h"
 #include "clock.h"
+#include "config.h"
 #include "decode.h"
 #include "early.h"
 #include "errors.h"
@@ -72,6 +74,7 @@ struct daemon {
         struct objects *objects;
         bool strict; /* only some processes are observed */
         struct handover *handover;
+        struct alerts *alerts;
         struct probe_set *probes;
         struct early *early;   /* calls that wait until they are attached */
         sd_event_source *hold; /* until the readers are back that there were; NULL: they are */
@@ -130,9 +133,11 @@ static void tell(struct daemon *d) {
                 return;
         d->events_seen = seq;
         event_set_u64(d->event, FIELD_SEQ, seq);
+        alerts_judge(d->alerts, d->event);
         readers_offer(&d->readers, d->event);
         if (d->history && seq > d->stored)
                 history_offer(d->history, d->event);
+        alerts_told(d->alerts, d->event);
 }
 
 static void on_record(const void *data, size_t size, void *userdata) {
@@ -231,7 +236,7 @@ static bool slot_wanted(struct daemon *d, int slot) {
         class = event_string(d->event, FIELD_CLASS);
         if (class && strcmp(class, "use") != 0 && strcmp(class, "look") != 0)
                 return true;
-        return readers_want(&d->readers, d->event);
+        return readers_want(&d->readers, d->event) || alerts_want(d->alerts, d->event);
 }
 
 static void want(struct daemon *d) {
@@ -245,6 +250,18 @@ static void want(struct daemon *d) {
                            readers_want_content(&d->readers));
         if (k < 0)
                 log_warning("Cannot attach a hook again: %s", strerror(-k));
+}
+
+/* What the alerts say by themselves, of no record. */
+static void on_alert(struct event *e, void *userdata) {
+        struct daemon *d = userdata;
+
+        d->events_seen = handover_number(d->handover);
+        event_set_u64(e, FIELD_SEQ, d->events_seen);
+        readers_offer(&d->readers, e);
+        if (d->history)
+                history_offer(d->history, e);
+        on_idle(d);
 }
 
 /* Nobody knows how many events are missing, or whose. */
@@ -347,6 +364,12 @@ static void take_limits(struct daemon *d) {
         memcpy(d->limits.max, d->configuration.now.limits, sizeof(d->limits.max));
 }
 
+static void read_rules(struct daemon *d) {
+        const char *const named[] = {d->configuration.overrides.rules, NULL};
+
+        alerts_read_rules(d->alerts, named[0] ? named : config_rule_directories);
+}
+
 /* Nobody who is there is dropped for it. */
 static void reload(void *userdata) {
         struct daemon *d = userdata;
@@ -359,6 +382,8 @@ static void reload(void *userdata) {
         configuration_reload(&d->configuration);
         take_limits(d);
         subscription_table_limits_changed(d->subscriptions);
+        read_rules(d);
+        want(d);
         log_message(LOG_INFO, MESSAGE_RELOADED, NULL, "Read the configuration again");
         tell_status(d);
         if (probe_set_ready(d->probes))
@@ -438,7 +463,10 @@ static int on_minute(sd_event_source *s, _unused_ uint64_t usec, void *userdata)
 
 static int on_history(_unused_ sd_event_source *s, _unused_ int fd, _unused_ uint32_t events,
                       void *userdata) {
-        history_report(userdata);
+        struct daemon *d = userdata;
+
+        history_report(d->history);
+        alerts_take_seen(d->alerts);
         return 0;
 }
 
@@ -462,7 +490,7 @@ static int setup_history(struct daemon *d) {
                 k = queries_new(&d->queries, d->history, d->loop, &query_limits_default);
         if (k >= 0)
                 k = sd_event_add_io(d->loop, &d->history_source, history_fd(d->history), EPOLLIN,
-                                    on_history, d->history);
+                                    on_history, d);
         if (k < 0)
                 log_error("Cannot start the history: %s", strerror(-k));
         else
@@ -530,6 +558,19 @@ static int setup_inventory(struct daemon *d) {
         context.inventory = d->inventory;
         context.sources.statistics = d->statistics;
         return k < 0 ? k : inventory_calls_new(&d->inventory_calls, &context);
+}
+
+static int setup_alerts(struct daemon *d) {
+        static const struct alerts_handlers handlers = {on_alert};
+        int k = alerts_new(&d->alerts, d->loop, d->history, &handlers, d);
+
+        if (k < 0) {
+                log_error("Cannot judge events: %s", strerror(-k));
+                return k;
+        }
+        read_rules(d);
+        alerts_take_seen(d->alerts);
+        return 0;
 }
 
 static void skip_usage_row(_unused_ const struct event *e, _unused_ void *userdata) {
@@ -633,6 +674,9 @@ static int setup_stages(struct daemon *d, const struct probe_options *options) {
         k = setup_history(d);
         if (k < 0)
                 return k;
+        k = setup_alerts(d);
+        if (k < 0)
+                return k;
         handover_begin_after(d->handover, d->stored);
         d->events_seen = handover_seq(d->handover);
         k = probe_set_new(&d->probes, d->loop, options, d->handover, &handlers, d);
@@ -667,6 +711,7 @@ static int setup_bus(struct daemon *d) {
                 .subscriptions = d->subscriptions,
                 .streams = d->streams,
                 .authority = d->authority,
+                .alerts = d->alerts,
                 .history = d->history,
                 .queries = d->queries,
                 .inventory = d->inventory_calls,
@@ -710,6 +755,7 @@ static void daemon_done(struct daemon *d) {
         sd_event_source_disable_unref(d->minute);
         usage_free(d->usage);
         sd_event_source_disable_unref(d->history_source);
+        alerts_free(d->alerts);
         history_free(d->history);
         sd_bus_slot_unref(d->log_control);
         subscription_table_free(d->subscriptions);

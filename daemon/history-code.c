@@ -16,7 +16,7 @@ static const enum field kind_fields[] = {
         FIELD_PROG_TYPE,     FIELD_PROG_GPL,      FIELD_PROG_ATTACH_TYPE,
         FIELD_MAP_TYPE,      FIELD_LINK_TYPE,     FIELD_ATTACH_VIA,
         FIELD_ATTACH_TYPE,   FIELD_EXISTED,       FIELD_ATTRIBUTED,
-        FIELD_FILTER_SOURCE, FIELD_LOST_WHERE,
+        FIELD_FILTER_SOURCE, FIELD_LOST_WHERE,    FIELD_FIRST_SEEN,
 };
 
 static const enum field process_fields[] = {

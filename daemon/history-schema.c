@@ -29,6 +29,8 @@ enum stage { STAGE_FILE, STAGE_SEGMENT, STAGE_SEAL };
                         ") WHERE " column " IS NOT NULL"                                   \
         }
 
+#define SEEN_TABLE "CREATE TABLE seen(id INTEGER PRIMARY KEY, rest INTEGER, last INTEGER)"
+
 /* All that a file holds, as sqlite_schema tells it. */
 static const struct object {
         enum stage stage;
@@ -42,6 +44,7 @@ static const struct object {
         {STAGE_FILE, "segment",
          "CREATE TABLE segment(id INTEGER PRIMARY KEY, base INTEGER, first INTEGER, last INTEGER, "
          "time_min INTEGER, time_max INTEGER, rows INTEGER, sealed INTEGER)"},
+        {STAGE_FILE, "seen", SEEN_TABLE},
         {STAGE_SEGMENT, "event_%1$lld",
          "CREATE TABLE event_%1$lld(id INTEGER PRIMARY KEY, shift INTEGER, time INTEGER, "
          "boot INTEGER, kind INTEGER, process INTEGER, prog_id INTEGER, map_id INTEGER, "
@@ -72,6 +75,8 @@ static const struct object {
 static const char *const migrations[SCHEMA_VERSION] = {
         /* 1 told the last number by its rows alone, and forgot it with them. */
         [1] = "ALTER TABLE meta ADD COLUMN last_seq INTEGER",
+        /* 2 did not know what executables were seen to do. */
+        [2] = SEEN_TABLE,
 };
 
 /* Puts the segment into a name or a statement. Returns false where it doesn't fit. */
@@ -182,6 +187,14 @@ static int find_object(const char *name, const char *sql) {
         return -ENOENT;
 }
 
+static size_t count_stage(enum stage stage) {
+        size_t n = 0;
+
+        for (size_t i = 0; i < ELEMENTSOF(objects); i++)
+                n += objects[i].stage == stage;
+        return n;
+}
+
 static enum schema_state check_objects(sqlite3_stmt *s, int *rc) {
         size_t n = 0, found = 0;
 
@@ -197,7 +210,9 @@ static enum schema_state check_objects(sqlite3_stmt *s, int *rc) {
                 found += objects[i].stage == STAGE_FILE;
         }
 
-        return n == 0 ? SCHEMA_EMPTY : found == 4 ? SCHEMA_GOOD : SCHEMA_FOREIGN;
+        if (n == 0)
+                return SCHEMA_EMPTY;
+        return found == count_stage(STAGE_FILE) ? SCHEMA_GOOD : SCHEMA_FOREIGN;
 }
 
 int schema_check(sqlite3 *db, enum schema_state *ret) {

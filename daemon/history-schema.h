@@ -13,7 +13,7 @@ struct sqlite3;
 struct sqlite3_stmt;
 
 enum {
-        SCHEMA_VERSION = 2,              /* PRAGMA user_version */
+        SCHEMA_VERSION = 3,              /* PRAGMA user_version */
         SCHEMA_APPLICATION = 0x6270666d, /* PRAGMA application_id: "bpfm" */
 };
 

@@ -10,6 +10,7 @@
 #include "history-code.h"
 #include "history-fields.h"
 #include "history-options.h"
+#include "history-seen.h"
 #include "util.h"
 
 enum {
@@ -364,6 +365,14 @@ int store_commit(struct store *s) {
 
         s->open = false;
         return rc;
+}
+
+int store_seen(struct store *s, struct bytes *ret) {
+        return seen_table_load(s->db, ret);
+}
+
+int store_keep_seen(struct store *s, const struct seen_pair *pairs, size_t n) {
+        return seen_table_save(s->db, pairs, n);
 }
 
 int64_t store_size(struct store *s) {

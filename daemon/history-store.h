@@ -8,8 +8,10 @@
 
 #include "history-schema.h"
 
+struct bytes;
 struct event;
 struct history_options;
+struct seen_pair;
 struct store;
 
 /* Opens the file, or makes it. `ret` gets what it is; the store is there (`ret_store`) if it is
@@ -30,6 +32,10 @@ uint64_t store_last_seq(const struct store *s);
  * SQLite; after a failure what was added since the last commit is gone. */
 int store_add(struct store *s, const struct event *e);
 int store_commit(struct store *s);
+
+/* What executables were seen to do, as in history-seen.h; not while something is added. */
+int store_seen(struct store *s, struct bytes *ret);
+int store_keep_seen(struct store *s, const struct seen_pair *pairs, size_t n);
 
 /* Drops what is too old at `now` (µs since 1970) or too much. Returns a result code of SQLite. */
 int store_retain(struct store *s, uint64_t now);

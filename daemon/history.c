@@ -17,6 +17,8 @@
 #include "history-flat.h"
 #include "history-store.h"
 #include "log.h"
+#include "seen.h"
+#include "severity.h"
 #include "util.h"
 
 #define SECOND UINT64_C(1000000)
@@ -32,6 +34,7 @@ enum {
         RETAIN_USEC = 60000000, /* between looks at what is too old */
         START_USEC = 5000000,   /* that the start waits for the file */
         NOTES_MAX = 8,          /* that wait to be logged */
+        PAIRS_MAX = 2 * SEEN_MAX,
 };
 
 /* What the writer has to say: it does not log itself, that is for the loop's thread. */
@@ -56,6 +59,9 @@ struct history {
         bool opened, working, stop, hurry;
         struct note notes[NOTES_MAX];
         size_t n_notes;
+        struct bytes seen;  /* struct seen_pair: what the file had when it was opened */
+        struct bytes pairs; /* struct seen_pair: to be kept */
+        bool seen_news;
         /* The writer's own. */
         struct store *store;
         struct event *event;
@@ -78,8 +84,14 @@ static void wait_until(pthread_cond_t *cond, pthread_mutex_t *lock, uint64_t use
         (void) pthread_cond_timedwait(cond, lock, &t);
 }
 
-static void _printf_(3, 4) note(struct history *h, int level, const char *format, ...) {
+static void wake_loop(struct history *h) {
         const uint64_t one = 1;
+
+        if (write(h->fd, &one, sizeof(one)) < 0)
+                return; /* it is readable as it is */
+}
+
+static void _printf_(3, 4) note(struct history *h, int level, const char *format, ...) {
         va_list arguments;
 
         va_start(arguments, format);
@@ -92,8 +104,7 @@ static void _printf_(3, 4) note(struct history *h, int level, const char *format
         }
         pthread_mutex_unlock(&h->lock);
         va_end(arguments);
-        if (write(h->fd, &one, sizeof(one)) < 0)
-                return; /* it is readable as it is */
+        wake_loop(h);
 }
 
 int history_fd(const struct history *h) {
@@ -141,6 +152,21 @@ static void tell_opened(struct history *h) {
         pthread_mutex_unlock(&h->lock);
 }
 
+/* Takes out what the file says was seen. That the table can't be read is told when it is written.
+ */
+static void take_seen(struct history *h) {
+        _cleanup_bytes_ struct bytes seen = {};
+
+        (void) store_seen(h->store, &seen);
+        pthread_mutex_lock(&h->lock);
+        struct bytes before = h->seen;
+        h->seen = seen;
+        seen = before;
+        h->seen_news = true;
+        pthread_mutex_unlock(&h->lock);
+        wake_loop(h);
+}
+
 /* Lets go of the file; it is tried again after a while, or at once where it was set aside. */
 static void give_up(struct history *h, int rc, enum schema_state state) {
         static const char *const reasons[] = {
@@ -174,6 +200,7 @@ static void try_open(struct history *h) {
                         return;
                 int rc = store_open(&h->store, &h->options, &state);
                 if (rc == SQLITE_OK && state == SCHEMA_GOOD) {
+                        take_seen(h);
                         tell_opened(h); /* before all of it is read, which may take long */
                         rc = store_check(h->store, &state);
                 }
@@ -245,6 +272,22 @@ static uint64_t write_batch(struct history *h, const struct bytes *batch, uint64
         if (rc != SQLITE_OK)
                 give_up(h, rc, state_of(rc));
         return rc == SQLITE_OK ? count - done : count - done + pending;
+}
+
+static void write_pairs(struct history *h) {
+        _cleanup_bytes_ struct bytes pairs = {};
+
+        pthread_mutex_lock(&h->lock);
+        pairs = h->pairs;
+        h->pairs = (struct bytes){};
+        pthread_mutex_unlock(&h->lock);
+        if (pairs.n == 0 || !h->store)
+                return; /* when it is opened again, all of them come again */
+
+        int rc = store_keep_seen(h->store, (const void *) pairs.data,
+                                 pairs.n / sizeof(struct seen_pair));
+        if (rc != SQLITE_OK)
+                give_up(h, rc, state_of(rc));
 }
 
 static void retain(struct history *h) {
@@ -325,6 +368,7 @@ static void *write_all(void *userdata) {
                         try_open(h);
                 if (n > 0)
                         count_lost(h, h->store ? write_batch(h, &batch, n) : n);
+                write_pairs(h);
                 retain(h);
                 finish_batch(h, &batch, n);
         }
@@ -347,6 +391,8 @@ static int start_thread(struct history *h) {
 
 static void history_done(struct history *h) {
         bytes_done(&h->queue);
+        bytes_done(&h->seen);
+        bytes_done(&h->pairs);
         pthread_cond_destroy(&h->work);
         pthread_cond_destroy(&h->progress);
         pthread_mutex_destroy(&h->lock);
@@ -424,7 +470,7 @@ static bool is_kept(const struct event *e) {
 
         if (!class || (strcmp(class, "use") != 0 && strcmp(class, "look") != 0))
                 return true;
-        return event_has(e, FIELD_CALLS);
+        return event_has(e, FIELD_CALLS) || severity_alerts(e);
 }
 
 void history_offer(struct history *h, const struct event *e) {
@@ -450,6 +496,28 @@ void history_offer(struct history *h, const struct event *e) {
 void history_lost(struct history *h, const char *where, uint64_t count) {
         make_lost(h->own_event, where, count);
         history_offer(h, h->own_event);
+}
+
+int history_seen(struct history *h, void (*pair)(const struct seen_pair *p, void *userdata),
+                 void *userdata) {
+        _cleanup_bytes_ struct bytes seen = {};
+
+        pthread_mutex_lock(&h->lock);
+        bool news = h->seen_news;
+        h->seen_news = false;
+        seen = h->seen;
+        h->seen = (struct bytes){};
+        pthread_mutex_unlock(&h->lock);
+        for (size_t i = 0; i < seen.n / sizeof(struct seen_pair); i++)
+                pair(&((const struct seen_pair *) seen.data)[i], userdata);
+        return news;
+}
+
+void history_keep_seen(struct history *h, const struct seen_pair *pair) {
+        pthread_mutex_lock(&h->lock);
+        if (h->pairs.n < PAIRS_MAX * sizeof(*pair))
+                bytes_put(&h->pairs, pair, sizeof(*pair));
+        pthread_mutex_unlock(&h->lock);
 }
 
 uint64_t history_mark(struct history *h) {

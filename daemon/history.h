@@ -10,6 +10,7 @@
 
 struct event;
 struct history;
+struct seen_pair;
 
 /* How it is. */
 struct history_status {
@@ -37,11 +38,21 @@ void history_report(struct history *h);
 uint64_t history_last_seq(struct history *h);
 
 /* Keeps the event. Of the classes `use` and `look`, which come in masses while somebody asks for
- * them, only those that count many (`calls`). Never blocks; the event may be reused at once. */
+ * them, only those that count many (`calls`) and alerts. Never blocks; the event may be reused at
+ * once. */
 void history_offer(struct history *h, const struct event *e);
 
 /* Keeps that so many events were lost elsewhere (lost.where, static). */
 void history_lost(struct history *h, const char *where, uint64_t count);
+
+/* What the file says was seen (seen.h): calls `pair` with each. Returns 1; 0 where nothing new is
+ * to be had, since the file was not opened (again) since the last call. What was seen since then
+ * and before is to be kept again when it says 1. */
+int history_seen(struct history *h, void (*pair)(const struct seen_pair *p, void *userdata),
+                 void *userdata);
+
+/* Has a pair kept. Never blocks; what doesn't fit is left out. */
+void history_keep_seen(struct history *h, const struct seen_pair *pair);
 
 /* A number for all that was offered so far; and waits until that is in the file, or for `usec`.
  * history_wait() may be called from any thread. */

@@ -69,6 +69,7 @@ static void take_heading(struct statement *s, char *text) {
         s->begun = true;
         s->known = false;
         if (text[n - 1] != ']') {
+                (void) s->sink->heading(&s->at, NULL, s->sink->userdata);
                 escape_shortened(text, shown, sizeof(shown));
                 complain(s, "The section heading \"%s\" lacks its closing bracket; it is left out",
                          shown);
@@ -76,8 +77,8 @@ static void take_heading(struct statement *s, char *text) {
         }
         text[n - 1] = 0;
         text++;
-        if (strncmp(text, "X-", 2) != 0)
-                s->known = s->sink->heading(&s->at, text, s->sink->userdata);
+        bool foreign = strncmp(text, "X-", 2) == 0;
+        s->known = s->sink->heading(&s->at, foreign ? NULL : text, s->sink->userdata) && !foreign;
 }
 
 static void take_assignment(const struct statement *s, char *text) {

@@ -15,8 +15,9 @@ struct ini_place {
 /* Who takes what a file says. Strings live until the function returns; what they hold is UTF-8
  * without NUL. */
 struct ini_sink {
-        /* A section begins. Returns whether it is known: what follows is left out otherwise.
-         * Sections whose names begin with X- are for other programs. */
+        /* A section begins, and the one before has ended. Returns whether it is known: what follows
+         * is left out otherwise. NULL: one for other programs (its name begins with X-), or whose
+         * heading is broken; it is left out anyway. */
         bool (*heading)(const struct ini_place *at, char *name, void *userdata);
         /* An assignment in a section that is known; `value` may be empty. */
         void (*assignment)(const struct ini_place *at, char *key, char *value, void *userdata);

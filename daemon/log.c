@@ -19,8 +19,8 @@
 
 enum {
         TEXT_BYTES = 2048,
-        FIELDS_MAX = 16,
-        FIELD_BYTES = 512,
+        FIELDS_MAX = LOG_FIELDS_MAX + 8, /* with our own */
+        FIELD_BYTES = 2048,
 };
 
 static int max_level = LOG_INFO;

@@ -25,6 +25,10 @@ struct log_site {
         struct log_site *next; /* of those that left something out */
 };
 
+enum {
+        LOG_FIELDS_MAX = 160, /* of one message, with the one that ends them */
+};
+
 enum log_target {
         LOG_TARGET_AUTO,    /* the journal where stderr goes there, else stderr */
         LOG_TARGET_CONSOLE, /* stderr */

@@ -23,6 +23,7 @@ static void help(FILE *f) {
               "      --observe=pid:N        only process N and its descendants\n"
               "      --config=FILE          read this file and FILE.d/*.conf in place of "
               "bpfmond.conf(5)\n"
+              "      --rules=DIRECTORY      read rules from there in place of bpfmon.rules(5)\n"
               "      --ring-size=BYTES      size of the ring buffer (a power of two)\n"
               "      --no-kprobes           use tracepoints alone\n"
               "      --debug                say more\n"
@@ -56,6 +57,7 @@ static int parse_options(int argc, char *argv[], struct daemon_options *options)
         enum {
                 OPTION_OBSERVE = 256,
                 OPTION_CONFIG,
+                OPTION_RULES,
                 OPTION_RING_SIZE,
                 OPTION_NO_KPROBES,
                 OPTION_DEBUG,
@@ -64,6 +66,7 @@ static int parse_options(int argc, char *argv[], struct daemon_options *options)
         static const struct option table[] = {
                 {"observe", required_argument, NULL, OPTION_OBSERVE},
                 {"config", required_argument, NULL, OPTION_CONFIG},
+                {"rules", required_argument, NULL, OPTION_RULES},
                 {"ring-size", required_argument, NULL, OPTION_RING_SIZE},
                 {"no-kprobes", no_argument, NULL, OPTION_NO_KPROBES},
                 {"debug", no_argument, NULL, OPTION_DEBUG},
@@ -84,6 +87,11 @@ static int parse_options(int argc, char *argv[], struct daemon_options *options)
                         if (optarg[0] != '/')
                                 return usage("--config", optarg, "write an absolute path");
                         options->overrides.config = optarg;
+                        break;
+                case OPTION_RULES:
+                        if (optarg[0] != '/')
+                                return usage("--rules", optarg, "write an absolute path");
+                        options->overrides.rules = optarg;
                         break;
                 case OPTION_RING_SIZE:
                         if (parse_ring_size(optarg, &options->overrides.ring_size) < 0)

@@ -5,6 +5,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+struct alerts;
 struct authority;
 struct callers;
 struct history;
@@ -25,6 +26,7 @@ struct manager_context {
         struct subscription_table *subscriptions;
         struct stream_table *streams;
         struct authority *authority;
+        struct alerts *alerts;
         struct history *history; /* NULL: none is kept */
         struct queries *queries; /* the same */
         struct inventory_calls *inventory;

@@ -9,3 +9,5 @@
 #define MESSAGE_RESTART      "16acbdc34e284cfd8a6c33945a7ab312" /* BPFMON_SETTING= */
 #define MESSAGE_LIMIT        "03cd5fdddb414b559a70c0662c1d92db" /* BPFMON_SETTING= */
 #define MESSAGE_RECORDS_LOST "86164dba5b7f4ae3b3f77e0a1532639f" /* BPFMON_LOST= */
+#define MESSAGE_ALERT        "b1bd85dc2c7d4e009cec17933e8fe75e" /* BPFMON_*=: all fields of the event */
+#define MESSAGE_RULE         "141613f54299437987c1a8fef2a17e95" /* CONFIG_FILE=, CONFIG_LINE= */

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "match.h"
+#include "severity.h"
 #include "util.h"
 
 /* What maps hold is for those who ask for it. */
@@ -26,22 +27,12 @@ static bool asks_for_content(const struct reader *r) {
         return false;
 }
 
-static bool asks_by_name(const struct match *match) {
-        static const enum field names[] = {FIELD_EVENT, FIELD_CLASS, FIELD_BPF_CMD,
-                                           FIELD_BPF_CMD_NUMBER};
-
-        for (size_t i = 0; i < ELEMENTSOF(names); i++)
-                if (match_names(match, names[i]))
-                        return true;
-
-        return false;
-}
-
-/* Whether events like this one go only to those who ask for them by name. */
+/* Whether events like this one go only to those who ask for them by name. Alerts are for all. */
 static bool needs_asking(const struct event *event) {
         const char *class = event_string(event, FIELD_CLASS);
 
-        return class && (strcmp(class, "use") == 0 || strcmp(class, "look") == 0);
+        return class && (strcmp(class, "use") == 0 || strcmp(class, "look") == 0) &&
+               !severity_alerts(event);
 }
 
 static bool may_want(const struct reader *r, const struct event *partial) {
@@ -71,7 +62,7 @@ static void on_revoked(const char *reason, void *userdata) {
 void reader_set_match(struct reader *r, struct match *match) {
         match_free(r->match);
         r->match = match;
-        r->by_name = asks_by_name(match);
+        r->by_name = match_names_kind(match);
         tell_changed(r->readers);
 }
 

@@ -79,7 +79,7 @@ static uint64_t unit_usec(const char *name, size_t length) {
         return 0;
 }
 
-static int parse_span(const char *text, uint64_t *ret) {
+int span_parse(const char *text, uint64_t *ret) {
         static const char blanks[] = " \t", digits[] = "0123456789";
         uint64_t sum = 0, part;
 
@@ -139,7 +139,7 @@ static int parse_value(const struct setting *setting, const char *text, uint64_t
         case SETTING_RING:
                 return parse_ring(text, ret);
         case SETTING_SPAN:
-                return parse_span(text, ret);
+                return span_parse(text, ret);
         case SETTING_BOOLEAN:
                 return parse_boolean(text, ret);
         case SETTING_LEVEL:

@@ -75,3 +75,7 @@ void setting_format(const struct setting *setting, uint64_t value,
 
 /* Says what may be written: "a size from 64K to 32M". */
 void setting_expect(const struct setting *setting, char ret[static SETTING_EXPECT_BYTES]);
+
+/* Reads a time span as systemd writes it ("1h 30min"), in whole numbers; without a unit it is of
+ * seconds. `ret` is in µs. Returns 0, -EINVAL or -ERANGE. */
+int span_parse(const char *text, uint64_t *ret);

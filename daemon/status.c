@@ -6,6 +6,7 @@
 #include <sys/utsname.h>
 #include <unistd.h>
 
+#include "alerts.h"
 #include "escape.h"
 #include "event.h"
 #include "history.h"
@@ -105,6 +106,21 @@ static int append_history(sd_bus_message *reply, struct history *history) {
         return r;
 }
 
+static int append_alerts(sd_bus_message *reply, const struct alerts *alerts) {
+        struct alerts_status a;
+        int r = 0;
+
+        alerts_status(alerts, &a);
+        const struct status entries[] = {
+                {"rules", 'u', a.rules},
+                {"alerts", 't', a.alerts},
+                {"alerts.folded", 't', a.folded},
+        };
+        for (size_t i = 0; r >= 0 && i < ELEMENTSOF(entries); i++)
+                r = append_status(reply, &entries[i]);
+        return r;
+}
+
 static int append_statuses(sd_bus_message *reply, const struct status *statuses, size_t n,
                            const struct manager_context *c) {
         int r;
@@ -114,6 +130,8 @@ static int append_statuses(sd_bus_message *reply, const struct status *statuses,
                 r = append_status(reply, &statuses[i]);
         if (r >= 0)
                 r = append_history(reply, c->history);
+        if (r >= 0)
+                r = append_alerts(reply, c->alerts);
         if (r >= 0)
                 r = append_refusals(reply, c->limits);
         if (r < 0)

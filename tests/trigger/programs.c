@@ -152,9 +152,68 @@ static int reject_quiet(const struct arguments *a) {
         return reject_with("reject-quiet", 20, 0, 0, sizeof(union bpf_attr));
 }
 
+/* A kprobe that changes memory of a process, what a function returns, or sends a signal, if it were
+ * attached. */
+static int prog_dangerous(const struct arguments *a) {
+        const char *kind = argument(a, 0, "memory");
+        const struct bpf_insn memory[] = {
+                INSN(BPF_ST | BPF_MEM | BPF_DW, BPF_REG_10, 0, -8, 0),
+                MOV(BPF_REG_1, 0),
+                INSN(BPF_ALU64 | BPF_MOV | BPF_X, BPF_REG_2, BPF_REG_10, 0, 0),
+                INSN(BPF_ALU64 | BPF_ADD | BPF_K, BPF_REG_2, 0, 0, -8),
+                MOV(BPF_REG_3, 8),
+                CALL(BPF_FUNC_probe_write_user),
+                MOV(BPF_REG_0, 0),
+                EXIT(),
+        };
+        const struct bpf_insn result[] = {
+                MOV(BPF_REG_2, 0),
+                CALL(BPF_FUNC_override_return),
+                MOV(BPF_REG_0, 0),
+                EXIT(),
+        };
+        const struct bpf_insn signal[] = {
+                MOV(BPF_REG_1, 0),
+                CALL(BPF_FUNC_send_signal),
+                MOV(BPF_REG_0, 0),
+                EXIT(),
+        };
+        const struct {
+                const char *kind;
+                const struct bpf_insn *insns;
+                size_t n;
+        } programs[] = {
+                {"memory", memory, ELEMENTSOF(memory)},
+                {"result", result, ELEMENTSOF(result)},
+                {"signal", signal, ELEMENTSOF(signal)},
+        };
+        union bpf_attr attr = {.prog_type = BPF_PROG_TYPE_KPROBE, .prog_name = "trigger_danger"};
+
+        for (size_t i = 0; i < ELEMENTSOF(programs); i++) {
+                if (strcmp(programs[i].kind, kind) != 0)
+                        continue;
+                int fd = load_program(&attr, programs[i].insns, programs[i].n);
+                if (fd == -EINVAL)
+                        return report_skip("prog-dangerous", "no such program or helper here");
+                return report_made("prog-dangerous", "PROG_LOAD", fd, report_program);
+        }
+        return -EINVAL;
+}
+
+/* The smallest program of a type, by its number. */
+static int prog_type(const struct arguments *a) {
+        uint32_t type = (uint32_t) strtoul(argument(a, 0, "1"), NULL, 0);
+
+        return report_made("prog-type", "PROG_LOAD", make_program("trigger_type", type, 0, 0),
+                           report_program);
+}
+
 const struct action program_actions[] = {
         {"prog-maps", "[reject]", prog_maps, "loads a program with helpers and two maps"},
         {"prog-long", "N", prog_long, "loads a program of N instructions"},
+        {"prog-dangerous", "[memory|result|signal]", prog_dangerous,
+         "loads a kprobe that can change what processes do"},
+        {"prog-type", "N", prog_type, "loads a program of a type"},
         {"reject-log", "", reject_log, "is refused, with a log"},
         {"reject-log-old", "", reject_log_old, "the same, by the attributes of old"},
         {"reject-log-small", "", reject_log_small, "no room for the log"},

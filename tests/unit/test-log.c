@@ -8,6 +8,8 @@
 #include <sys/stat.h>
 #include <sys/un.h>
 
+#include "alert-journal.h"
+#include "event.h"
 #include "message-ids.h"
 #include "tap-main.h"
 
@@ -173,6 +175,81 @@ START_TEST(test_journal) {
 }
 END_TEST
 
+/* What a message in the journal has under a name, as journald reads it; NULL: no such field. A
+ * value with a newline has its length before it: systemd.journal-fields(7), native protocol. */
+static const char *field_of(const char *message, size_t n, const char *name, unsigned which) {
+        static char value[4096];
+        const char *end = message + n, *s = message;
+
+        while (s < end) {
+                const char *stop = memchr(s, '\n', (size_t) (end - s)), *equals;
+                uint64_t size;
+
+                ck_assert_ptr_nonnull(stop);
+                equals = memchr(s, '=', (size_t) (stop - s));
+                bool found = strncmp(s, name, strlen(name)) == 0 &&
+                             s + strlen(name) == (equals ?: stop);
+                if (equals) {
+                        size = (size_t) (stop - equals - 1);
+                        s = equals + 1;
+                } else {
+                        memcpy(&size, stop + 1, sizeof(size));
+                        s = stop + 1 + sizeof(size);
+                }
+                ck_assert_uint_lt(size, sizeof(value));
+                memcpy(value, s, size);
+                value[size] = 0;
+                s += size + 1;
+                if (found && which-- == 0)
+                        return value;
+        }
+        return NULL;
+}
+
+#define FIELD(name, which, value)                                                                  \
+        ck_assert_msg(field_of(text, (size_t) n, name, which), "%s is missing in %s", name, text); \
+        ck_assert_str_eq(field_of(text, (size_t) n, name, which), value)
+
+/* All fields of an alert are fields of its message, whatever is in them. */
+START_TEST(test_alert) {
+        static struct event event;
+        _cleanup_close_ int journal = journal_open();
+        char text[65536];
+        ssize_t n;
+
+        event_reset(&event);
+        event_set_static(&event, FIELD_EVENT, "prog-load");
+        event_set_static(&event, FIELD_SEVERITY, "critical");
+        event_set_static(&event, FIELD_MESSAGE, "evil\nPRIORITY=7 \x1b[2J did it");
+        event_set_strings(&event, FIELD_RULE_NAME, (const char *const[]){"one", "two"}, 2);
+        event_set_static(&event, FIELD_PROCESS_EXECUTABLE, "/tmp/a\nBPFMON_USER_ID=0\nb");
+        event_set_u32(&event, FIELD_USER_ID, 1000);
+        event_set_u64(&event, FIELD_PROCESS_CAPABILITIES, 0x1ff);
+        event_set_bool(&event, FIELD_FIRST_SEEN, true);
+        event_set_u32s(&event, FIELD_PROG_MAPS, (const uint32_t[]){5, 7}, 2);
+        event_dict_add(&event, FIELD_BPF_ATTR, "insn-cnt", &(struct value){TYPE_U32, .u32 = 12});
+        alert_log(&event);
+        n = recv(journal, text, sizeof(text) - 1, 0);
+        ck_assert_int_gt(n, 0);
+        text[n] = 0;
+        FIELD("MESSAGE_ID", 0, MESSAGE_ALERT);
+        FIELD("PRIORITY", 0, "2");
+        ck_assert_ptr_null(field_of(text, (size_t) n, "PRIORITY", 1));
+        FIELD("MESSAGE", 0, "evil\\x0aPRIORITY=7 \\x1b[2J did it (critical alert, rule one)");
+        FIELD("BPFMON_RULE_NAME", 0, "one");
+        FIELD("BPFMON_RULE_NAME", 1, "two");
+        FIELD("BPFMON_PROCESS_EXECUTABLE", 0, "/tmp/a\nBPFMON_USER_ID=0\nb");
+        FIELD("BPFMON_USER_ID", 0, "1000");
+        ck_assert_ptr_null(field_of(text, (size_t) n, "BPFMON_USER_ID", 1));
+        FIELD("BPFMON_PROCESS_CAPABILITIES", 0, "0x1ff");
+        FIELD("BPFMON_FIRST_SEEN", 0, "yes");
+        FIELD("BPFMON_PROG_MAPS", 1, "7");
+        FIELD("BPFMON_BPF_ATTR_INSN_CNT", 0, "12");
+        FIELD("BPFMON_EVENT", 0, "prog-load");
+        ck_assert_str_eq(said(), "");
+}
+END_TEST
+
 START_TEST(test_journal_gone) {
         int journal = journal_open();
 
@@ -204,6 +281,7 @@ static Suite *suite(void) {
         tcase_add_test(c, test_rate_over);
         tcase_add_test(c, test_sample_is_text);
         tcase_add_test(c, test_journal);
+        tcase_add_test(c, test_alert);
         tcase_add_test(c, test_journal_gone);
         tcase_add_test(c, test_other_stderr);
         suite_add_tcase(s, c);
