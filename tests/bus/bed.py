@@ -45,7 +45,7 @@ ALLOW_ALL = """<policy context="default">
     <allow own="*"/>
   </policy>"""
 
-# What the system bus allows before a service's own policy, from dbus-daemon's system.conf; and ours.
+# What the system bus allows before a service's own policy, from dbus-daemon's system.conf; polkit's policy; and ours.
 LIKE_SYSTEM = """<policy context="default">
     <allow user="*"/>
     <deny own="*"/>
@@ -58,6 +58,10 @@ LIKE_SYSTEM = """<policy context="default">
     <allow receive_type="error"/>
     <allow receive_type="signal"/>
     <allow send_destination="org.freedesktop.DBus" send_interface="org.freedesktop.DBus"/>
+    <allow send_destination="org.freedesktop.PolicyKit1"/>
+  </policy>
+  <policy user="root">
+    <allow own="org.freedesktop.PolicyKit1"/>
   </policy>
   <include>{file}</include>"""
 

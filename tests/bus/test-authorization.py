@@ -308,6 +308,17 @@ def test_revoked(b):
     equal(root.received >= 2, True, "root goes on")
 
 
+def test_revoked_by_policy(b):
+    """The same on a bus with our policy, which lets polkit tell us"""
+    b.use_our_policy()
+    b.directory.chmod(0o711)
+    polkit = start(b, watch=YES)
+    everything = follow(b, "--scope=all")
+    polkit.answers["org.bpfmon1.watch"] = NO
+    polkit.changed()
+    refused(everything, "not authorized any more", "rules")
+
+
 def test_challenged(b):
     """A permission that needs a password by now ends if none was given, or if that was taken back early"""
     polkit = start(b, watch=YES)
@@ -333,4 +344,4 @@ def test_challenged(b):
 
 bed.main([test_own, test_all, test_callers, test_alert_match, test_password, test_agent, test_manage, test_dismissed, test_absent,
           test_nonsense, test_twice, test_hanging, test_leaving_between, test_pending, test_strangers, test_revoked,
-          test_challenged])
+          test_revoked_by_policy, test_challenged])
