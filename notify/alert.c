@@ -32,8 +32,8 @@ static const char program[] = "<container {container.id} ><{process.executable}|
                               "{user.name}:{process.name}|{user.id}:{process.name}|"
                               "?:{process.name}>";
 
-/* Events of one rule are of one cause; without a rule, those of one kind that ended alike. */
-static const char cause[] = "<rule {rule.name}|{event} {result}|{event}>";
+/* Without a rule, events of one kind that ended alike are of one cause. */
+static const char cause[] = "<{event} {result}|{event}>";
 
 static char *fill(struct json_object *row, const char *template) {
         struct text t = {};
@@ -44,6 +44,32 @@ static char *fill(struct json_object *row, const char *template) {
         else if (!t.data)
                 return strdup("");
         return t.data;
+}
+
+/* Events of one rule are of one cause. The first of its rules is the one whose words an event has.
+ */
+static char *name_cause(struct json_object *row) {
+        struct json_object *names = json_object_object_get(row, "rule.name");
+        struct text t = {};
+
+        if (!json_object_is_type(names, json_type_array) || json_object_array_length(names) == 0)
+                return fill(row, cause);
+        text_add(&t, "rule ");
+        value_add(&t, -1, json_object_array_get_idx(names, 0));
+        if (t.failed)
+                text_clear(&t);
+        return t.data;
+}
+
+/* bpfmond counts what repeats, and tells that later in an event `alert`. */
+static void set_count(struct alert *a) {
+        const char *event = row_string(a->row, FIELD_EVENT);
+        struct json_object *count = json_object_object_get(a->row, "alert.count");
+
+        a->again = event && strcmp(event, "alert") == 0;
+        a->count = a->again && json_object_is_type(count, json_type_int)
+                           ? json_object_get_uint64(count)
+                           : 1;
 }
 
 static bool has_process(struct json_object *row) {
@@ -58,7 +84,8 @@ int alert_new(struct alert **ret, struct json_object *row) {
         a->row = json_object_get(row);
         a->urgency = urgency_of(row);
         a->time = row_number(row, FIELD_TIME);
-        a->cause = fill(row, cause);
+        a->cause = name_cause(row);
+        set_count(a);
         if (has_process(row))
                 a->program = fill(row, program);
         if (!a->cause || (has_process(row) && !a->program))

@@ -3,6 +3,7 @@
 /* An alert: what a desktop is told of an event, and by which program and cause it is folded and
  * muted. */
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "util.h"
@@ -18,6 +19,8 @@ struct alert {
         char *program;
         char *cause; /* the rule's name, or the kind of event and how it ended */
         enum urgency urgency;
+        uint64_t count;          /* for so many it stands */
+        bool again;              /* it only tells that there were more of what was told before */
         uint64_t time;           /* µs since 1970-01-01 UTC */
         struct json_object *row; /* the event */
 };

@@ -127,12 +127,17 @@ struct bubble *bubbles_add(struct bubbles *b, struct alert *a, uint64_t now) {
                 bubble->shown = bubble->appeared = 0;
         }
 
-        if (bubble->count++ == 0)
+        if (bubble->count == 0)
                 bubble->first = a->time;
+        bubble->count += a->count;
         if (a->urgency > bubble->urgency)
                 bubble->urgency = a->urgency;
         bubble->last = now;
         bubble->dirty = true;
+        if (!bubble->more && bubble->alert && a->again) { /* that one says more */
+                alert_free(a);
+                return bubble;
+        }
         if (bubble->more && bubble->alert)
                 keep_other(bubble, bubble->alert);
         else

@@ -46,6 +46,7 @@ static const struct deed {
         {"socket-filter-detach", "took a filter off a socket", "take a filter off a socket"},
         {"seccomp-filter", "installed a seccomp filter", "install a seccomp filter"},
         {"iter-create", "read a list of the kernel with BPF", "read a list of the kernel with BPF"},
+        {"alert", "goes on with what was an alert", "go on with what was an alert"},
         {"object-get", "opened a BPF object", "open a BPF object"},
         {"object-query", "asked for a BPF object", "ask for a BPF object"},
 };
@@ -168,6 +169,8 @@ static void add_one(struct wording *w, const struct bubble *bubble) {
         before = w->body.n;
         add_filled(&w->body, row, "<{message}>");
         if (w->body.n == before)
+                add_filled(&w->body, row, "<{rule.description}>");
+        if (!row_string(row, FIELD_MESSAGE))
                 add_filled(&w->body, row, is(row, FIELD_EVENT, "lost") ? loss : thing);
         if (bubble->alert->program)
                 add_filled(&w->body, row, process);

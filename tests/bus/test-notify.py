@@ -132,8 +132,13 @@ def test_fold(b):
     equal((third.replaces, third.count()), (0, 1), "of another program")
     daemon.alert(event="map-create")
     equal(desktop.wait_shown(4).replaces, 0, "of another cause")
-    daemon.alert(rule_name="spies")
-    equal(desktop.wait_shown(5).replaces, 0, "of a rule")
+    daemon.alert(rule_name=dbus.Array(["spies"], "s"), rule_description="Who spies")
+    of_rule = desktop.wait_shown(5)
+    equal(of_rule.replaces, 0, "of a rule")
+    contains(of_rule.body, "Who spies", "of a rule")
+    daemon.alert(event="alert", rule_name=dbus.Array(["spies"], "s"), alert_count=dbus.UInt64(30))
+    again = desktop.wait_shown(6)
+    equal((again.replaces, again.count(), again.title), (4, 31, of_rule.title), "what the daemon has counted")
 
 
 def test_flood(b):

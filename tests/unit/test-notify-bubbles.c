@@ -262,6 +262,30 @@ START_TEST(nobody_is_one_program) {
 }
 END_TEST
 
+/* What bpfmond has counted for us: no news, but a number. */
+START_TEST(what_was_counted_elsewhere_counts) {
+        struct json_object *row = json_tokener_parse(
+                "{\"event\":\"alert\",\"alert.count\":41,\"rule.name\":[\"spies\"],"
+                "\"process.executable\":\"/bin/a\",\"severity\":\"warning\"}");
+        struct json_object *first = json_tokener_parse(
+                "{\"event\":\"prog-load\",\"alert.count\":50,\"rule.name\":[\"spies\",\"x\"],"
+                "\"process.executable\":\"/bin/a\",\"severity\":\"warning\"}");
+        struct alert *a, *b;
+
+        ck_assert_int_eq(alert_new(&a, first), 0);
+        ck_assert_int_eq(alert_new(&b, row), 0);
+        json_object_put(row);
+        json_object_put(first);
+        struct bubble *bubble = bubbles_add(bubbles, a, now);
+        ck_assert_uint_eq(bubble->count, 1);
+        ck_assert_ptr_eq(bubbles_add(bubbles, b, now), bubble);
+        ck_assert_uint_eq(bubble->count, 42);
+        ck_assert_str_eq(
+                json_object_get_string(json_object_object_get(bubble->alert->row, "event")),
+                "prog-load");
+}
+END_TEST
+
 START_TEST(limit_gives_back) {
         struct limit l = {.burst = 2, .interval = 10};
 
@@ -295,6 +319,7 @@ static Suite *suite(void) {
         tcase_add_test(c, a_new_server_gets_what_the_old_one_showed);
         tcase_add_test(c, muting_takes_all_of_a_program);
         tcase_add_test(c, nobody_is_one_program);
+        tcase_add_test(c, what_was_counted_elsewhere_counts);
         tcase_add_test(c, limit_gives_back);
         suite_add_tcase(s, c);
         return s;

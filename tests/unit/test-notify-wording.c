@@ -66,6 +66,14 @@ static const struct {
          "bpfmon's probe syscall: failed", ""},
         {"{\"event\":\"time-travel\",\"result\":\"ok\"," WHO "}", "bpftrace did time-travel",
          "bpftrace (process 812), user root"},
+        {"{\"event\":\"prog-load\",\"result\":\"ok\",\"prog.type\":\"kprobe\","
+         "\"rule.name\":[\"outside\"],\"rule.description\":\"A program from outside\"," WHO "}",
+         "bpftrace loaded a BPF program",
+         "A program from outside\nkprobe program\nbpftrace (process 812), user root"},
+        {"{\"event\":\"alert\",\"alert.count\":7,\"rule.description\":\"A program from outside\"," WHO
+         "}",
+         "bpftrace goes on with what was an alert",
+         "A program from outside\nbpftrace (process 812), user root"},
         {"{}", "Somebody did something", ""},
 };
 
@@ -168,7 +176,7 @@ START_TEST(programs_and_causes) {
                  "tamper"},
                 {"{\"event\":\"x\",\"process.executable\":\"/bin/a\",\"container.id\":\"c1\"}",
                  "container c1 /bin/a", "x"},
-                {"{\"event\":\"x\",\"rule.name\":\"spies\",\"process.executable\":\"/a\\n/b\"}",
+                {"{\"event\":\"x\",\"rule.name\":[\"spies\",\"all\"],\"process.executable\":\"/a\\n/b\"}",
                  "/a\\x0a/b", "rule spies"},
                 {"{\"event\":\"lost\"}", NULL, "lost"},
         };
