@@ -4,27 +4,22 @@
 #include <json.h>
 #include <string.h>
 
+#include "severity.h"
 #include "text.h"
 #include "value.h"
 
-static const struct {
-        const char *severity;
-        enum urgency urgency;
-} urgencies[] = {
-        {"critical", URGENCY_CRITICAL},
-        {"warning", URGENCY_NORMAL},
-        {"notice", URGENCY_LOW},
-        {"info", URGENCY_LOW},
+static const enum urgency urgencies[_SEVERITY_MAX] = {
+        [SEVERITY_INFO] = URGENCY_LOW,
+        [SEVERITY_NOTICE] = URGENCY_LOW,
+        [SEVERITY_WARNING] = URGENCY_NORMAL,
+        [SEVERITY_CRITICAL] = URGENCY_CRITICAL,
 };
 
 static enum urgency urgency_of(struct json_object *row) {
         const char *severity = row_string(row, FIELD_SEVERITY);
+        int s = severity ? severity_from_name(severity) : -ENOENT;
 
-        for (size_t i = 0; severity && i < ELEMENTSOF(urgencies); i++)
-                if (strcmp(urgencies[i].severity, severity) == 0)
-                        return urgencies[i].urgency;
-
-        return URGENCY_NORMAL;
+        return s < 0 ? URGENCY_NORMAL : urgencies[s];
 }
 
 /* No user's name has a colon in it: it separates the fields of passwd(5). */
@@ -49,7 +44,7 @@ static char *fill(struct json_object *row, const char *template) {
 /* Events of one rule are of one cause. The first of its rules is the one whose words an event has.
  */
 static char *name_cause(struct json_object *row) {
-        struct json_object *names = json_object_object_get(row, "rule.name");
+        struct json_object *names = row_get(row, FIELD_RULE_NAME);
         struct text t = {};
 
         if (!json_object_is_type(names, json_type_array) || json_object_array_length(names) == 0)
@@ -64,12 +59,10 @@ static char *name_cause(struct json_object *row) {
 /* bpfmond counts what repeats, and tells that later in an event `alert`. */
 static void set_count(struct alert *a) {
         const char *event = row_string(a->row, FIELD_EVENT);
-        struct json_object *count = json_object_object_get(a->row, "alert.count");
+        uint64_t count = row_number(a->row, FIELD_ALERT_COUNT);
 
         a->again = event && strcmp(event, "alert") == 0;
-        a->count = a->again && json_object_is_type(count, json_type_int)
-                           ? json_object_get_uint64(count)
-                           : 1;
+        a->count = a->again && count > 0 ? count : 1;
 }
 
 static bool has_process(struct json_object *row) {

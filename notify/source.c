@@ -84,7 +84,7 @@ static int on_subscribed(sd_bus_message *m, void *userdata, sd_bus_error *ret_er
 
 static int ask(struct source *s) {
         /* The scope alerts has nothing else. */
-        static char *matches[] = {"severity=warning", "severity=critical"};
+        static char *matches[] = {"severity>=warning"};
         size_t n = strcmp(s->scope, "alerts") == 0 ? 0 : ELEMENTSOF(matches);
         _cleanup_(sd_bus_message_unrefp) sd_bus_message *m = NULL;
 
