@@ -405,3 +405,44 @@ static __always_inline void caller_leaves(u64 thread, bool exec, enum hook hook)
                 count_left();
         }
 }
+
+/* The end of an ordinary call: never missed for want of a free kretprobe instance. Where the entry
+ * was not hooked, the arguments are still in the thread's registers. */
+static __always_inline void call_ends(struct caller *c, u64 thread, s64 ret) {
+        struct frame_key key = {.thread = thread, .depth = 1};
+        struct ending end = {};
+        struct frame *frame;
+
+        if (c->depth > 1)
+                drop_frames(c, thread, 1);
+        end.source = HOOK_SYS_EXIT_BPF;
+        end.ret = ret;
+        if (c->depth) {
+                end.cmd = c->cmd;
+                end.entered = c->entered;
+                end.flags = CALL_TIMED | sees_verifier;
+        } else {
+                end.cmd = syscall_argument(0);
+                end.flags = sees_verifier;
+        }
+        c->depth = 0;
+        count(c, end.cmd, end.ret, end.entered, end.flags & CALL_TIMED);
+
+        frame = c->framed || is_shared(c) ? bpf_map_lookup_elem(&frames, &key) : NULL;
+        c->framed = 0;
+        if (frame) {
+                end.flags = frame->flags | sees_verifier;
+                end.entered = frame->entered;
+        }
+        if (may_touch_own(end.cmd) && touches_own(end.cmd, end.ret, syscall_argument(1), false))
+                end.flags |= CALL_OWN;
+        if (c->told && !is_wanted(end.cmd) && !(end.flags & CALL_OWN)) {
+                if (frame)
+                        close_frame(&key);
+                return;
+        }
+        end.user_attr = syscall_argument(1);
+        end.size = syscall_argument(2);
+        send(c, &end, frame, &key);
+        end_frame(&key, frame, end.cmd);
+}

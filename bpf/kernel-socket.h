@@ -2,7 +2,7 @@
 #pragma once
 /* The kernel's types of sockets, and of what filters are kept in. As in kernel.h. */
 
-#include "kernel.h"
+#include "kernel-device.h"
 
 #pragma clang attribute push(__attribute__((preserve_access_index)), apply_to = record)
 
@@ -25,14 +25,6 @@ struct bpf_prog___filter {
         u32 len;
         struct sock_fprog_kern *orig_prog;
         struct sock_filter insns[0]; /* before it is translated */
-};
-
-typedef struct {
-        struct net *net;
-} possible_net_t;
-
-struct net_device {
-        char name[16];
 };
 
 struct proto {

@@ -3,7 +3,7 @@
 /* The kernel's types that say what a program is attached to: links, perf events, and what they
  * point at. As in kernel.h. Types may be missing from a kernel's BTF altogether. */
 
-#include "kernel.h"
+#include "kernel-device.h"
 
 #pragma clang attribute push(__attribute__((preserve_access_index)), apply_to = record)
 
@@ -34,18 +34,6 @@ struct proc_ns_operations {
 struct ns_common___target {
         const struct proc_ns_operations *ops;
         u32 inum;
-};
-
-/* Interfaces ----------------------------------------------------------------------------------- */
-
-typedef struct {
-        struct net *net;
-} possible_net_t;
-
-struct net_device {
-        char name[16];
-        int ifindex;
-        possible_net_t nd_net;
 };
 
 /* Perf events ---------------------------------------------------------------------------------- */

@@ -48,6 +48,7 @@ enum {
 
 /* Settings, fixed at load. */
 const volatile __u32 observe __weak;
+const volatile __u32 preempts_programs __weak; /* of tracepoints: hooks.def */
 
 /* Set by the daemon at any time. */
 __u64 wanted __weak;   /* commands that send records, by slot */
@@ -171,6 +172,15 @@ struct {
         __type(key, u64);
         __type(value, struct action_frame);
 } action_frames __weak SEC(".maps");
+
+/* Threads whose call has been told of at its end: for the hooks behind the one that did it. Key:
+ * bpf_get_current_pid_tgid(). */
+struct {
+        __uint(type, BPF_MAP_TYPE_HASH);
+        __uint(max_entries, ACTIONS_MAX);
+        __type(key, u64);
+        __type(value, u8);
+} told_ends __weak SEC(".maps");
 
 /* One element per possible CPU: the daemon sets the size. */
 struct {

@@ -5,13 +5,9 @@
  * Such a program goes with its event, when the last fd of that is closed. Where a link holds it,
  * nothing is said here: the event has no program any more when it goes. */
 
-#include "action.h"
-#include "target.h"
+#include "perf-call.h"
 
-enum {
-        PERF_EVENT_IOC_SET_BPF = 0x40042408, /* include/uapi/linux/perf_event.h */
-        PF_KTHREAD = 0x00200000,             /* include/linux/sched.h */
-};
+enum { PF_KTHREAD = 0x00200000 /* include/linux/sched.h */ };
 
 /* Where the arguments of 32-bit calls are. */
 #if defined(__TARGET_ARCH_x86)
@@ -21,28 +17,6 @@ enum {
 #endif
 
 /* Attaching ------------------------------------------------------------------------------------ */
-
-static __always_inline bool is_perf_event(struct file *file) {
-        return inode_name(file) == NAME8('[', 'p', 'e', 'r', 'f', '_', 'e');
-}
-
-static __always_inline void set_begins(struct file *file, u32 fd, enum hook hook) {
-        struct perf_event *event = BPF_CORE_READ(file, private_data);
-        struct action_frame *frame = action_current();
-        struct file *program = file_of_fd(fd);
-
-        /* A 32-bit call may pass two of the hooks. */
-        if (frame && frame->via == ROAD_PERF_IOCTL && frame->hook != hook &&
-            frame->subject == (u64) event)
-                action_drop();
-        frame = action_open(ACTION_ATTACH, ROAD_PERF_IOCTL, 0, hook);
-        if (!frame)
-                return;
-        frame->subject = (u64) event;
-        if (program && inode_name(program) == NAME8('b', 'p', 'f', '-', 'p', 'r', 'o'))
-                fill_prog(&frame->object, BPF_CORE_READ(program, private_data));
-        fill_perf_target(&frame->target, event);
-}
 
 SEC("kprobe/perf_ioctl")
 int BPF_KPROBE(perf_ioctl, struct file *file, u32 cmd, u64 fd) {
@@ -93,18 +67,6 @@ int BPF_KPROBE(security_file_ioctl, struct file *file, u32 cmd, u64 fd) {
         return 0;
 }
 
-/* Any ioctl(), by its fd. */
-static __always_inline int call_begins(u32 fd, u32 cmd, u32 program, enum hook hook) {
-        struct file *file;
-
-        if (cmd != PERF_EVENT_IOC_SET_BPF)
-                return 0;
-        file = file_of_fd(fd);
-        if (file && is_perf_event(file))
-                set_begins(file, program, hook);
-        return 0;
-}
-
 SEC("tp/syscalls/sys_enter_ioctl")
 int sys_enter_ioctl(struct syscall_enter_context *ctx) {
         return call_begins(ctx->args[0], ctx->args[1], ctx->args[2], HOOK_SYS_ENTER_IOCTL);
@@ -116,15 +78,6 @@ SEC("kprobe/" COMPAT_IOCTL_FUNCTION)
 int BPF_KPROBE(compat_ioctl, struct pt_regs *regs) {
         return call_begins(COMPAT_ARGUMENT(regs, bx, 0), COMPAT_ARGUMENT(regs, cx, 1),
                            COMPAT_ARGUMENT(regs, dx, 2), HOOK_COMPAT_IOCTL);
-}
-
-/* The end of any ioctl(): of those that began at one of the hooks above. */
-static __always_inline int set_ends(s64 ret, enum hook hook) {
-        struct action_frame *frame = action_current();
-
-        if (frame && frame->action == ACTION_ATTACH && frame->via == ROAD_PERF_IOCTL)
-                action_close(ret, hook);
-        return 0;
 }
 
 SEC("tp/syscalls/sys_exit_ioctl")

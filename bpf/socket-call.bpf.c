@@ -3,146 +3,19 @@
  * missing: everything is read from the arguments and from where the filter should be by now. 32-bit
  * calls, io_uring and closed sockets are not seen. Where kprobes are there, only what they miss. */
 
-#include "socket.h"
+#include "socket-call.h"
 
-enum what { CLASSIC, BPF, NOTHING };
-
-/* What setsockopt() was given for a filter: `what` comes by the road `via`. */
-static __always_inline int tell_option(s64 ret, u32 via, enum what what, enum hook hook) {
-        struct action_frame *f = action_open(ACTION_ATTACH, via,
-                                             what == NOTHING ? CALL_DETACHES : 0, hook);
-        struct sock *sk;
-
-        if (!f)
-                return 0;
-        f->flags &= ~CALL_TIMED;
-        sk = socket_of_fd(syscall_argument(0));
-        if (sk) {
-                f->subject = (u64) sk;
-                fill_socket(&f->target, sk);
+#define AT_END(call, name, function, hook)              \
+        SEC("tp/syscalls/sys_exit_" #call)              \
+        int name(struct syscall_exit_context *ctx) {    \
+                return function(ctx->ret, hook, FIRST); \
         }
-        if (what == CLASSIC)
-                take_user_fprog(f, call_argument3());
-        else if (what == BPF)
-                take_user_fd(f, call_argument3());
-        return close_filter(ret, hook, hook);
-}
 
-SEC("tp/syscalls/sys_exit_setsockopt")
-int exit_setsockopt(struct syscall_exit_context *ctx) {
-        u32 option = syscall_argument(2);
-
-        if ((u32) syscall_argument(1) != SOL_SOCKET ||
-            (option != SO_ATTACH_FILTER && option != SO_ATTACH_BPF && option != SO_DETACH_FILTER))
-                return 0;
-        return tell_option(ctx->ret, ROAD_SETSOCKOPT,
-                           option == SO_ATTACH_FILTER ? CLASSIC
-                           : option == SO_ATTACH_BPF  ? BPF
-                                                      : NOTHING,
-                           HOOK_SYS_EXIT_SETSOCKOPT);
-}
-
-SEC("tp/syscalls/sys_exit_setsockopt")
-int exit_reuseport(struct syscall_exit_context *ctx) {
-        u32 option = syscall_argument(2);
-
-        if ((u32) syscall_argument(1) != SOL_SOCKET ||
-            (option != SO_ATTACH_REUSEPORT_CBPF && option != SO_ATTACH_REUSEPORT_EBPF &&
-             option != SO_DETACH_REUSEPORT_BPF))
-                return 0;
-        return tell_option(ctx->ret, ROAD_SETSOCKOPT_REUSEPORT,
-                           option == SO_ATTACH_REUSEPORT_CBPF   ? CLASSIC
-                           : option == SO_ATTACH_REUSEPORT_EBPF ? BPF
-                                                                : NOTHING,
-                           HOOK_SYS_EXIT_SETSOCKOPT_REUSEPORT);
-}
-
-SEC("tp/syscalls/sys_exit_setsockopt")
-int exit_fanout(struct syscall_exit_context *ctx) {
-        struct sock *sk;
-        u32 type;
-
-        if ((u32) syscall_argument(1) != SOL_PACKET ||
-            (u32) syscall_argument(2) != PACKET_FANOUT_DATA)
-                return 0;
-        sk = socket_of_fd(syscall_argument(0));
-        if (!sk || BPF_CORE_READ(sk, __sk_common.skc_family) != AF_PACKET)
-                return 0;
-        type = BPF_CORE_READ((struct packet_sock *) sk, fanout, type);
-        return tell_option(ctx->ret, ROAD_PACKET_FANOUT,
-                           type == PACKET_FANOUT_EBPF_TYPE ? BPF : CLASSIC,
-                           HOOK_SYS_EXIT_SETSOCKOPT_FANOUT);
-}
-
-static __always_inline int tell_seccomp(s64 ret, u32 via, u32 flags, enum hook hook) {
-        struct task_struct___filters *task = (void *) bpf_get_current_task();
-        struct action_frame *f = action_open(ACTION_ATTACH, via, 0, hook);
-
-        if (!f)
-                return 0;
-        f->flags &= ~CALL_TIMED;
-        f->road_flags = flags;
-        fill_process(&f->target, flags & SECCOMP_FILTER_FLAG_TSYNC);
-        take_user_fprog(f, syscall_argument(2));
-        ret = seccomp_result(ret, flags);
-        if (ret >= 0)
-                take_program(f, (u64) BPF_CORE_READ(task, seccomp.filter, prog));
-        return close_filter(ret, hook, hook);
-}
-
-SEC("tp/syscalls/sys_exit_seccomp")
-int exit_seccomp(struct syscall_exit_context *ctx) {
-        if ((u32) syscall_argument(0) != SECCOMP_SET_MODE_FILTER)
-                return 0;
-        return tell_seccomp(ctx->ret, ROAD_SECCOMP, syscall_argument(1), HOOK_SYS_EXIT_SECCOMP);
-}
-
-SEC("tp/syscalls/sys_exit_prctl")
-int exit_prctl(struct syscall_exit_context *ctx) {
-        if ((u32) syscall_argument(0) != PR_SET_SECCOMP ||
-            syscall_argument(1) != SECCOMP_MODE_FILTER)
-                return 0;
-        return tell_seccomp(ctx->ret, ROAD_PRCTL, 0, HOOK_SYS_EXIT_PRCTL);
-}
-
-/* Where the calls themselves are hooked, but the end of a function was missed: the kernel sees only
- * so many threads return from one at a time, and anybody can keep more in there. The socket may be
- * another's by now: of it nothing more is read. */
-static __always_inline int end_missed(s64 ret, bool is_its_end, struct action_frame *f,
-                                      enum hook hook) {
-        enum hook opener;
-
-        if (!is_its_end || f->action != ACTION_ATTACH || f->flags & (CALL_URING | CALL_COMPAT))
-                return 0;
-        hit(hook);
-        f->subject = 0;
-        opener = f->hook;
-        return close_filter(ret, opener, hook);
-}
-
-SEC("tp/syscalls/sys_exit_setsockopt")
-int end_setsockopt(struct syscall_exit_context *ctx) {
-        struct action_frame *f = action_current();
-
-        return f ? end_missed(ctx->ret,
-                              f->via == ROAD_SETSOCKOPT || f->via == ROAD_SETSOCKOPT_REUSEPORT ||
-                                      f->via == ROAD_PACKET_FANOUT,
-                              f, HOOK_END_SETSOCKOPT)
-                 : 0;
-}
-
-SEC("tp/syscalls/sys_exit_seccomp")
-int end_seccomp(struct syscall_exit_context *ctx) {
-        struct action_frame *f = action_current();
-
-        return f ? end_missed(seccomp_result(ctx->ret, f->road_flags), f->via == ROAD_SECCOMP, f,
-                              HOOK_END_SECCOMP)
-                 : 0;
-}
-
-SEC("tp/syscalls/sys_exit_prctl")
-int end_prctl(struct syscall_exit_context *ctx) {
-        struct action_frame *f = action_current();
-
-        return f ? end_missed(ctx->ret, f->via == ROAD_PRCTL, f, HOOK_END_PRCTL) : 0;
-}
+AT_END(setsockopt, exit_setsockopt, setsockopt_ends, HOOK_SYS_EXIT_SETSOCKOPT)
+AT_END(setsockopt, exit_reuseport, reuseport_ends, HOOK_SYS_EXIT_SETSOCKOPT_REUSEPORT)
+AT_END(setsockopt, exit_fanout, fanout_ends, HOOK_SYS_EXIT_SETSOCKOPT_FANOUT)
+AT_END(seccomp, exit_seccomp, seccomp_ends, HOOK_SYS_EXIT_SECCOMP)
+AT_END(prctl, exit_prctl, prctl_ends, HOOK_SYS_EXIT_PRCTL)
+AT_END(setsockopt, end_setsockopt, setsockopt_missed, HOOK_END_SETSOCKOPT)
+AT_END(seccomp, end_seccomp, seccomp_missed, HOOK_END_SECCOMP)
+AT_END(prctl, end_prctl, prctl_missed, HOOK_END_PRCTL)

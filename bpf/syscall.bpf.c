@@ -263,47 +263,6 @@ int BPF_KPROBE(bpf_link_prime, void *link) {
         return 0;
 }
 
-/* The end of an ordinary call: never missed for want of a free kretprobe instance. Where the entry
- * was not hooked, the arguments are still in the thread's registers. */
-static __always_inline void call_ends(struct caller *c, u64 thread, s64 ret) {
-        struct frame_key key = {.thread = thread, .depth = 1};
-        struct ending end = {};
-        struct frame *frame;
-
-        if (c->depth > 1)
-                drop_frames(c, thread, 1);
-        end.source = HOOK_SYS_EXIT_BPF;
-        end.ret = ret;
-        if (c->depth) {
-                end.cmd = c->cmd;
-                end.entered = c->entered;
-                end.flags = CALL_TIMED | sees_verifier;
-        } else {
-                end.cmd = syscall_argument(0);
-                end.flags = sees_verifier;
-        }
-        c->depth = 0;
-        count(c, end.cmd, end.ret, end.entered, end.flags & CALL_TIMED);
-
-        frame = c->framed || is_shared(c) ? bpf_map_lookup_elem(&frames, &key) : NULL;
-        c->framed = 0;
-        if (frame) {
-                end.flags = frame->flags | sees_verifier;
-                end.entered = frame->entered;
-        }
-        if (may_touch_own(end.cmd) && touches_own(end.cmd, end.ret, syscall_argument(1), false))
-                end.flags |= CALL_OWN;
-        if (c->told && !is_wanted(end.cmd) && !(end.flags & CALL_OWN)) {
-                if (frame)
-                        close_frame(&key);
-                return;
-        }
-        end.user_attr = syscall_argument(1);
-        end.size = syscall_argument(2);
-        send(c, &end, frame, &key);
-        end_frame(&key, frame, end.cmd);
-}
-
 SEC("tp/syscalls/sys_exit_bpf")
 int sys_exit_bpf(struct syscall_exit_context *ctx) {
         u64 thread = bpf_get_current_pid_tgid();
@@ -314,23 +273,6 @@ int sys_exit_bpf(struct syscall_exit_context *ctx) {
         hit(HOOK_SYS_EXIT_BPF);
         call_ends(c, thread, ctx->ret);
         c->ended = 1;
-        return 0;
-}
-
-/* Newer kernels let other tasks in while a program of a tracepoint runs, and do not run it for
- * them: another one, that is attached behind it, tells of the call then. Threads that share their
- * counters have no state that could say so. */
-SEC("tp/syscalls/sys_exit_bpf")
-int sys_exit_bpf_again(struct syscall_exit_context *ctx) {
-        u64 thread = bpf_get_current_pid_tgid();
-        struct caller *c = caller_get(thread);
-
-        if (!c || is_shared(c))
-                return 0;
-        hit(HOOK_SYS_EXIT_BPF_AGAIN);
-        if (!c->ended)
-                call_ends(c, thread, ctx->ret);
-        c->ended = 0;
         return 0;
 }
 
@@ -397,6 +339,8 @@ static __always_inline void actions_leave(u64 thread) {
                 bpf_map_delete_elem(&action_frames, &thread);
         if (m)
                 bpf_map_delete_elem(&messages, &thread);
+        if (preempts_programs)
+                bpf_map_delete_elem(&told_ends, &thread);
         action_lost(thread);
 }
 

@@ -20,7 +20,7 @@
 
 enum {
         JOURNAL_MAX = 16384,
-        OBJECTS_KEPT_MAX = 256,
+        OBJECTS_KEPT_MAX = 448,
         OBJECT_NAME_MAX = 40,
         VERSION_MAX = 65,
         FD_NAME_MAX = 64,

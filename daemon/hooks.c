@@ -7,8 +7,10 @@
 static const struct {
         const char *name;    /* as people write it */
         const char *program; /* of the kernel side */
+        bool again;
 } hooks[_HOOK_MAX] = {
-#define HOOK(identifier, name, program) [HOOK_##identifier] = {name, program},
+#define HOOK(identifier, name, program)       [HOOK_##identifier] = {name, program, false},
+#define HOOK_AGAIN(identifier, name, program) [HOOK_##identifier] = {name, program, true},
 #include "hooks.def"
 #undef HOOK
 };
@@ -39,4 +41,8 @@ const char *hook_function(enum hook hook) {
 bool hook_is_kprobe(enum hook hook) {
         return strncmp(hooks[hook].name, "kprobe:", 7) == 0 ||
                strncmp(hooks[hook].name, "kretprobe:", 10) == 0;
+}
+
+bool hook_is_again(enum hook hook) {
+        return hooks[hook].again;
 }

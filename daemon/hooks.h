@@ -17,7 +17,6 @@ enum attach_when {
         WHILE_TIMED,          /* only worth its cost while somebody listens */
         WHEN_OBSERVING_PID,   /* follows forks */
         UNLESS_OBSERVING_PID, /* cannot */
-        WHERE_PREEMPTED,      /* programs of tracepoints may be: see preempts_programs() */
         WHILE_KPROBES,        /* stands by for what they miss */
 };
 
@@ -54,3 +53,6 @@ const char *hook_function(enum hook hook);
 
 /* Whether it takes a kprobe or a kretprobe. */
 bool hook_is_kprobe(enum hook hook);
+
+/* Whether it does what the hook before it missed: only where kernels preempt programs. */
+bool hook_is_again(enum hook hook);

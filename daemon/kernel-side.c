@@ -80,6 +80,16 @@ static bool preempts_programs(void) {
         return may;
 }
 
+static int expect_preemption(struct bpfmon_bpf *skel) {
+        bool preempts = preempts_programs();
+
+        skel->rodata->preempts_programs = preempts;
+        for (int h = HOOK_NONE + 1; !preempts && h < _HOOK_MAX; h++)
+                if (hook_is_again(h))
+                        bpf_program__set_autoload(program_of(skel, h), false);
+        return preempts ? 0 : bpf_map__set_max_entries(skel->maps.told_ends, 1);
+}
+
 static int configure(struct bpfmon_bpf *skel, const struct probe_options *options, bool kprobes,
                      unsigned cpus) {
         size_t size = options->ring_size ?: RING_SIZE_DEFAULT;
@@ -97,7 +107,9 @@ static int configure(struct bpfmon_bpf *skel, const struct probe_options *option
         if (k < 0)
                 return k;
 
-        bpf_program__set_autoload(skel->progs.sys_exit_bpf_again, preempts_programs());
+        k = expect_preemption(skel);
+        if (k < 0)
+                return k;
         if (kprobes)
                 return 0;
         for (int h = HOOK_NONE + 1; h < _HOOK_MAX; h++)

@@ -282,12 +282,19 @@ static int can_attach(const struct probe_set *p, const struct alternative *a,
         return 0;
 }
 
+/* Only some kernels have a use for programs that do what others missed. */
+static bool is_loaded(const struct probe_set *p, enum hook hook) {
+        return !hook_is_again(hook) || p->kernel.programs[hook] >= 0;
+}
+
 /* Attaches all the hooks of an alternative, or none and says in `ret_failed` which one it was. */
 static int attach(struct probe_set *p, struct probe *probe, const struct alternative *a,
                   enum hook *ret_failed) {
         int k;
 
         for (size_t i = 0; i < HOOKS_TOGETHER_MAX && a->hooks[i]; i++) {
+                if (!is_loaded(p, a->hooks[i]))
+                        continue;
                 k = attach_one(p, probe, i, a->hooks[i]);
                 if (k < 0) {
                         detach(p, probe);
@@ -322,7 +329,6 @@ static void probe_attach(struct probe_set *p, size_t i) {
         const struct probe_info *info = &probe_table[i];
         struct probe *probe = &p->probes[i];
         const struct alternative *a;
-        size_t first = 0;
         int k;
 
         probe->chosen = -1;
@@ -333,10 +339,6 @@ static void probe_attach(struct probe_set *p, size_t i) {
                         probe->state = STATE_OFF;
                         return;
                 }
-                if (a->when == WHERE_PREEMPTED && p->kernel.programs[HOOK_SYS_EXIT_BPF_AGAIN] < 0) {
-                        first = n + 1;
-                        continue;
-                }
                 k = can_attach(p, a, &probe->failed[n]);
                 if (k >= 0 && (a->when != WHILE_TIMED || was_attached(p, a)))
                         k = attach(p, probe, a, &probe->failed[n]);
@@ -346,9 +348,9 @@ static void probe_attach(struct probe_set *p, size_t i) {
                 }
                 probe->chosen = (int) n;
                 /* EINVAL: the function is there, and the kernel lets nobody hook it. */
-                probe->as_good = n == first || (a->as_good && p->kprobes &&
-                                                (probe->errors[0] == EINVAL ||
-                                                 !kernel_has_all(&info->alternatives[0])));
+                probe->as_good = n == 0 || (a->as_good && p->kprobes &&
+                                            (probe->errors[0] == EINVAL ||
+                                             !kernel_has_all(&info->alternatives[0])));
                 probe->state = probe->links[0] > 0 || a->when != WHILE_TIMED ? STATE_ATTACHED
                                                                              : STATE_WAITING;
                 return;
@@ -764,8 +766,8 @@ static uint64_t hits_of(const struct probe_set *p, const struct probe *probe,
 }
 
 /* Whether the hook behind the one at `i` sees the same function return, or stands by for it. */
-static bool is_pair(const struct alternative *a, size_t i) {
-        return i + 1 < HOOKS_TOGETHER_MAX && a->hooks[i + 1] &&
+static bool is_pair(const struct probe_set *p, const struct alternative *a, size_t i) {
+        return i + 1 < HOOKS_TOGETHER_MAX && a->hooks[i + 1] && is_loaded(p, a->hooks[i + 1]) &&
                strcmp(hook_function(a->hooks[i]), hook_function(a->hooks[i + 1])) == 0;
 }
 
@@ -778,8 +780,10 @@ static void describe_hits(const struct probe_set *p, struct event *e, const stru
         size_t n = 0;
 
         for (size_t i = 0; i < HOOKS_TOGETHER_MAX && a->hooks[i]; i++) {
+                if (!is_loaded(p, a->hooks[i]))
+                        continue;
                 here = hits_of(p, probe, a, i);
-                if (!is_pair(a, i))
+                if (!is_pair(p, a, i))
                         hits += here;
                 if (here == 0)
                         idle[n++] = hook_name(a->hooks[i]);

@@ -13,6 +13,8 @@ from bed import Process, contains, equal, wait_until
 from keeper import Keeper
 
 KILLS, RATE, SECONDS, PROCESSES = 10, 100, 15, 2
+# Of the ring: a machine that stands still for some seconds must not fill it, which is what a loss would be.
+ROOM = 16 * 1024 * 1024
 CREATED = ("event=map-create", "event=prog-load")
 
 
@@ -72,7 +74,7 @@ def check_nothing_left(b, keeper, daemon):
 
 def test_killed(b):
     """Ten times SIGKILL in a storm of loads and new maps: each reader is told of each once, in order"""
-    with Keeper(b) as keeper:
+    with Keeper(b, f"--ring-size={ROOM}") as keeper:
         daemon = keeper.start()
         readers = {"signals": follow(b, *CREATED, "-j"), "stream": follow(b, *CREATED, "-j", "--stream"),
                    "fields": follow(b, *CREATED, "-j")}

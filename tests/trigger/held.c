@@ -28,7 +28,9 @@ enum {
         PAGE = 4096,
         HELD_MAX = 64, /* more than the kernel sees return from one function at a time */
 
-        CROWD_LENGTH = 1024, /* instructions of a filter */
+        /* Instructions of a filter. Two of them at a time must fit into what a socket may have
+         * (net.core.optmem_max: 20 KiB before Linux 6.9), in two forms each. */
+        CROWD_LENGTH = 256,
         CROWD_MAPS = 64,
 };
 

@@ -209,7 +209,7 @@ static int life_passed(const struct arguments *a) {
         close(fd);
         close(sockets[1]);
         if (waitpid(child, &status, 0) != child || status != 0)
-                return -ECHILD;
+                return r < 0 ? r : -ECHILD;
         return r;
 }
 

@@ -33,6 +33,7 @@ def told_lost(events):
 def one_each_or_lost(events, kind, ids, field):
     """As one_each(), of a storm: an emulated processor may not follow it, but then what is missing was said to be
     lost."""
+    events = events[:len(events) - len(of_crowd(events))]
     lines, found = one_each([e for e in events if e.get("event") == kind], ids, field)
     missing = [line for line in lines if line.endswith(": 0 events")]
     if missing and len(missing) <= told_lost(events):
@@ -139,12 +140,31 @@ def check_held(kind):
     runs the program at the end of a call, it may be lost, and that is told."""
     def check(rows, events, _road):
         (truth,) = rows
+        events = events[:len(events) - len(of_crowd(events))]
         own = [e for e in events if e.get("process.pid") == truth["pid"] or e["event"] == "lost"]
         lines, found = one_each_or_lost(own, kind, truth["tids"], "process.tid")
         for event in found.values():
             lines += different(event, {"result": "ok", "filter.instructions": 1})
         return lines
     return check
+
+
+def check_crowd(rows, events, _road):
+    """Who has no privilege does not get the half of the ring that others need, and what it lost is told."""
+    (truth,) = rows
+    lines, _ = one_each(of_call(events, truth), truth["ids"], "map.id")
+    lines += complete(truth, truth["calls"])
+    told = sum(e.get("event") == "socket-filter-attach" and e.get("process.pid") == truth["crowd"] for e in events)
+    lost = told_lost(of_crowd(events))
+    if not 0 < told < truth["attached"] or told + lost < truth["attached"]:
+        lines.append(f"of {truth['attached']} filters, {told} were told, and {lost} said to be lost")
+    return lines
+
+
+def of_crowd(events):
+    """What came from the first event of the above on: it is the last of the actions."""
+    first = [i for i, e in enumerate(events) if e.get("process.name") == "crowd"]
+    return events[first[0]:] if first else []
 
 
 # label -> action, judge
@@ -161,6 +181,7 @@ RACES = {
 
 # The same of what comes after all else: it is meant to lose events.
 LAST = {
+    "crowd": ("crowd 400", check_crowd),
 }
 
 
