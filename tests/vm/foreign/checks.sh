@@ -64,7 +64,11 @@ start() {
         shift 2
         stdbuf -oL "$@" >"/out/tools/$name" 2>&1 &
         tool=$!
-        await 900 grep -q -- "$pattern" "/out/tools/$name" || echo "start: $name did not come up"
+        await 3000 grep -q -- "$pattern" "/out/tools/$name" || {
+                echo "start: $name did not come up"
+                ps -eo pid,ppid,stat,etimes,cputimes,wchan:32,args
+                cat "/proc/$tool/stack"
+        }
 }
 
 stop() {
@@ -75,14 +79,14 @@ stop() {
 
 # tool NAME PATTERN COMMAND…: what it has in the kernel while it runs.
 tool() {
-        echo "== $1"
+        echo "== $1, after $SECONDS s"
         start "$@"
         snapshot "$1"
         stop
 }
 
 use_bpftool() {
-        echo "== bpftool"
+        echo "== bpftool, after $SECONDS s"
         bpftool prog loadall "$programs" "$pins/foreign" pinmaps "$pins/foreign_maps"
         mkdir "$group"
         bpftool cgroup attach "$group" egress pinned "$pins/foreign/foreign_egress"
@@ -98,7 +102,7 @@ use_bpftool() {
 }
 
 use_iproute2() {
-        echo "== iproute2"
+        echo "== iproute2, after $SECONDS s"
         ip link set dev dummy0 xdpgeneric obj "$programs" sec xdp
         tc qdisc add dev dummy0 clsact
         tc filter add dev dummy0 ingress bpf direct-action obj "$programs" sec tc
@@ -110,7 +114,7 @@ use_iproute2() {
 }
 
 use_systemd() {
-        echo "== systemd"
+        echo "== systemd, after $SECONDS s"
         systemd-run --unit=foreign-limits \
                 -p IPAddressDeny=192.0.2.0/24 -p RestrictNetworkInterfaces=~dummy0 -p DevicePolicy=closed \
                 -p RestrictFileSystems=~tracefs -p SystemCallFilter=~@swap sleep infinity
