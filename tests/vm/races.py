@@ -162,9 +162,13 @@ def check_crowd(rows, events, _road):
 
 
 def of_crowd(events):
-    """What came from the first event of the above on: it is the last of the actions."""
-    first = [i for i, e in enumerate(events) if e.get("process.name") == "crowd"]
-    return events[first[0]:] if first else []
+    """What came from the above on: it is the last of the actions. What it lost may be told before what it did not."""
+    crowd = [e for e in events if e.get("process.name") == "crowd"]
+    if not crowd:
+        return []
+    parent = crowd[0]["process.ppid"]
+    before = [i for i, e in enumerate(events[:events.index(crowd[0])]) if e.get("process.pid", parent) < parent]
+    return events[before[-1] + 1 if before else 0:]
 
 
 # label -> action, judge
