@@ -9,6 +9,7 @@
 #include <systemd/sd-bus.h>
 #include <systemd/sd-event.h>
 
+#include "authority.h"
 #include "errors.h"
 #include "log.h"
 #include "util.h"
@@ -17,14 +18,22 @@ enum {
         /* sd-bus and dbus-python give a call up after 25 s, in which the daemon has to be started,
          * too. */
         PATIENCE_USEC = 10000000,
-        WAITING_MAX = 256, /* calls; further ones do not wait */
+        /* Calls; further ones do not wait. Each may be as large as the bus lets it, as those may
+         * that wait for polkit. */
+        WAITING_MAX = 32,
+        WAITING_OF_USER_MAX = 8,
+};
+
+struct waiting {
+        sd_bus_message *message;
+        uid_t uid;
 };
 
 struct early {
         sd_bus *bus;
         sd_bus_slot *filter;
         sd_event_source *timer;
-        sd_bus_message *waiting[WAITING_MAX];
+        struct waiting waiting[WAITING_MAX];
         size_t n;
 };
 
@@ -40,12 +49,23 @@ static bool has_to_wait(sd_bus_message *m) {
         return !sd_bus_message_is_method_call(m, NULL, "GetStatus");
 }
 
+static size_t count_of_user(const struct early *e, uid_t uid) {
+        size_t n = 0;
+
+        for (size_t i = 0; i < e->n; i++)
+                n += e->waiting[i].uid == uid;
+        return n;
+}
+
 static int on_message(sd_bus_message *m, void *userdata, _unused_ sd_bus_error *error) {
         struct early *e = userdata;
+        uid_t uid;
 
-        if (e->n == WAITING_MAX || !has_to_wait(m))
+        /* Of whom the bus knows nothing the handler says so. */
+        if (e->n == WAITING_MAX || !has_to_wait(m) || authority_sender(m, &uid, NULL) < 0 ||
+            count_of_user(e, uid) == WAITING_OF_USER_MAX)
                 return 0;
-        e->waiting[e->n++] = sd_bus_message_ref(m);
+        e->waiting[e->n++] = (struct waiting){sd_bus_message_ref(m), uid};
         return 1;
 }
 
@@ -57,12 +77,14 @@ void early_release(struct early *e) {
         e->filter = sd_bus_slot_unref(e->filter);
         e->timer = sd_event_source_disable_unref(e->timer);
         for (size_t i = 0; i < e->n; i++) {
-                k = sd_bus_message_rewind(e->waiting[i], true);
+                sd_bus_message *m = e->waiting[i].message;
+
+                k = sd_bus_message_rewind(m, true);
                 if (k >= 0)
-                        k = sd_bus_enqueue_for_read(e->bus, e->waiting[i]);
+                        k = sd_bus_enqueue_for_read(e->bus, m);
                 if (k < 0)
-                        (void) sd_bus_reply_method_errno(e->waiting[i], k, NULL);
-                sd_bus_message_unref(e->waiting[i]);
+                        (void) sd_bus_reply_method_errno(m, k, NULL);
+                sd_bus_message_unref(m);
         }
         e->n = 0;
 }
@@ -83,7 +105,7 @@ struct early *early_free(struct early *e) {
         sd_bus_slot_unref(e->filter);
         sd_event_source_disable_unref(e->timer);
         for (size_t i = 0; i < e->n; i++)
-                sd_bus_message_unref(e->waiting[i]);
+                sd_bus_message_unref(e->waiting[i].message);
         free(e);
         return NULL;
 }

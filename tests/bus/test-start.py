@@ -81,6 +81,18 @@ def test_waiting(b):
     equal([(row["event"], row["process.pid"]) for row in reader.objects()], [("map-create", truth["pid"])], "events")
 
 
+def test_many(b):
+    """No user has more than eight calls wait; further ones are answered as it stands"""
+    slow = Slow(b)
+    calls = [slow.call("ListCallers", *NOTHING) for _ in range(12)]
+    wait_until(lambda: sum(not process.running() for process in calls) == 4, what="those that do not wait")
+    end = time.monotonic() + 0.5
+    wait_until(lambda: time.monotonic() > end)
+    equal(sum(process.running() for process in calls), 8, "those that wait")
+    slow.go()
+    equal([process.wait() for process in calls], [0] * 12, "exit statuses")
+
+
 def test_impatient(b):
     """They do not wait for longer than clients do; who subscribed then is told that something was missed"""
     slow = Slow(b)
@@ -150,4 +162,4 @@ def test_end(b):
 
 
 if __name__ == "__main__":
-    bed.main([test_status, test_waiting, test_impatient, test_manager, test_end])
+    bed.main([test_status, test_waiting, test_many, test_impatient, test_manager, test_end])
