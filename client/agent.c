@@ -6,6 +6,7 @@
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/wait.h>
+#include <systemd/sd-login.h>
 #include <termios.h>
 
 #include "client.h"
@@ -14,8 +15,17 @@ enum {
         REGISTER_MS = 10000, /* until polkit knows of the agent; it takes some 20 */
 };
 
+/* Whether polkit takes an agent of the last resort, which leaves it to the desktop's where there is
+ * one. Outside of a session it takes none (get_authentication_agent_for_subject() and
+ * polkit_backend_session_monitor_get_session_for_subject() in its src/polkitbackend). */
+static bool in_session(void) {
+        _cleanup_free_ char *session = NULL;
+
+        return sd_pid_get_session(0, &session) >= 0 || sd_uid_get_display(getuid(), &session) >= 0;
+}
+
 /* In the child. The agent closes `notify_fd` once it is registered. */
-static void run_agent(pid_t parent, int notify_fd) {
+static void run_agent(pid_t parent, int notify_fd, bool fallback) {
         char process[16], notify[16];
         sigset_t none;
 
@@ -30,13 +40,14 @@ static void run_agent(pid_t parent, int notify_fd) {
         snprintf(process, sizeof(process), "%d", (int) parent);
         snprintf(notify, sizeof(notify), "%d", notify_fd);
         execlp("pkttyagent", "pkttyagent", "--process", process, "--notify-fd", notify,
-               "--fallback", NULL);
+               fallback ? "--fallback" : NULL, NULL);
         _exit(EXIT_FAILURE);
 }
 
 pid_t agent_start(void) {
         _cleanup_close_ int read_fd = -1, write_fd = -1;
         pid_t parent = getpid(), pid;
+        bool fallback = in_session();
         int fds[2];
 
         if (!isatty(STDIN_FILENO) || pipe(fds) < 0)
@@ -49,7 +60,7 @@ pid_t agent_start(void) {
                 return 0;
         if (pid == 0) {
                 close(read_fd);
-                run_agent(parent, write_fd);
+                run_agent(parent, write_fd, fallback);
         }
 
         close(TAKE_FD(write_fd));
