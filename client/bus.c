@@ -215,6 +215,21 @@ static int try_call(sd_bus *bus, const struct call *c, bool interactive, sd_bus_
         return r;
 }
 
+int bus_new_call(sd_bus *bus, sd_bus_message **ret, const char *method, char **matches, size_t n,
+                 const struct options *options, const struct bus_options *more) {
+        _cleanup_(sd_bus_message_unrefp) sd_bus_message *m = NULL;
+
+        int r = sd_bus_message_new_method_call(bus, &m, BPFMON_BUS_NAME, BPFMON_OBJECT_PATH,
+                                               BPFMON_MANAGER_INTERFACE, method);
+        if (r >= 0)
+                r = append_arguments(m, matches, n, more, options->scope);
+        if (r < 0)
+                return r;
+
+        *ret = TAKE_PTR(m);
+        return 0;
+}
+
 /* Only who needs a password gets an agent that asks for it. */
 static int make_call(sd_bus *bus, const struct call *c, sd_bus_message **ret) {
         _cleanup_(sd_bus_error_free) sd_bus_error error = SD_BUS_ERROR_NULL;

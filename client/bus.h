@@ -51,6 +51,11 @@ int bus_call_options(sd_bus *bus, const char *method, char **matches, size_t n,
                      const struct options *options, const struct bus_options *more,
                      sd_bus_message **ret);
 
+/* Makes the message of such a call, for who does not wait for the reply. Returns 0 or a negative
+ * errno. */
+int bus_new_call(sd_bus *bus, sd_bus_message **ret, const char *method, char **matches, size_t n,
+                 const struct options *options, const struct bus_options *more);
+
 /* Whether a call should be made again so that polkit may ask for a password (agent_start()). */
 bool bus_error_wants_password(const sd_bus_error *error, const struct options *options);
 

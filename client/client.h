@@ -26,6 +26,8 @@ struct options {
         bool pager;
         bool full;             /* no ellipsis */
         bool stream;           /* events through a pipe */
+        bool batch;            /* rows, no screen */
+        int sort;              /* a key of top-model.h */
         const char *exec;      /* command for each event, or NULL */
         uint64_t since, until; /* µs since 1970; 0 and UINT64_MAX: no limit */
         uint64_t interval;     /* µs; 0: chosen */
@@ -55,6 +57,7 @@ int verb_timeline(char **arguments, size_t n, const struct options *options);
 int verb_explain(char **arguments, size_t n, const struct options *options);
 int verb_status(char **arguments, size_t n, const struct options *options);
 int verb_probes(char **arguments, size_t n, const struct options *options);
+int verb_top(char **arguments, size_t n, const struct options *options);
 int verb_callers(char **arguments, size_t n, const struct options *options);
 int verb_programs(char **arguments, size_t n, const struct options *options);
 int verb_maps(char **arguments, size_t n, const struct options *options);

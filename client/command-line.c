@@ -35,11 +35,14 @@ const struct option_row option_rows[] = {
          .help = "Show nothing from before that time"},
         {OPTION_UNTIL, "until", "TIME", ARGUMENT_TIME, .verbs = VERB_UNTIL,
          .help = "Show nothing from after that time"},
-        {OPTION_INTERVAL, "interval", "TIME", ARGUMENT_OTHER, .verbs = VERB_PICTURE,
-         .help = "Count by intervals of that length, such as 5min"},
+        {OPTION_INTERVAL, "interval", "TIME", ARGUMENT_OTHER, .verbs = VERB_INTERVAL,
+         .help = "Count by intervals of that length, such as 5min; of top: look so often"},
         {OPTION_SVG, "svg", "FILE", ARGUMENT_FILE, .verbs = VERB_PICTURE,
          .help = "Draw a picture instead, for reports"},
-        {'r', "reverse", .verbs = VERB_PAST, .help = "Show the newest first"},
+        {OPTION_BATCH, "batch", .verbs = VERB_TOP, .help = "Print rows, and take no screen"},
+        {OPTION_SORT, "sort", "KEY", ARGUMENT_WORD, "cpu runs time memory name id", VERB_TOP,
+         "Sort by cpu, runs (in a second), time (of a run), memory, name or id"},
+        {'r', "reverse", .verbs = VERB_REVERSE, .help = "Show the last one, or the newest, first"},
         {'f', "follow", .verbs = VERB_PAST,
          .help = "Go on with events as they happen, until Ctrl-C"},
         {OPTION_STATISTICS, "statistics", .verbs = VERB_STATISTICS,
@@ -262,6 +265,13 @@ static int take_option(struct command_line *c, int value, const char *argument) 
                 return parse_time("until", argument, &o->until);
         case OPTION_INTERVAL:
                 return parse_interval(argument, &o->interval);
+        case OPTION_BATCH:
+                o->batch = true;
+                return 0;
+        case OPTION_SORT:
+                r = parse_word(value, argument);
+                o->sort = MAX(r, 0);
+                return r;
         case OPTION_SVG:
                 o->svg = argument;
                 return 0;

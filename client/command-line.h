@@ -22,6 +22,8 @@ enum {
         OPTION_STATISTICS,
         OPTION_INTERVAL,
         OPTION_SVG,
+        OPTION_BATCH,
+        OPTION_SORT,
         OPTION_NO_ASK_PASSWORD,
         OPTION_COMPLETE,
 };

@@ -23,8 +23,8 @@ static const struct verb verbs[] = {
          "  bpfmonctl subscribe event=prog-load result!=ok\n"
          "  bpfmonctl subscribe -j --fields=time,process.name,prog.name unit='ssh*'\n"},
         {GROUP_EVENTS, "query", "[MATCH…]", 0, MATCHES_MAX, TAKES_MATCHES,
-         VERB_LINES | VERB_TABLE | VERB_SCOPE | VERB_SINCE | VERB_UNTIL | VERB_PAST, verb_query,
-         "Show events of the past, as bpfmond kept them",
+         VERB_LINES | VERB_TABLE | VERB_SCOPE | VERB_SINCE | VERB_UNTIL | VERB_PAST | VERB_REVERSE,
+         verb_query, "Show events of the past, as bpfmond kept them",
          "-n shows the last ones. Times are as in systemd.time(7): \"2026-11-22 10:00\",\n"
          "yesterday, \"1 hour ago\", -1h.\n"
          "\n"
@@ -32,7 +32,7 @@ static const struct verb verbs[] = {
          "  bpfmonctl query -n 20 -r -j prog.name=trace_open\n"
          "  bpfmonctl query -n 10 --follow unit='ssh*'\n"},
         {GROUP_EVENTS, "timeline", "[MATCH…]", 0, MATCHES_MAX, TAKES_MATCHES,
-         VERB_SCOPE | VERB_SINCE | VERB_UNTIL | VERB_PICTURE, verb_timeline,
+         VERB_SCOPE | VERB_SINCE | VERB_UNTIL | VERB_PICTURE | VERB_INTERVAL, verb_timeline,
          "Show how many events of which kind there were when",
          "Without --since it begins with the first event of the last 24 hours.\n"
          "\n"
@@ -62,6 +62,15 @@ static const struct verb verbs[] = {
          verb_show, "Show everything about one prog, map, link or btf",
          "  bpfmonctl show prog 12\n"
          "  bpfmonctl show prog 12 --statistics\n"},
+        {GROUP_OBJECTS, "top", "[MATCH…]", 0, MATCHES_MAX, TAKES_MATCHES,
+         VERB_LINES | VERB_TABLE | VERB_SCOPE | VERB_REVERSE | VERB_INTERVAL | VERB_TOP, verb_top,
+         "Show live which programs run how much",
+         "The kernel counts for as long as it runs. Where the output is JSON or --batch is\n"
+         "given it prints rows, -n times; else it takes the whole terminal: s, or c n a m N i,\n"
+         "sorts, r turns that round, / filters, p pauses, Enter shows all of one, q ends.\n"
+         "\n"
+         "  bpfmonctl top prog.type=xdp\n"
+         "  bpfmonctl top --batch -n 1 --sort=memory\n"},
         {GROUP_TRAFFIC, "callers", "[MATCH…]", 0, MATCHES_MAX, TAKES_MATCHES,
          VERB_LINES | VERB_TABLE | VERB_SCOPE, verb_callers,
          "List who calls bpf() how often, the busiest first",

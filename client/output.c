@@ -64,6 +64,12 @@ int output_flush(struct output *o) {
         return r;
 }
 
+bool output_closed(void) {
+        struct pollfd fd = {.fd = STDOUT_FILENO};
+
+        return poll(&fd, 1, 0) > 0 && fd.revents & (POLLERR | POLLHUP | POLLNVAL);
+}
+
 int output_finish(struct output *o) {
         int r = output_flush(o);
 

@@ -30,6 +30,9 @@ int output_flush(struct output *o);
  * went wrong, but for a reader that has seen enough. */
 int output_finish(struct output *o);
 
+/* Whether nobody reads standard output any more. */
+bool output_closed(void);
+
 /* Puts a pager in front of standard output if the options allow one and it is a terminal:
  * $BPFMON_PAGER, $PAGER, less, more; none where it is empty or "cat". */
 void output_start_pager(struct output *o, const struct options *options);

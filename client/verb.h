@@ -18,10 +18,13 @@ enum verb_options {
         VERB_SCOPE = 1 << 2,      /* --scope */
         VERB_SINCE = 1 << 3,      /* --since */
         VERB_UNTIL = 1 << 4,      /* --until */
-        VERB_PAST = 1 << 5,       /* --reverse, --follow */
+        VERB_PAST = 1 << 5,       /* --follow */
         VERB_STREAM = 1 << 6,     /* --stream, --exec */
-        VERB_PICTURE = 1 << 7,    /* --svg, --interval */
+        VERB_PICTURE = 1 << 7,    /* --svg */
         VERB_STATISTICS = 1 << 8, /* --statistics */
+        VERB_REVERSE = 1 << 20,   /* --reverse */
+        VERB_INTERVAL = 1 << 21,  /* --interval */
+        VERB_TOP = 1 << 22,       /* --batch, --sort */
 };
 
 /* Under which heading of the help it stands; the headings come in this order. */
