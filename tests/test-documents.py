@@ -10,6 +10,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import xml.etree.ElementTree
 
 from tap import Skip, Tap
 
@@ -74,6 +75,28 @@ def test_options_page():
     missing = [option for option in options if option not in text]
     if missing or len(options) < 7:
         raise AssertionError(f"not in the page: {missing} of {options}")
+
+
+def test_event_page():
+    """bpfmon-event(7) has every kind of event, and every field with its type"""
+    text = page("bpfmon-event.7")
+    described = text[text.index("EVENTS\n"):text.index("FIELDS\n")]
+    kinds = set(re.findall(r'"([a-z-]+)"', re.search(r"events\[\] = {(.*?)};", read("common", "field-values.c"), re.DOTALL)[1]))
+    told = {kind for line in re.findall(r"^[a-z-]+(?:, [a-z-]+)*$", described, re.MULTILINE) for kind in line.split(", ")}
+    fields = re.findall(r'^FIELD\(\w+, "([^"]+)"', read("common", "fields.def"), re.MULTILINE)
+    missing = [field for field in fields if not re.search(rf"^{re.escape(field)} \([a-z{{}}]+\)$", text, re.MULTILINE)]
+    if kinds ^ told or missing or len(kinds) < 30 or len(fields) < 100:
+        raise AssertionError(f"kinds {kinds ^ told}, fields {missing}")
+
+
+def test_interface_page():
+    """org.bpfmon1(5) has every member of the interface, and what is said of it"""
+    text = page("org.bpfmon1.5")
+    root = xml.etree.ElementTree.parse(source / "dbus/org.bpfmon1.xml")
+    members = [(element.tag, element.get("name")) for element in root.iter() if element.tag in ("method", "signal", "property")]
+    missing = [name for tag, name in members if not re.search(rf"^{name}{' ' if tag == 'property' else ''}\(", text, re.MULTILINE)]
+    if missing or len(members) < 20 or "The caller needs them no more." not in text:
+        raise AssertionError(f"{missing}")
 
 
 def test_notify_page():
@@ -154,6 +177,6 @@ def test_journalctl():
 
 
 tap = Tap()
-for test in (test_conf, test_settings_page, test_options_page, test_notify_page, test_desktop_files, test_catalog, test_journalctl):
+for test in (test_conf, test_settings_page, test_options_page, test_event_page, test_interface_page, test_notify_page, test_desktop_files, test_catalog, test_journalctl):
     tap.run(test.__doc__.splitlines()[0], test)
 sys.exit(tap.done())
