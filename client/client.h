@@ -46,6 +46,9 @@ struct options {
  * asked, where it is not here) and made safe for a terminal. */
 void complain(const char *format, ...) _printf_(1, 2);
 
+/* Prints what goes on with the daemon to stderr, as a line that is no event. */
+void remark(const char *text);
+
 /* Says which place it is that is complained about from now on. Borrowed. */
 void complain_about(const char *place);
 

@@ -1,5 +1,9 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include <stdarg.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
 
 #include "client.h"
 #include "escape.h"
@@ -25,4 +29,10 @@ void complain(const char *format, ...) {
         if (whole)
                 shown = escape_terminal(whole);
         fprintf(stderr, "%s: %s\n", program_invocation_short_name, shown ? shown : "out of memory");
+}
+
+void remark(const char *text) {
+        bool colour = isatty(STDERR_FILENO) && !getenv("NO_COLOR");
+
+        fprintf(stderr, "%s-- %s --%s\n", colour ? "\x1b[33m" : "", text, colour ? "\x1b[0m" : "");
 }

@@ -3,6 +3,7 @@
 
 #include <json.h>
 #include <string.h>
+#include <time.h>
 
 #include "bus-json.h"
 #include "bus.h"
@@ -15,7 +16,10 @@
 #include "value.h"
 
 enum {
-        PAGE_ROWS = 1000, /* asked for at once */
+        PAGE_ROWS = 1000,          /* asked for at once */
+        PATIENCE_USEC = 60000000,  /* that bpfmond may be away */
+        LOOK_BACK_USEC = 10000000, /* before the last event that was shown: the order is not of time
+                                    */
 };
 
 struct question {
@@ -30,9 +34,14 @@ struct question {
         struct line_format format;
         bool backwards; /* asked for the newest first */
         char *cursor;
-        uint64_t left;  /* events still to be shown */
-        uint64_t asked; /* and those that came */
-        uint64_t last;  /* the highest number that was shown */
+        uint64_t left;        /* events still to be shown */
+        uint64_t asked;       /* and those that came */
+        uint64_t from;        /* µs since 1970: past events are asked for from here on */
+        uint64_t since;       /* when the numbering of this bpfmond began */
+        uint64_t last;        /* the highest number of it that was shown */
+        uint64_t last_before; /* the same of the one before it */
+        uint64_t last_time;   /* of the newest event that was shown */
+        bool again;           /* bpfmond was away: some of the past was shown */
         /* Rows that are asked for in the other order. */
         struct json_object *kept;
         char *owner, *path;
@@ -47,8 +56,8 @@ static int append_page(sd_bus_message *m, const void *userdata) {
         int r = sd_bus_message_append(m, "{sv}{sv}", "limit", "u", limit, "reverse", "b",
                                       (int) q->backwards);
 
-        if (r >= 0 && o->since > 0)
-                r = sd_bus_message_append(m, "{sv}", "since", "t", o->since);
+        if (r >= 0 && q->from > 0)
+                r = sd_bus_message_append(m, "{sv}", "since", "t", q->from);
         if (r >= 0 && o->until < UINT64_MAX)
                 r = sd_bus_message_append(m, "{sv}", "until", "t", o->until);
         if (r >= 0 && q->cursor)
@@ -84,6 +93,19 @@ static int flush(struct question *q) {
         return r;
 }
 
+/* Whether a past event was shown before bpfmond went away. Numbers may come again when it did not
+ * write the last ones; then they are told apart by when the numbering began. */
+static bool was_shown(struct question *q, struct json_object *event) {
+        uint64_t seq = row_number(event, FIELD_SEQ), time = row_number(event, FIELD_TIME);
+        bool before = time < q->since;
+        bool shown = q->again && seq > 0 && seq <= (before ? q->last_before : q->last);
+
+        if (!before)
+                q->last = MAX(q->last, seq);
+        q->last_time = MAX(q->last_time, time);
+        return shown;
+}
+
 /* Rows become events; returns how many, or a negative errno. */
 static int64_t take_rows(struct question *q, sd_bus_message *reply) {
         const struct field_set *only = q->all_fields ? NULL : &q->wanted;
@@ -97,7 +119,10 @@ static int64_t take_rows(struct question *q, sd_bus_message *reply) {
                 if (r <= 0)
                         break;
                 n++;
-                q->last = MAX(q->last, row_number(event, FIELD_SEQ));
+                if (was_shown(q, event)) {
+                        json_object_put(event);
+                        continue;
+                }
                 if (q->kept && json_object_array_add(q->kept, event) == 0)
                         continue;
                 show(q, event);
@@ -181,6 +206,7 @@ static int take_events(struct question *q, sd_bus_message *m) {
                 if (seq > 0 && seq <= q->last)
                         continue;
                 q->last = MAX(q->last, seq);
+                q->last_time = MAX(q->last_time, row_number(event, FIELD_TIME));
                 show(q, event);
         }
         return r;
@@ -199,7 +225,8 @@ static int on_message(sd_bus_message *m, void *userdata, sd_bus_error *ret_error
                 return 0;
 
         const char *path = sd_bus_message_get_path(m), *sender = sd_bus_message_get_sender(m);
-        if (!path || !sender || strcmp(path, q->path) != 0 || strcmp(sender, q->owner) != 0)
+        if (!path || !sender || !q->owner || !q->path || strcmp(path, q->path) != 0 ||
+            strcmp(sender, q->owner) != 0)
                 return 1;
         int r = take_events(q, m);
         if (r < 0)
@@ -214,31 +241,62 @@ static int on_owner_changed(sd_bus_message *m, void *userdata, sd_bus_error *ret
         const char *name, *before, *after;
 
         if (sd_bus_message_read(m, "sss", &name, &before, &after) < 0 ||
-            strcmp(name, BPFMON_BUS_NAME) != 0 || strcmp(after, q->owner) == 0)
+            strcmp(name, BPFMON_BUS_NAME) != 0 || (q->owner && strcmp(after, q->owner) == 0))
                 return 0;
-        complain("bpfmond went away; what comes after it is back is shown by the same command");
-        q->status = EXIT_FAILURE;
+        if (q->owner)
+                remark("bpfmond went away; waiting for it");
+        q->again = true;
+        free(q->owner);
+        free(q->path);
+        q->owner = q->path = NULL;
+        if (!after[0])
+                return 0;
+        q->owner = strdup(after); /* the loop asks it */
+        if (!q->owner)
+                q->status = bus_complain(NULL, -ENOMEM);
         return 0;
 }
 
 /* Before the past is asked for: nothing falls between the two. */
-static int follow(struct question *q) {
+static int subscribe(struct question *q) {
         const struct bus_options more = {.only = q->all_fields ? NULL : &q->wanted};
         _cleanup_(sd_bus_message_unrefp) sd_bus_message *reply = NULL;
+        uint64_t since;
         const char *path;
-        int status = bus_find_daemon(q->bus, &q->owner);
+        int status = bus_call_options(q->bus, "Subscribe", q->matches, q->n_matches, q->options,
+                                      &more, &reply);
 
-        if (status == EXIT_SUCCESS)
-                status = bus_call_options(q->bus, "Subscribe", q->matches, q->n_matches, q->options,
-                                          &more, &reply);
         if (status != EXIT_SUCCESS)
                 return status;
 
         int r = sd_bus_message_read(reply, "o", &path);
         if (r >= 0) {
                 q->path = strdup(path);
-                r = q->path ? sd_bus_add_filter(q->bus, NULL, on_message, q) : -ENOMEM;
+                r = q->path ? 0 : -ENOMEM;
         }
+        if (r >= 0)
+                r = sd_bus_get_property_trivial(q->bus, q->owner, BPFMON_OBJECT_PATH,
+                                                BPFMON_MANAGER_INTERFACE, "Since", NULL, 't',
+                                                &since);
+        if (r < 0)
+                return bus_complain(NULL, r);
+        if (since != q->since) {
+                q->last_before = q->last;
+                q->last = 0;
+                q->since = since;
+        }
+        return EXIT_SUCCESS;
+}
+
+static int follow(struct question *q) {
+        int status = bus_find_daemon(q->bus, &q->owner);
+
+        if (status == EXIT_SUCCESS)
+                status = subscribe(q);
+        if (status != EXIT_SUCCESS)
+                return status;
+
+        int r = sd_bus_add_filter(q->bus, NULL, on_message, q);
         if (r >= 0)
                 r = sd_bus_add_match(q->bus, NULL,
                                      "type='signal',sender='org.freedesktop.DBus',"
@@ -248,13 +306,55 @@ static int follow(struct question *q) {
         return r < 0 ? bus_complain(NULL, r) : EXIT_SUCCESS;
 }
 
+/* It is back: what it kept meanwhile comes first, then what it tells. */
+static void go_on(struct question *q) {
+        uint64_t since = q->since;
+        int status = subscribe(q);
+
+        if (status != EXIT_SUCCESS) {
+                q->status = status;
+                return;
+        }
+        remark(since == q->since ? "bpfmond is back, and goes on where it was"
+                                 : "bpfmond is back; what happened while it was away was not seen");
+        free(q->cursor);
+        q->cursor = NULL;
+        q->from = MAX(q->options->since,
+                      q->last_time - MIN(q->last_time, (uint64_t) LOOK_BACK_USEC));
+        q->left = UINT64_MAX;
+        q->backwards = false;
+        for (int64_t n = 1; n > 0;)
+                n = ask(q);
+}
+
+static uint64_t monotonic(void) {
+        struct timespec t;
+
+        clock_gettime(CLOCK_MONOTONIC, &t);
+        return (uint64_t) t.tv_sec * 1000000 + (uint64_t) t.tv_nsec / 1000;
+}
+
 static int show_live(struct question *q) {
+        uint64_t deadline = UINT64_MAX;
+
         q->status = -1;
         while (q->status < 0) {
                 int r = sd_bus_process(q->bus, NULL);
 
-                if (r == 0)
-                        r = sd_bus_wait(q->bus, UINT64_MAX);
+                if (q->owner && !q->path)
+                        go_on(q);
+                if (q->owner)
+                        deadline = UINT64_MAX;
+                else if (deadline == UINT64_MAX)
+                        deadline = monotonic() + PATIENCE_USEC;
+                if (!q->owner && monotonic() >= deadline) {
+                        complain("bpfmond did not come back within %d s; see systemctl status "
+                                 "bpfmond",
+                                 PATIENCE_USEC / 1000000);
+                        return EXIT_FAILURE;
+                }
+                if (r == 0 && q->status < 0)
+                        r = sd_bus_wait(q->bus, q->owner ? UINT64_MAX : deadline - monotonic());
                 if (r < 0 && r != -EINTR)
                         return bus_complain(NULL, r);
         }
@@ -262,7 +362,7 @@ static int show_live(struct question *q) {
 }
 
 static void choose_fields(struct question *q) {
-        static const enum field always[] = {FIELD_SEQ, FIELD_EVENT, FIELD_LOST_COUNT,
+        static const enum field always[] = {FIELD_SEQ, FIELD_TIME, FIELD_EVENT, FIELD_LOST_COUNT,
                                             FIELD_LOST_WHERE};
         const struct options *o = q->options;
 
@@ -303,6 +403,7 @@ int verb_query(char **arguments, size_t n, const struct options *options) {
                 .n_matches = n,
                 .output = OUTPUT_INIT,
                 .left = options->lines,
+                .from = options->since,
         };
 
         if (options->follow && (options->reverse || options->until < UINT64_MAX)) {

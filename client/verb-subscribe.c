@@ -90,19 +90,12 @@ static int finish(struct subscribe *s, int status) {
         return r < 0 ? r : 1;
 }
 
-/* What went on with the daemon, between the events but not among them. */
-static void note(const char *text) {
-        bool colour = isatty(STDERR_FILENO) && !getenv("NO_COLOR");
-
-        fprintf(stderr, "%s-- %s --%s\n", colour ? "\x1b[33m" : "", text, colour ? "\x1b[0m" : "");
-}
-
 /* The commands are behind for the first time, or have caught up and are behind again. */
 static void tell_skips(struct subscribe *s) {
         const uint64_t skipped = runner_counts(s->runner).skipped;
 
         if (skipped > s->skips_told && s->skips_told == 0)
-                note("the commands do not keep up: some events get none");
+                remark("the commands do not keep up: some events get none");
         s->skips_told = skipped;
 }
 
@@ -423,8 +416,8 @@ static int on_subscribed(sd_bus_message *reply, void *userdata, sd_bus_error *re
         if (r < 0)
                 return finish(s, bus_complain(NULL, r));
         if (s->back)
-                note(s->goes_on ? "bpfmond is back, and goes on where it was"
-                                : "bpfmond is back; what happened meanwhile was not seen");
+                remark(s->goes_on ? "bpfmond is back, and goes on where it was"
+                                  : "bpfmond is back; what happened meanwhile was not seen");
         return 1;
 }
 
@@ -526,7 +519,7 @@ static int on_owner_changed(sd_bus_message *m, void *userdata, sd_bus_error *ret
                 return r;
 
         if (s->owner) {
-                note("bpfmond went away; waiting for it");
+                remark("bpfmond went away; waiting for it");
                 r = drain_stream(s);
                 if (r >= 0)
                         r = flush(s);

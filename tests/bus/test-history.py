@@ -180,6 +180,41 @@ def follow(test):
         follower.kill(signal.SIGTERM)
 
 
+def follow_restarts(test):
+    """query --follow goes on when bpfmond is restarted or killed: what it kept meanwhile is shown, nothing twice"""
+    daemon = start(test)
+    maps(test, "before")
+    commands = [["event=map-create"], ["-n", "1", "event=map-create"]]
+    followers = [bed.Process(test, "bpfmonctl", [bed.os.environ["BPFMONCTL"], "query", "--follow", "-j", *arguments])
+                 for arguments in commands]
+    made = ["before"]
+
+    def shown(names):
+        for follower in followers:
+            wait_until(lambda f=follower: [e["map.name"] for e in f.objects()][-1:] == names[-1:] or not f.running(),
+                       what=f"{names}: {follower.output()} {follower.errors()}")
+            equal([e["map.name"] for e in follower.objects() if e["event"] == "map-create"], names, "maps")
+    shown(made)
+    for i, number in enumerate((signal.SIGTERM, signal.SIGKILL, signal.SIGTERM)):
+        # Killed, it has not written the last ones: the next one begins with their numbers.
+        maps(test, f"a{i}", f"b{i}")
+        made += [f"a{i}", f"b{i}"]
+        shown(made)
+        daemon.stop(number)
+        for follower in followers:
+            wait_until(lambda f=follower: f.errors().count("went away") == i + 1, what="the note")
+            if i == 2:
+                follower.kill(signal.SIGSTOP)
+        daemon = start(test)
+        maps(test, f"c{i}")
+        made.append(f"c{i}")
+        for follower in followers:
+            follower.kill(signal.SIGCONT)
+        shown(made)
+        for follower in followers:
+            equal(follower.errors().count("is back"), i + 1, follower.errors())
+
+
 def masses(test):
     """Element operations are kept by their numbers, of each process"""
     daemon = start(test)
@@ -194,4 +229,4 @@ def masses(test):
 
 
 if __name__ == "__main__":
-    bed.main([masses, as_it_was, numbers_go_on, options_select, refusals, garbage, client, follow])
+    bed.main([masses, as_it_was, numbers_go_on, options_select, refusals, garbage, client, follow, follow_restarts])
