@@ -143,6 +143,11 @@ static void set_limits(sqlite3 *db) {
                 sqlite3_db_config(db, switches[i][0], switches[i][1], NULL);
 }
 
+void schema_prepare_library(void) {
+        /* What SQLite counts of its memory nobody asks for; it takes a lock for each allocation. */
+        (void) sqlite3_config(SQLITE_CONFIG_MEMSTATUS, 0);
+}
+
 int schema_open(sqlite3 **ret, const char *path, bool readonly) {
         /* Each connection stays in its own thread: no locks inside. */
         int flags = SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_NOFOLLOW |

@@ -26,6 +26,9 @@ enum schema_state {
         SCHEMA_BROKEN,
 };
 
+/* To be called once, before anything of SQLite is used. */
+void schema_prepare_library(void);
+
 /* Opens the file, which is created where there is none unless `readonly`, with every safeguard that
  * SQLite has against hostile files. Returns a result code of SQLite; `ret` is to be closed if it is
  * not NULL. */

@@ -410,6 +410,7 @@ int history_new(struct history **ret, const struct history_options *options) {
 
         if (!h)
                 return -ENOMEM;
+        schema_prepare_library();
         pthread_condattr_init(&monotonic);
         pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
         pthread_cond_init(&h->work, &monotonic);

@@ -28,6 +28,26 @@ static uint64_t now(void) {
         return (uint64_t) t.tv_sec * 1000000000 + (uint64_t) t.tv_nsec;
 }
 
+/* Of all threads of this process: what a machine that does other things takes is not in it. */
+static uint64_t cpu(void) {
+        struct timespec t;
+
+        clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &t);
+        return (uint64_t) t.tv_sec * 1000000000 + (uint64_t) t.tv_nsec;
+}
+
+static double cpu_since(uint64_t start) {
+        return (double) (cpu() - start) / 1e9;
+}
+
+/* The same without the thread that asks: of the writer. */
+static uint64_t cpu_of_others(void) {
+        struct timespec t;
+
+        clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t);
+        return cpu() - ((uint64_t) t.tv_sec * 1000000000 + (uint64_t) t.tv_nsec);
+}
+
 static double seconds_since(uint64_t start) {
         return (double) (now() - start) / 1e9;
 }
@@ -205,7 +225,7 @@ static void wait_until(uint64_t deadline) {
 
 /* So many a second, for so long; what is lost is lost. */
 static void ingest(struct history *h, double seconds) {
-        uint64_t start = now(), i = 0, busy = 0;
+        uint64_t start = now(), i = 0, busy = 0, writer = cpu_of_others();
         struct history_status status;
 
         for (uint64_t batch = 0; (double) batch < seconds * 1000; batch++) {
@@ -219,7 +239,9 @@ static void ingest(struct history *h, double seconds) {
         }
         double took = seconds_since(start);
         history_wait(h, history_mark(h), 60000000);
+        writer = cpu_of_others() - writer;
         history_status(h, &status);
+        report("ingest.writer", (double) writer / (double) i, "ns of CPU an event");
         report("ingest.rate", (double) i / took, "events/s");
         report("ingest.lost", (double) status.lost, "events");
         report("ingest.offer", (double) busy / (double) i, "ns");
@@ -298,30 +320,35 @@ static double raw_fill(sqlite3 *db, uint64_t n) {
         return seconds_since(start);
 }
 
-static double raw_ask(sqlite3 *db, const char *sql) {
-        uint64_t start = now();
+static double raw_ask(sqlite3 *db, const char *sql, double *ret_busy) {
+        uint64_t start = now(), busy = cpu();
         sqlite3_stmt *s;
 
         must(sqlite3_prepare_v2(db, sql, -1, &s, NULL));
         while (sqlite3_step(s) == SQLITE_ROW)
                 ;
         sqlite3_finalize(s);
+        *ret_busy = cpu_since(busy);
         return seconds_since(start);
 }
 
+/* `raw`: CPU time of what SQLite does alone. */
 static void report_query(const char *path, const char *name, const char *term, uint64_t limit,
                          double raw) {
         size_t n;
         char text[64];
-        double took = ask(path, term, limit, &n);
+        uint64_t start = cpu();
+        double took = ask(path, term, limit, &n), busy = cpu_since(start);
 
         snprintf(text, sizeof(text), "query.%s", name);
         report(text, took * 1000, "ms");
+        snprintf(text, sizeof(text), "query.%s.cpu", name);
+        report(text, busy * 1000, "ms");
         snprintf(text, sizeof(text), "query.%s.rows", name);
         report(text, (double) n, "events");
         if (raw > 0) {
                 snprintf(text, sizeof(text), "query.%s.ratio", name);
-                report(text, took / raw, "of sqlite3");
+                report(text, busy / raw, "of sqlite3, CPU time");
         }
 }
 
@@ -355,18 +382,27 @@ int main(int argc, char **argv) {
         snprintf(raw, sizeof(raw), "%s/raw.db", directory);
         if (history_new(&h, &options) < 0)
                 return 1;
+        uint64_t writer = cpu_of_others();
         double filled = fill(h, n);
+        writer = cpu_of_others() - writer;
         history_status(h, &status);
         must(sqlite3_open(raw, &db));
+        uint64_t raw_writer = cpu();
         double raw_filled = raw_fill(db, n);
+        raw_writer = cpu() - raw_writer;
         report("insert.rate", (double) n / filled, "events/s");
         report("insert.lost", (double) status.lost, "events");
         report("insert.ratio", filled / raw_filled, "of sqlite3");
+        report("insert.writer", (double) writer / (double) n, "ns of CPU an event");
+        report("insert.writer.ratio", (double) writer / (double) raw_writer,
+               "of sqlite3, CPU time");
 
-        double indexed = raw_ask(db, "SELECT * FROM t WHERE k=1234 ORDER BY id DESC LIMIT 100");
-        double scan = raw_ask(db, "SELECT * FROM t WHERE v GLOB '*nothing*'");
-        report("raw.indexed", indexed * 1000, "ms");
-        report("raw.scan", scan * 1000, "ms");
+        double scan;
+        double took = raw_ask(db, "SELECT * FROM t WHERE k=1234 ORDER BY id DESC LIMIT 100", &scan);
+        report("raw.indexed", took * 1000, "ms");
+        took = raw_ask(db, "SELECT * FROM t WHERE v GLOB '*nothing*'", &scan);
+        report("raw.scan", took * 1000, "ms");
+        report("raw.scan.cpu", scan * 1000, "ms");
         report_query(path, "newest", NULL, 100, 0);
         report_query(path, "pid", "process.pid=1234", 100, 0);
         report_query(path, "executable", "process.executable=/usr/lib/loaders/loader-77", 100, 0);
