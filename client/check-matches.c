@@ -7,43 +7,16 @@
 #include "client.h"
 #include "field-values.h"
 
-enum {
-        VALUE_MAX = 64, /* more than any value that is known */
-};
-
-/* What comes before the value of FIELD=VALUE and FIELD!=VALUE. Returns the field, or -1 for what
- * cannot be told to be wrong: other comparisons, patterns, fields of other values. */
-static int find_value(const char *term, const char **ret_value) {
-        const char *equal = strchr(term, '=');
-        char name[VALUE_MAX];
-
-        if (!equal || equal == term || strpbrk(equal + 1, "*?\\"))
-                return -1;
-        size_t n = (size_t) (equal - term) - (equal[-1] == '!');
-        if (n >= sizeof(name) || strlen(equal + 1) >= VALUE_MAX)
-                return -1;
-        memcpy(name, term, n);
-        name[n] = '\0';
-
-        *ret_value = equal + 1;
-        return field_from_name(name);
-}
-
-/* The kernel may have names that are not known here, and another bpfmond, too: what is like nothing
- * that is known passes. */
 static int check_value(const char *term) {
-        const char *value, *nearest;
-        int f = find_value(term, &value);
+        enum field field;
+        const char *value, *meant = field_value_meant(term, &field, &value);
 
-        if (f < 0 || field_value_known((enum field) f, value))
-                return EXIT_SUCCESS;
-        nearest = field_value_nearest((enum field) f, value);
-        if (!nearest)
+        if (!meant)
                 return EXIT_SUCCESS;
 
         complain(
                 "nothing has the %s \"%s\"; did you mean \"%s\"? (\"%s*\" asks for it all the same)",
-                field_info((enum field) f)->name, value, nearest, value);
+                field_info(field)->name, value, meant, value);
         return EXIT_USAGE;
 }
 

@@ -7,6 +7,10 @@
 #include "names-table.h"
 #include "util.h"
 
+enum {
+        VALUE_MAX = 64, /* more than any value that is known */
+};
+
 /* What events are called, by class. */
 static const char *const events[] = {
         /* install */
@@ -141,4 +145,33 @@ const char *field_value_nearest(enum field f, const char *value) {
                         nearest_offer(&nearest, known.values[i]);
 
         return nearest.word;
+}
+
+/* What comes before the value of FIELD=VALUE and FIELD!=VALUE. Returns the field, or -1 for what
+ * cannot be told to be wrong: other comparisons, patterns, fields of other values. */
+static int find_value(const char *term, const char **ret_value) {
+        const char *equal = strchr(term, '=');
+        char name[VALUE_MAX];
+
+        if (!equal || equal == term || strpbrk(equal + 1, "*?\\"))
+                return -1;
+        size_t n = (size_t) (equal - term) - (equal[-1] == '!');
+        if (n >= sizeof(name) || strlen(equal + 1) >= VALUE_MAX)
+                return -1;
+        memcpy(name, term, n);
+        name[n] = '\0';
+
+        *ret_value = equal + 1;
+        return field_from_name(name);
+}
+
+const char *field_value_meant(const char *term, enum field *ret_field, const char **ret_value) {
+        const char *value;
+        int f = find_value(term, &value);
+
+        if (f < 0 || field_value_known((enum field) f, value))
+                return NULL;
+        *ret_field = (enum field) f;
+        *ret_value = value;
+        return field_value_nearest((enum field) f, value);
 }

@@ -10,6 +10,8 @@
 #include <string.h>
 
 #include "escape.h"
+#include "event.h"
+#include "field-values.h"
 #include "ini.h"
 #include "match.h"
 #include "number.h"
@@ -119,6 +121,19 @@ static char *take_word(char **s, bool *ret_open) {
         return quote ? NULL : word;
 }
 
+/* A rule with a misspelt value would be silent for ever. */
+static void check_value(struct reading *r, const struct ini_place *at, const char *term) {
+        enum field field;
+        const char *value, *meant = field_value_meant(term, &field, &value);
+        char shown[SHOWN_BYTES];
+
+        if (!meant)
+                return;
+        escape_shortened(value, shown, sizeof(shown));
+        complain(r, at, "Match=: nothing has the %s \"%s\"; did you mean \"%s\"?",
+                 field_info(field)->name, shown, meant);
+}
+
 static void take_match(struct reading *r, const struct ini_place *at, char *value) {
         const char *terms[MATCH_TERMS_MAX + 1];
         struct match_error error;
@@ -140,6 +155,9 @@ static void take_match(struct reading *r, const struct ini_place *at, char *valu
                 complain(r, at, "It has more than %d times Match=", RULE_MATCHES_MAX);
                 return;
         }
+
+        for (size_t i = 0; i < n; i++)
+                check_value(r, at, terms[i]);
 
         struct match **match = &r->rule->matches[r->rule->n_matches];
         int k = match_new(match, terms, n, &error);

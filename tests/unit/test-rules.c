@@ -207,6 +207,9 @@ static const struct {
          "out\n"},
         {GOOD BAD "Match=process.name=\"my tool\n" GOOD "Name=third\n",
          "w.conf:9: Match= has a quote that is not closed; the rule is left out\n"},
+        {GOOD BAD "Match=prog.type=kprob event!=x\n" GOOD "Name=third\n",
+         "w.conf:9: Match=: nothing has the prog.type \"kprob\"; did you mean \"kprobe\"?; the rule is "
+         "left out\n"},
         {GOOD BAD "Severity=high\n" GOOD "Name=third\n",
          "w.conf:9: Severity=high is none of ignore, info, notice, warning and critical; the rule "
          "is left out\n"},
