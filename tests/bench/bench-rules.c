@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* What rules cost an event: bench-rules DIRECTORY (of the rules that are installed). One line of JSON for each
- * result; CPU time, the median of several rounds. Beside it what a copy of the event for the history takes. */
+/* What rules cost an event: bench-rules DIRECTORY (of the rules that are installed). One line of
+ * JSON for each result; CPU time, the median of several rounds. Beside it what a copy of the event
+ * for the history takes. */
 
 #include <inttypes.h>
 #include <stdio.h>
