@@ -55,10 +55,15 @@ ready_or_dead() {
         ready || ! kill -0 "$daemon" 2>/dev/null
 }
 
-# act: the actions on standard input, a label and an action a line; their reports go to $out/truth.
+# act: the actions on standard input, a label and an action a line; their reports go to $out/truth. One that is labelled
+# "settle" waits until all before it have been told.
 # shellcheck disable=SC2086
 act() {
         while read -r label action; do
+                [ "$label" != settle ] || {
+                        settle_both
+                        continue
+                }
                 trigger $action >"$out/truth/$label" 2>"$out/truth/$label.err" </dev/null
                 echo $? >"$out/truth/$label.status"
         done
