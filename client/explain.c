@@ -186,6 +186,12 @@ static const struct words any = {
         "of it.",
 };
 
+/* Of what a rule of bpfmond has raised. */
+static const char raised[] =
+        "<It was raised to {severity} by {rule.name}, \"{rule.description}\"><, as it may {" GRAVE
+        "}|>"
+        ": be sure that you know who did it, and why.";
+
 /* Where it was not done: how that went, and what it means. */
 static const struct outcome {
         const char *result;
@@ -294,7 +300,10 @@ int explain_event(struct explanation *ret, struct json_object *event) {
                 return -ENOMEM;
         add_happened(&ret->happened, event, w, outcome);
         row_add(&ret->does, event, outcome ? outcome->does : w->does);
-        row_add(&ret->matters, event, outcome ? outcome->matters : w->matters);
+        row_add(&ret->matters, event,
+                row_get(event, FIELD_RULE_DESCRIPTION) ? raised
+                : outcome                              ? outcome->matters
+                                                       : w->matters);
 
         return ret->happened.failed || ret->does.failed || ret->matters.failed ? -ENOMEM : 0;
 }

@@ -10,18 +10,13 @@
 #include "bus-json.h"
 #include "escape.h"
 #include "output.h"
+#include "pager.h"
 #include "value.h"
 
 enum {
         /* What fits a pipe or terminal that poll() calls writable without blocking. */
         CHUNK = 4096,
 };
-
-/* less: leave the terminal alone when one screen is enough, colours, no clearing, chop nothing. */
-#define LESS_OPTIONS "FRSXMK"
-#define DEFAULT_PAGER                                                                        \
-        "command -v less >/dev/null && exec less; command -v more >/dev/null && exec more; " \
-        "exec cat"
 
 /* Waits until `o->fd` takes more, or the interrupt comes. */
 static int wait_writable(const struct output *o) {
@@ -87,50 +82,17 @@ int output_finish(struct output *o) {
         return EXIT_FAILURE;
 }
 
-static const char *choose_pager(void) {
-        static const char *const variables[] = {"BPFMON_PAGER", "PAGER"};
-
-        for (size_t i = 0; i < ELEMENTSOF(variables); i++) {
-                const char *pager = getenv(variables[i]);
-                if (pager)
-                        return pager[0] && strcmp(pager, "cat") != 0 ? pager : NULL;
-        }
-
-        return DEFAULT_PAGER;
-}
-
-/* In the child, between fork and exec. */
-static void exec_pager(const char *pager, int input) {
-        if (dup2(input, STDIN_FILENO) < 0)
-                _exit(EXIT_FAILURE);
-
-        signal(SIGPIPE, SIG_DFL);
-        setenv("LESS", LESS_OPTIONS, 1);
-        setenv("LESSCHARSET", "utf-8", 0);
-        if (getenv("SUDO_UID")) /* who may run this as root may not start a shell with it */
-                setenv("LESSSECURE", "1", 1);
-        execl("/bin/sh", "sh", "-c", pager, (char *) NULL);
-        _exit(127);
-}
-
 void output_start_pager(struct output *o, const struct options *options) {
-        int fds[2];
+        int fd;
 
-        const char *pager = choose_pager();
-        if (!options->pager || !pager || output_columns() == 0 || pipe2(fds, O_CLOEXEC) < 0)
+        if (!options->pager || output_columns() == 0)
                 return;
-
-        pid_t pid = fork();
-        if (pid == 0)
-                exec_pager(pager, fds[0]);
-        close(fds[0]);
-        if (pid < 0) {
-                close(fds[1]);
+        pid_t pid = pager_start(&fd);
+        if (pid <= 0)
                 return;
-        }
 
         signal(SIGINT, SIG_IGN); /* the pager's to handle: it has the terminal */
-        o->fd = fds[1];
+        o->fd = fd;
         o->pager = pid;
 }
 

@@ -33,8 +33,8 @@ int output_finish(struct output *o);
 /* Whether nobody reads standard output any more. */
 bool output_closed(void);
 
-/* Puts a pager in front of standard output if the options allow one and it is a terminal:
- * $BPFMON_PAGER, $PAGER, less, more; none where it is empty or "cat". */
+/* Puts a pager in front of standard output if the options allow one, it is a terminal and there is
+ * one (pager.h). */
 void output_start_pager(struct output *o, const struct options *options);
 
 /* Columns of the terminal that output goes to; 0 when it is none: no limit. */

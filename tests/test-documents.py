@@ -121,6 +121,19 @@ def test_desktop_files():
             raise AssertionError(f"no {key}")
 
 
+def test_client_page():
+    """bpfmonctl(1) has every command and option that bpfmonctl --help has"""
+    told = subprocess.run([build / "client/bpfmonctl", "--help"], check=True, capture_output=True, encoding="utf-8")
+    commands = re.findall(r"^  ([a-z]+)(?: \S+)*  ", told.stdout, re.MULTILINE)
+    options = re.findall(r"--[a-z-]+", told.stdout)
+    text = page("bpfmonctl.1")
+    body = text[text.index("\nCOMMANDS"):]
+    missing = [c for c in commands if not re.search(rf"^(.*\W)?{c}(\W|$)", body, re.MULTILINE)]
+    missing += [option for option in options if option not in text]
+    if missing or len(commands) < 10 or len(options) < 15:
+        raise AssertionError(f"not in the page: {missing} of {commands} and {options}")
+
+
 def catalog():
     """The entries of the catalog: {id: (headers, text)}."""
     entries = {}

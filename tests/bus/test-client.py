@@ -291,5 +291,57 @@ def test_terminal(b):
             raise AssertionError(f"{len(line)} columns of 60: {line!r}")
 
 
+def on_terminal(b, *arguments, **environment):
+    """What bpfmonctl writes on a terminal that is its output."""
+    master, slave = pty.openpty()
+    fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", 200, 100, 0, 0))
+    with subprocess.Popen([CTL, *arguments], stdout=slave, stderr=slave, stdin=slave,
+                          env=dict(b.environment, TERM="xterm", **environment)) as process:
+        os.close(slave)
+        output = b""
+        try:
+            while part := os.read(master, 4096):
+                output += part
+        except OSError:  # EIO: all has been read
+            pass
+    os.close(master)
+    return output.decode().replace("\r\n", "\n")
+
+
+def test_colours(b):
+    """Colour is used on a terminal, and elsewhere, as the option or the environment says"""
+    for name in ("NO_COLOR", "SYSTEMD_COLORS", "PAGER", "BPFMON_PAGER", "SYSTEMD_PAGER"):
+        b.environment.pop(name, None)
+    on, off = "--color=always", "--color=never"
+    for arguments, environment, terminal, coloured in (
+            ((), {}, True, True), ((), {}, False, False), ((on,), {}, False, True), ((off,), {}, True, False),
+            ((), {"NO_COLOR": "1"}, True, False), ((on,), {"NO_COLOR": "1"}, True, True),
+            ((), {"NO_COLOR": ""}, True, True), ((), {"SYSTEMD_COLORS": "1"}, False, True),
+            ((), {"SYSTEMD_COLORS": "0"}, True, False), ((), {"SYSTEMD_COLORS": "16", "NO_COLOR": "1"}, True, True)):
+        if terminal:
+            output = on_terminal(b, "-h", "--no-pager", *arguments, **environment)
+        else:
+            output = subprocess.run([CTL, "-h", *arguments], env=dict(b.environment, **environment), check=True,
+                                    capture_output=True, encoding="utf-8").stdout
+        equal("\x1b[1m" in output, coloured, f"colour with {arguments}, {environment}, terminal {terminal}")
+
+
+def test_pager(b):
+    """The pager gets the output on a terminal alone, and is kept from starting others where privileges were got"""
+    show = "sed 's/^/paged: /;$a'\"less=$LESS secure=$LESSSECURE\""
+    for name in ("SUDO_UID", "PKEXEC_UID", "SYSTEMD_PAGERSECURE", "SYSTEMD_LESS", "LESSSECURE"):
+        b.environment.pop(name, None)
+    trusted = {"SYSTEMD_PAGERSECURE": "0"}
+    output = on_terminal(b, "-h", BPFMON_PAGER=show, **trusted)
+    contains(output, "paged: bpfmonctl [OPTION", "what the pager shows")
+    contains(output, "less=FRSXMK secure=\n", "options of less")
+    equal("paged" in on_terminal(b, "-h", "--no-pager", PAGER=show, **trusted), False, "with --no-pager")
+    contains(on_terminal(b, "-h", PAGER=show, SYSTEMD_LESS="F", **trusted), "less=F secure=\n", "options that were given")
+    contains(on_terminal(b, "-h", PAGER=show, SYSTEMD_PAGERSECURE="1"), "secure=1\n", "a pager that is trusted")
+    equal("paged" in on_terminal(b, "-h", PAGER=show, SUDO_UID="1000"), False, "a pager of whoever ran sudo")
+    equal("paged" in on_terminal(b, "-h", PAGER="", BPFMON_PAGER="cat", **trusted), False, "no pager")
+
+
 bed.main([test_usage, test_help, test_no_daemon, test_no_bus, test_host, test_host_unreachable, test_not_authorized, test_verbs, test_count, test_fields,
-          test_text, test_interrupt, test_restart, test_closed_output, test_hostile_name, test_terminal])
+          test_text, test_interrupt, test_restart, test_closed_output, test_hostile_name, test_terminal,
+          test_colours, test_pager])

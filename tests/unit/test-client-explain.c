@@ -89,6 +89,12 @@ static const struct {
         {"{\"event\":\"attach\",\"result\":\"ok\",\"prog.id\":4,\"attach.target\":\"eth0\","
          "\"prog.type\":\"xdp\",\"container.id\":\"abc\"}",
          "attached program 4 to eth0.", "sees each packet", "container abc"},
+        {"{\"event\":\"prog-load\",\"result\":\"ok\",\"severity\":\"warning\","
+         "\"rule.name\":[\"20-dangerous-helpers\"],\"rule.description\":\"A dangerous program\","
+         "\"prog.helpers\":[\"send_signal\"]}",
+         "loaded a program.", "runs inside the kernel",
+         "It was raised to warning by 20-dangerous-helpers, \"A dangerous program\", as it may send "
+         "signals to the process that runs it: be sure"},
         {"{\"event\":\"brand-new\",\"seq\":5,\"message\":\"Something new\"}",
          "caused the event brand-new.", "Something new.", "seq=5"},
         {"{\"event\":\"map-create\",\"process.name\":\"\\u001b[31mx\",\"process.pid\":1}",
