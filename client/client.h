@@ -60,6 +60,7 @@ int verb_timeline(char **arguments, size_t n, const struct options *options);
 int verb_explain(char **arguments, size_t n, const struct options *options);
 int verb_status(char **arguments, size_t n, const struct options *options);
 int verb_probes(char **arguments, size_t n, const struct options *options);
+int verb_metrics(char **arguments, size_t n, const struct options *options);
 int verb_top(char **arguments, size_t n, const struct options *options);
 int verb_callers(char **arguments, size_t n, const struct options *options);
 int verb_programs(char **arguments, size_t n, const struct options *options);

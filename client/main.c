@@ -77,6 +77,11 @@ static const struct verb verbs[] = {
          "  bpfmonctl callers -n 10 bpf.cmd=MAP_UPDATE_ELEM\n"},
         {GROUP_DAEMON, "status", "", 0, 0, TAKES_NOTHING, 0, verb_status,
          "Show whether bpfmond is well, and what it saw and lost", ""},
+        {GROUP_DAEMON, "metrics", "", 0, 0, TAKES_NOTHING, VERB_SCOPE, verb_metrics,
+         "Print what is counted as OpenMetrics text, for Prometheus and the like",
+         "For node_exporter's textfile collector:\n"
+         "\n"
+         "  bpfmonctl metrics >bpfmon.prom.new && mv bpfmon.prom.new bpfmon.prom\n"},
         {GROUP_DAEMON, "probes", "", 0, 0, TAKES_NOTHING, VERB_TABLE, verb_probes,
          "List what is watched, by which hook, and what cannot be", ""},
 };

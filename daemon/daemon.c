@@ -19,6 +19,7 @@
 #include "callers.h"
 #include "clock.h"
 #include "config.h"
+#include "counts.h"
 #include "decode.h"
 #include "early.h"
 #include "errors.h"
@@ -79,6 +80,7 @@ struct daemon {
         struct early *early;   /* calls that wait until they are attached */
         sd_event_source *hold; /* until the readers are back that there were; NULL: they are */
         struct callers *callers;
+        struct counts counts;
         struct limits limits;
         struct readers readers;
         struct subscription_table *subscriptions;
@@ -134,6 +136,7 @@ static void tell(struct daemon *d) {
         d->events_seen = seq;
         event_set_u64(d->event, FIELD_SEQ, seq);
         alerts_judge(d->alerts, d->event);
+        counts_add(&d->counts, d->event);
         readers_offer(&d->readers, d->event);
         if (d->history && seq > d->stored)
                 history_offer(d->history, d->event);
@@ -258,6 +261,7 @@ static void on_alert(struct event *e, void *userdata) {
 
         d->events_seen = handover_number(d->handover);
         event_set_u64(e, FIELD_SEQ, d->events_seen);
+        counts_add(&d->counts, e);
         readers_offer(&d->readers, e);
         if (d->history)
                 history_offer(d->history, e);
@@ -708,6 +712,7 @@ static int setup_bus(struct daemon *d) {
         struct manager_context context = {
                 .probes = d->probes,
                 .callers = d->callers,
+                .counts = &d->counts,
                 .subscriptions = d->subscriptions,
                 .streams = d->streams,
                 .authority = d->authority,

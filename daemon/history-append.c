@@ -247,7 +247,6 @@ int appender_add(struct appender *a, struct segment *g, int64_t boot, const stru
         return statement_run(a->statements[INSERT_EVENT]);
 }
 
-
 struct appender *appender_free(struct appender *a) {
         if (!a)
                 return NULL;

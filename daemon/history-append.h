@@ -47,7 +47,8 @@ int appender_update(struct appender *a, const struct segment *g, bool sealed);
 /* When an event happened, as the file has it. */
 int64_t appender_time(const struct event *e);
 
-/* Runs a statement once and resets it. Returns a result code of SQLite, SQLITE_OK for a row, too. */
+/* Runs a statement once and resets it. Returns a result code of SQLite, SQLITE_OK for a row, too.
+ */
 int statement_run(struct sqlite3_stmt *statement);
 
 /* Binds a text that lives until the statement was run. */

@@ -7,6 +7,7 @@
 #include "access.h"
 #include "authority.h"
 #include "callers.h"
+#include "counts.h"
 #include "errors.h"
 #include "event-bus.h"
 #include "event.h"
@@ -214,6 +215,21 @@ static int method_list_probes(sd_bus_message *m, void *userdata, sd_bus_error *e
         return reply_rows(m, list_probes, manager, NULL, error);
 }
 
+static int list_counts(const struct manager *manager, struct list *list) {
+        return counts_list(manager->context.counts, append_row, list);
+}
+
+static int method_list_counts(sd_bus_message *m, void *userdata, sd_bus_error *error) {
+        const struct manager *manager = userdata;
+        int r = authority_check(manager->context.authority, m, SCOPE_OWN, NULL, error);
+
+        if (r <= 0)
+                return r < 0 ? r : 1;
+
+        probe_set_drain(manager->context.probes);
+        return reply_rows(m, list_counts, manager, NULL, error);
+}
+
 static int append_seen_row(struct event *row, void *userdata) {
         struct list *list = userdata;
         struct field_set hidden;
@@ -397,6 +413,8 @@ static const sd_bus_vtable manager_vtable[] = {
                                 SD_BUS_VTABLE_UNPRIVILEGED),
         SD_BUS_METHOD_WITH_ARGS("ListProbes", SD_BUS_NO_ARGS, SD_BUS_RESULT("aa{sv}", probes),
                                 method_list_probes, SD_BUS_VTABLE_UNPRIVILEGED),
+        SD_BUS_METHOD_WITH_ARGS("ListCounts", SD_BUS_NO_ARGS, SD_BUS_RESULT("aa{sv}", counts),
+                                method_list_counts, SD_BUS_VTABLE_UNPRIVILEGED),
         SD_BUS_METHOD_WITH_ARGS("ListCallers", SD_BUS_ARGS("as", matches, "a{sv}", options),
                                 SD_BUS_RESULT("aa{sv}", callers), method_list_callers,
                                 SD_BUS_VTABLE_UNPRIVILEGED),

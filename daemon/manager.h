@@ -8,6 +8,7 @@
 struct alerts;
 struct authority;
 struct callers;
+struct counts;
 struct history;
 struct inventory_calls;
 struct limits;
@@ -23,6 +24,7 @@ struct subscription_table;
 struct manager_context {
         struct probe_set *probes;
         struct callers *callers;
+        const struct counts *counts;
         struct subscription_table *subscriptions;
         struct stream_table *streams;
         struct authority *authority;
