@@ -365,7 +365,7 @@ static int take_all(struct command_line *c, int argc, char **argv) {
                 int r = take_option(c, value, optarg);
                 if (r < 0)
                         return r;
-                c->used |= find_row(value)->verbs;
+                c->used |= UINT64_C(1) << (find_row(value) - option_rows);
                 if (c->complete) { /* what follows is looked at, not done */
                         if (optind < argc && strcmp(argv[optind], "--") == 0)
                                 optind++;
@@ -410,7 +410,7 @@ int command_line_parse(struct command_line *ret, int argc, char **argv) {
 
 const char *command_line_misplaced(const struct command_line *c, unsigned verbs) {
         for (size_t i = 0; i < n_option_rows; i++)
-                if (option_rows[i].verbs & c->used & ~verbs)
+                if (c->used >> i & 1 && option_rows[i].verbs && !(option_rows[i].verbs & verbs))
                         return option_rows[i].name;
 
         return NULL;

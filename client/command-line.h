@@ -58,7 +58,7 @@ extern const size_t n_option_rows;
 struct command_line {
         struct options options;
         bool help, version, list_fields, complete;
-        unsigned used; /* enum verb_options */
+        uint64_t used; /* the options that were, by their place in the table */
         int first;     /* index of the first argument that is no option */
 };
 

@@ -154,7 +154,8 @@ int main(int argc, char **argv) {
         struct command_line c;
 
         setlocale(LC_ALL, "");
-        signal(SIGPIPE, SIG_IGN); /* a reader that left is an error of write() */
+        setlocale(LC_NUMERIC, "C"); /* numbers are for programs, too */
+        signal(SIGPIPE, SIG_IGN);   /* a reader that left is an error of write() */
         if (command_line_parse(&c, argc, argv) < 0)
                 return EXIT_USAGE;
 

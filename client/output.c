@@ -5,6 +5,7 @@
 #include <signal.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 
 #include "bus-json.h"
@@ -94,6 +95,15 @@ void output_start_pager(struct output *o, const struct options *options) {
         signal(SIGINT, SIG_IGN); /* the pager's to handle: it has the terminal */
         o->fd = fd;
         o->pager = pid;
+}
+
+bool output_is_file(void) {
+        struct stat st, null;
+
+        if (fstat(STDOUT_FILENO, &st) < 0)
+                return false;
+        return S_ISREG(st.st_mode) ||
+               (S_ISCHR(st.st_mode) && stat("/dev/null", &null) >= 0 && st.st_rdev == null.st_rdev);
 }
 
 size_t output_columns(void) {

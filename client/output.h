@@ -40,6 +40,9 @@ void output_start_pager(struct output *o, const struct options *options);
 /* Columns of the terminal that output goes to; 0 when it is none: no limit. */
 size_t output_columns(void);
 
+/* Whether standard output goes to a file, or nowhere: nobody looks at it while it is written. */
+bool output_is_file(void);
+
 /* Adds an object as the options want JSON: one line, or several. Characters that could harm a
  * terminal are escaped as JSON escapes characters. */
 void output_json(struct output *o, struct json_object *object, const struct options *options);

@@ -19,6 +19,15 @@
 
 enum {
         RECENT_MAX = 64, /* commands whose own events are known */
+        /* What a command does may be told so much later than it has ended, and its beginning be
+         * told by another clock. */
+        SLACK_USEC = 5000000,
+};
+
+/* A command of ours: its process's id is another's before and after. */
+struct recent {
+        pid_t pid;
+        uint64_t began, ended; /* CLOCK_REALTIME, µs; ended: UINT64_MAX while it runs */
 };
 
 struct runner {
@@ -31,12 +40,20 @@ struct runner {
         struct json_object *queue[RUNNER_QUEUE_MAX];
         size_t first, n_queued;
         uint64_t skipped_before; /* since the last command was started */
-        pid_t recent[RECENT_MAX];
+        struct recent recent[RECENT_MAX];
         size_t n_recent;
+        bool local; /* its processes are this machine's */
         struct runner_counts counts;
 };
 
-int runner_new(struct runner **ret, sd_event *loop, const char *command,
+static uint64_t realtime(void) {
+        struct timespec t;
+
+        clock_gettime(CLOCK_REALTIME, &t);
+        return (uint64_t) t.tv_sec * 1000000 + (uint64_t) t.tv_nsec / 1000;
+}
+
+int runner_new(struct runner **ret, sd_event *loop, const char *command, bool local,
                void (*on_idle)(void *userdata), void *userdata) {
         struct runner *r = calloc(1, sizeof(*r));
 
@@ -49,6 +66,7 @@ int runner_new(struct runner **ret, sd_event *loop, const char *command,
         }
 
         r->loop = sd_event_ref(loop);
+        r->local = local;
         r->on_idle = on_idle;
         r->userdata = userdata;
         *ret = r;
@@ -161,6 +179,9 @@ static int on_end(sd_event_source *source, const siginfo_t *si, void *userdata) 
 
         if (si->si_code != CLD_EXITED || si->si_status != 0)
                 r->counts.failed++;
+        for (size_t i = 0; i < ELEMENTSOF(r->recent); i++)
+                if (r->recent[i].pid == si->si_pid && r->recent[i].ended == UINT64_MAX)
+                        r->recent[i].ended = realtime();
         for (size_t i = 0; i < ELEMENTSOF(r->children); i++)
                 if (r->children[i] == source)
                         r->children[i] = sd_event_source_disable_unref(r->children[i]);
@@ -190,7 +211,7 @@ static int start(struct runner *r, struct json_object *event) {
         if (k < 0)
                 return k;
         r->n_children++;
-        r->recent[r->n_recent++ % RECENT_MAX] = pid;
+        r->recent[r->n_recent++ % RECENT_MAX] = (struct recent){pid, realtime(), UINT64_MAX};
         r->counts.run++;
         r->skipped_before = 0;
         return 0;
@@ -224,17 +245,25 @@ static int run_next(struct runner *r) {
 static bool is_own(const struct runner *r, struct json_object *event) {
         const uint64_t pid = row_number(event, FIELD_PROCESS_PID);
         const uint64_t parent = row_number(event, FIELD_PROCESS_PPID);
+        const uint64_t time = row_number(event, FIELD_TIME);
 
-        for (size_t i = 0; i < MIN(r->n_recent, (size_t) RECENT_MAX); i++)
-                if ((uint64_t) r->recent[i] == pid || (uint64_t) r->recent[i] == parent)
+        for (size_t i = 0; i < MIN(r->n_recent, (size_t) RECENT_MAX); i++) {
+                const struct recent *c = &r->recent[i];
+
+                if (((uint64_t) c->pid == pid || (uint64_t) c->pid == parent) &&
+                    time + SLACK_USEC >= c->began &&
+                    (c->ended == UINT64_MAX || time <= c->ended + SLACK_USEC))
                         return true;
+        }
 
         return false;
 }
 
 int runner_offer(struct runner *r, struct json_object *event) {
-        if (is_own(r, event))
+        if (r->local && is_own(r, event)) {
+                r->counts.own++;
                 return 0;
+        }
         if (r->n_queued == RUNNER_QUEUE_MAX) {
                 skip(r);
                 return 0;

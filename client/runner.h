@@ -22,12 +22,14 @@ enum {
 struct runner_counts {
         uint64_t run, failed; /* commands; those that did not end with 0 */
         uint64_t skipped;     /* events for which none was run: too many waited */
+        uint64_t own;         /* events of the commands themselves: none was run for them */
 };
 
-/* `command` is split into words as words.h has it. `on_idle` is called whenever the last command
+/* `command` is split into words as words.h has it. `local`: the events are of this machine, so that
+ * those of the commands themselves can be told. `on_idle` is called whenever the last command
  * has ended and nothing waits. SIGCHLD must be blocked. Returns 0, -EINVAL: no command or no end of
  * a quote; another negative errno. */
-int runner_new(struct runner **ret, sd_event *loop, const char *command,
+int runner_new(struct runner **ret, sd_event *loop, const char *command, bool local,
                void (*on_idle)(void *userdata), void *userdata);
 
 /* Waits for nothing; commands that still run go on. */

@@ -47,7 +47,7 @@ static void remember(const char *capability) {
         const char *s = tigetstr(capability);
         size_t n = s && s != (char *) -1 ? strlen(s) : 0;
 
-        if (state.n_reset + n > sizeof(state.reset))
+        if (n == 0 || state.n_reset + n > sizeof(state.reset))
                 return;
         memcpy(state.reset + state.n_reset, s, n);
         state.n_reset += n;

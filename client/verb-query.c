@@ -80,8 +80,9 @@ static void show(struct question *q, struct json_object *event) {
 }
 
 static int flush(struct question *q) {
-        /* On a terminal its place is taken by what was waited for. */
-        if (q->output.text.n > 0 && output_columns() > 0)
+        /* Its place on the terminal is taken by what was waited for, or by a program that is given
+         * it. */
+        if (q->output.text.n > 0 && !output_is_file())
                 progress_end();
 
         int r = output_flush(&q->output);
@@ -343,18 +344,19 @@ static int show_live(struct question *q) {
 
                 if (q->owner && !q->path)
                         go_on(q);
+                const uint64_t now = monotonic();
                 if (q->owner)
                         deadline = UINT64_MAX;
                 else if (deadline == UINT64_MAX)
-                        deadline = monotonic() + PATIENCE_USEC;
-                if (!q->owner && monotonic() >= deadline) {
+                        deadline = now + PATIENCE_USEC;
+                if (!q->owner && now >= deadline) {
                         complain("bpfmond did not come back within %d s; see systemctl status "
                                  "bpfmond",
                                  PATIENCE_USEC / 1000000);
                         return EXIT_FAILURE;
                 }
                 if (r == 0 && q->status < 0)
-                        r = sd_bus_wait(q->bus, q->owner ? UINT64_MAX : deadline - monotonic());
+                        r = sd_bus_wait(q->bus, q->owner ? UINT64_MAX : deadline - now);
                 if (r < 0 && r != -EINTR)
                         return bus_complain(NULL, r);
         }

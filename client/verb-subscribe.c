@@ -584,6 +584,9 @@ static void tell_commands(struct subscribe *s) {
         const struct runner_counts c = runner_counts(s->runner);
         fprintf(stderr, "%" PRIu64 " command%s, %" PRIu64 " failed; %" PRIu64 " events without\n",
                 c.run, c.run == 1 ? "" : "s", c.failed, c.skipped);
+        if (c.own > 0)
+                fprintf(stderr, "%" PRIu64 " event%s of the commands themselves left out\n", c.own,
+                        c.own == 1 ? "" : "s");
 }
 
 /* Ctrl-C, or kill: says goodbye and what was counted. */
@@ -672,7 +675,8 @@ static void choose_fields(struct subscribe *s) {
 }
 
 static int make_runner(struct subscribe *s) {
-        int r = runner_new(&s->runner, s->loop, s->options->exec, on_idle, s);
+        int r = runner_new(&s->runner, s->loop, s->options->exec,
+                           !s->options->host && !s->options->machine, on_idle, s);
 
         if (r == -EINVAL) {
                 complain("--exec=%s: write a command, and close its quotes", s->options->exec);

@@ -94,6 +94,7 @@ int main(int argc, char **argv) {
         int what = 0, c;
 
         setlocale(LC_ALL, "");
+        setlocale(LC_NUMERIC, "C");
         while ((c = getopt_long(argc, argv, "h", options, NULL)) >= 0)
                 switch (c) {
                 case 'h':

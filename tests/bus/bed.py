@@ -5,7 +5,9 @@ The daemon observes the test's own process and its descendants, nothing else on 
 BPFMON_BUS (dbus-daemon or dbus-broker), and the paths BPFMOND,
 BPFMONCTL, TRIGGER, BROKER_LAUNCH, BUS_XML, BUS_POLICY; SANITIZED where they were built with sanitizers."""
 
+import contextlib
 import ctypes
+import fcntl
 import json
 import os
 import pathlib
@@ -100,6 +102,16 @@ def grew(grown, most):
     """Memory is bounded. A sanitizer keeps what is freed: there it says nothing."""
     if grown > most and not SANITIZED:
         raise AssertionError(f"the daemon grew by {grown} bytes; {most} are allowed")
+
+
+@contextlib.contextmanager
+def alone(what):
+    """Waits until no other test on this machine does the same: it changes something of the whole kernel's."""
+    folder = pathlib.Path(os.environ.get("XDG_RUNTIME_DIR") or "/run") / "bpfmon-test"
+    folder.mkdir(mode=0o700, exist_ok=True)
+    with open(folder / what, "a", encoding="ascii") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
 
 
 class Process:

@@ -65,11 +65,18 @@ def test_stream(b):
     """python/stream.py counts each of many events"""
     b.daemon()
     client = b.client()
-    example = bed.Process(b, "stream", [sys.executable, str(EXAMPLES / "python/stream.py"), "3", "event=map-access"])
+    example = bed.Process(b, "stream", [sys.executable, str(EXAMPLES / "python/stream.py"), "10", "event=map-access"])
     wait_until(lambda: client.call("GetStatus")["streams"] == 1 or not example.running(), what="its stream")
     b.trigger("map-elements", "lookup", 2000).go().truth()
     equal(example.wait(), 0, f"status ({example.errors()})")
     contains(example.output(), "2000 map-access           trigger", "output")
+
+
+def install(folder):
+    """Brings what the example in JavaScript needs."""
+    return subprocess.run(["npm", "install", "--ignore-scripts", "--omit=optional", "--no-package-lock", "--no-audit",
+                           "--no-fund", "--prefer-offline"], cwd=folder, capture_output=True, check=False,
+                          encoding="utf-8", timeout=200)
 
 
 def test_javascript(b):
@@ -78,8 +85,10 @@ def test_javascript(b):
     need("npm")
     folder = b.directory / "javascript"
     shutil.copytree(EXAMPLES / "javascript", folder, ignore=shutil.ignore_patterns("node_modules"))
-    installed = subprocess.run(["npm", "install", "--ignore-scripts", "--omit=optional", "--no-package-lock",
-                                "--no-audit", "--no-fund", "--prefer-offline"], cwd=folder, capture_output=True, check=False, encoding="utf-8")
+    try:
+        installed = install(folder)
+    except subprocess.TimeoutExpired as error:
+        raise Skip("npm comes to no end within 200 s") from error
     if installed.returncode != 0:
         raise Skip(f"npm cannot install dbus-next: {installed.stderr.strip().splitlines()[-1:]}")
 

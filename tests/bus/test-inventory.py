@@ -2,13 +2,11 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """What is in the kernel, and who brought it: it agrees with bpftool, and outlives the one who brought it and the daemon."""
 
-import fcntl
 import json
 import os
 import shutil
 import signal
 import subprocess
-import tempfile
 
 import dbus
 
@@ -259,8 +257,11 @@ def hostile_names(b):
 def statistics(b):
     """Run times are counted while somebody asks for it, and no longer"""
     start(b)
-    alone = open(f"{tempfile.gettempdir()}/bpfmon-test-statistics", "w", encoding="ascii")
-    fcntl.flock(alone, fcntl.LOCK_EX)  # the kernel counts for everybody: one test at a time
+    with bed.alone("statistics"):  # the kernel counts for everybody
+        count_runs(b)
+
+
+def count_runs(b):
     client, other = b.client(), b.client()
     process, made = hold(b, "prog-run")
     client.call("AcquireStatistics")

@@ -60,7 +60,7 @@ def test_real_rule(b):
     rules = b.directory / "rules"
     rules.mkdir()
     (rules / "maps.conf").write_text("[Rule]\nDescription=Maps of the test\nMatch=event=map-create\nSeverity=warning\n"
-                                     "Message=Look at {map.name}\nFold=2\n")
+                                     "Message=Look at {map.name}\nFold=20\n")
     b.daemon(f"--rules={rules}")
     desktop.notify()
     client = b.client()
@@ -70,7 +70,7 @@ def test_real_rule(b):
     shown = desktop.wait_shown()
     equal((shown.title, shown.urgency), ("trigger created a BPF map", NORMAL), "title and urgency")
     contains(shown.body, "Look at map0", "body")
-    contains(desktop.wait_shown(2, timeout=30).body, "4 times", "what was folded")
+    contains(desktop.wait_shown(2, timeout=60).body, "4 times", "what was folded")
     equal(len(desktop.shown()), 2, "notifications")
 
 

@@ -90,7 +90,7 @@ def test_ignores(b):
 
 def test_folds(b):
     """What repeats is told once, counted, and told of again when the interval is over, if the executable goes on"""
-    b.daemon(write(b, a=rule("event=map-create", Fold="3s", Message="a map {map.name}")))
+    b.daemon(write(b, a=rule("event=map-create", Fold="20s", Message="a map {map.name}")))
     alerts, everything = b.subscriber(ALERTS), b.subscriber("event=map-create")
     for i in range(6):
         of(b, "map-create", f"m{i}")
