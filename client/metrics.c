@@ -52,8 +52,8 @@ void metrics_number(struct text *t, const char *name, const char *type, const st
         text_printf(t, "%" PRIu64 "\n", value);
 }
 
-void metrics_seconds(struct text *t, const char *name, const char *type,
-                     const struct label *labels, uint64_t nsec) {
+void metrics_seconds(struct text *t, const char *name, const char *type, const struct label *labels,
+                     uint64_t nsec) {
         add_name(t, name, type, labels);
         text_printf(t, "%" PRIu64 ".%09" PRIu64 "\n", nsec / 1000000000, nsec % 1000000000);
 }

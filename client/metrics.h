@@ -27,8 +27,8 @@ void metrics_number(struct text *t, const char *name, const char *type, const st
                     uint64_t value);
 
 /* The same for a time of nanoseconds, in seconds. */
-void metrics_seconds(struct text *t, const char *name, const char *type,
-                     const struct label *labels, uint64_t nsec);
+void metrics_seconds(struct text *t, const char *name, const char *type, const struct label *labels,
+                     uint64_t nsec);
 
 /* Ends it all. */
 void metrics_end(struct text *t);

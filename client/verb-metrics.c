@@ -31,7 +31,8 @@ static const struct entry {
          "Whether a probe works without its best hook, or not at all."},
         {"probes.attached", "bpfmon_probes", "gauge", NULL, "state", "attached", "Probes."},
         {"probes.failed", "bpfmon_probes", "gauge", NULL, "state", "failed", NULL},
-        {"events.lost", "bpfmon_lost", "counter", NULL, "where", "kernel", "Events that were lost."},
+        {"events.lost", "bpfmon_lost", "counter", NULL, "where", "kernel",
+         "Events that were lost."},
         {"window.lost", "bpfmon_lost", "counter", NULL, "where", "window", NULL},
         {"stream.lost", "bpfmon_lost", "counter", NULL, "where", "stream", NULL},
         {"history.lost", "bpfmon_lost", "counter", NULL, "where", "history", NULL},
@@ -74,7 +75,8 @@ static void add_status(struct text *t, struct json_object *status) {
 static const char *string_of(struct json_object *status, const char *key) {
         struct json_object *value;
 
-        return json_object_object_get_ex(status, key, &value) ? json_object_get_string(value) : NULL;
+        return json_object_object_get_ex(status, key, &value) ? json_object_get_string(value)
+                                                              : NULL;
 }
 
 static void add_info(struct text *t, struct json_object *status) {
@@ -144,10 +146,10 @@ static void add_objects(struct text *t, enum kind kind, struct json_object *rows
                 sum(sums, type ? type : "", 1);
         }
         json_object_object_foreach(sums, type, number) {
-                metrics_number(t, "bpfmon_objects", "gauge",
-                               LABELS({"kind", kind_info(kind)->name},
-                                      {"type", type[0] ? type : NULL}),
-                               json_object_get_uint64(number));
+                metrics_number(
+                        t, "bpfmon_objects", "gauge",
+                        LABELS({"kind", kind_info(kind)->name}, {"type", type[0] ? type : NULL}),
+                        json_object_get_uint64(number));
         }
 }
 

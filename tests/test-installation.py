@@ -18,22 +18,35 @@ SCORE_MAX = 2.5  # exposure, as systemd-analyze security counts it
 
 # Below the prefix: where bus, polkit, systemd and people look.
 PLACES = [
+    "bin/bpfmon-notify",
     "bin/bpfmonctl",
-    "libexec/bpfmon/bpfmond",
     "lib/bpfmon/bpfmond.conf",
+    "lib/bpfmon/rules.d/10-tamper.conf",
     "lib/systemd/catalog/bpfmond.catalog",
     "lib/systemd/system-preset/90-bpfmon.preset",
     "lib/systemd/system/bpfmond.service",
+    "lib/systemd/user/bpfmon-notify.service",
     "lib/sysusers.d/bpfmon.conf",
     "lib/tmpfiles.d/bpfmon.conf",
+    "libexec/bpfmon/bpfmond",
+    "share/applications/org.bpfmon1.Notify.desktop",
+    "share/bash-completion/completions/bpfmonctl",
     "share/dbus-1/interfaces/org.bpfmon1.xml",
     "share/dbus-1/system-services/org.bpfmon1.service",
     "share/dbus-1/system.d/org.bpfmon1.conf",
     "share/doc/bpfmon/examples/50-bpfmon.rules",
+    "share/doc/bpfmon/examples/python/stream.py",
+    "share/fish/vendor_completions.d/bpfmonctl.fish",
+    "share/icons/hicolor/scalable/apps/org.bpfmon1.Notify.svg",
+    "share/man/man1/bpfmon-notify.1",
     "share/man/man1/bpfmonctl.1",
+    "share/man/man5/bpfmon.rules.5",
     "share/man/man5/bpfmond.conf.5",
+    "share/man/man5/org.bpfmon1.5",
+    "share/man/man7/bpfmon-event.7",
     "share/man/man8/bpfmond.8",
     "share/polkit-1/actions/org.bpfmon1.policy",
+    "share/zsh/vendor-completions/_bpfmonctl",
 ]
 
 build = pathlib.Path(sys.argv[1])
