@@ -119,9 +119,13 @@ static void take(const struct rule **best, uint64_t *best_count, const struct ru
 static void ask(struct alerts *a, const struct event *e, struct verdict *ret) {
         const struct rule *passed[RULES_MAX];
         size_t n = rules_find(a->rules, e, passed);
-        uint64_t now = n > 0 ? now_usec(CLOCK_MONOTONIC) : 0, count;
+        uint64_t now, count;
 
-        *ret = (struct verdict){};
+        ret->news = ret->more = NULL;
+        ret->n = 0;
+        if (n == 0)
+                return;
+        now = now_usec(CLOCK_MONOTONIC);
         for (size_t i = 0; i < n; i++) {
                 enum fold fold = folds_take(a->folds, passed[i], e, now, &count);
 

@@ -32,6 +32,9 @@ struct rules {
         struct rule *items[RULES_MAX];
         size_t n;
         struct sort sorts[SORTS];
+        /* The last one, by where its texts are: events that come in masses are alike. */
+        const char *last_texts[ELEMENTSOF(sort_fields)];
+        const struct sort *last;
         struct event *partial;
         /* Who is told what is wrong with a file; only while they are read. */
         config_complain complain;
@@ -57,6 +60,7 @@ static void clear(struct rules *r) {
         while (r->n > 0)
                 rule_free(r->items[--r->n]);
         memset(r->sorts, 0, sizeof(r->sorts));
+        r->last = NULL;
 }
 
 struct rules *rules_free(struct rules *r) {
@@ -143,13 +147,27 @@ static void make_sort(struct rules *r, struct sort *s, const char *const texts[]
                         s->rules[i / 64] |= UINT64_C(1) << i % 64;
 }
 
+/* Whether a text stays as it is: what an event has of its own may be another one the next time. */
+static bool stays(const struct event *e, const char *text) {
+        return text < e->arena || text >= e->arena + sizeof(e->arena);
+}
+
 /* The rules that may be for an event; NULL: all. */
 static const uint64_t *candidates(struct rules *r, const struct event *e) {
+        static const char none[] = "";
         const char *texts[ELEMENTSOF(sort_fields)];
         uint64_t h = UINT64_C(0xcbf29ce484222325);
+        bool same = r->last, all_stay = true;
 
         for (size_t i = 0; i < ELEMENTSOF(sort_fields); i++) {
-                texts[i] = event_string(e, sort_fields[i]) ?: "";
+                texts[i] = event_string(e, sort_fields[i]) ?: none;
+                same = same && texts[i] == r->last_texts[i];
+                all_stay = all_stay && stays(e, texts[i]);
+        }
+        if (same && all_stay)
+                return r->last->rules;
+
+        for (size_t i = 0; i < ELEMENTSOF(sort_fields); i++) {
                 if (strnlen(texts[i], SORT_TEXT) == SORT_TEXT)
                         return NULL;
                 h = hash(h, texts[i]);
@@ -157,12 +175,14 @@ static const uint64_t *candidates(struct rules *r, const struct event *e) {
         struct sort *s = &r->sorts[h % SORTS];
         if (!is_sort(s, texts))
                 make_sort(r, s, texts);
+        r->last = all_stay ? s : NULL;
+        memcpy(r->last_texts, texts, sizeof(texts));
         return s->rules;
 }
 
 size_t rules_find(struct rules *r, const struct event *e,
                   const struct rule *ret[static RULES_MAX]) {
-        const uint64_t *may = candidates(r, e);
+        const uint64_t *may = r->n > 0 ? candidates(r, e) : NULL;
         size_t n = 0;
 
         for (size_t word = 0; word * 64 < r->n; word++) {
