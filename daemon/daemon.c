@@ -60,6 +60,7 @@ enum {
          * longer is not waiting for us. The ring is mostly not full by then: at half it is enough.
          */
         HOLD_USEC = 2000000,
+        END_USEC = 2000000, /* that the end waits for the history to be written */
         /* Who asks what is in the kernel waits so long for what the history knows of it. */
         ORIGINS_USEC = 5000000,
 };
@@ -744,6 +745,14 @@ static int setup_bus(struct daemon *d) {
         return k < 0 ? k : 0;
 }
 
+/* A file of the history that was begun anew lately gets what was seen before that, too. */
+static void end_seen(struct daemon *d) {
+        if (!d->history || !d->alerts)
+                return;
+        history_wait(d->history, history_mark(d->history), END_USEC);
+        alerts_take_seen(d->alerts);
+}
+
 static void daemon_done(struct daemon *d) {
         d->readers.changed = NULL; /* what they want does not matter any more */
         sd_event_source_disable_unref(d->hold);
@@ -760,6 +769,7 @@ static void daemon_done(struct daemon *d) {
         sd_event_source_disable_unref(d->minute);
         usage_free(d->usage);
         sd_event_source_disable_unref(d->history_source);
+        end_seen(d);
         alerts_free(d->alerts);
         history_free(d->history);
         sd_bus_slot_unref(d->log_control);
