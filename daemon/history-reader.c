@@ -38,7 +38,7 @@ struct past {
         struct event *event;
         struct field_set named; /* by the match */
         int64_t after;          /* row to go on after */
-        int64_t last;           /* row that was looked at last */
+        int64_t last;           /* row to go on after, in the next answer */
 };
 
 /* Whether to give up. */
@@ -127,12 +127,12 @@ static void set_boot(struct past *r, int64_t boot) {
                 }
 }
 
-/* Adds the event to the answer, if it is for the viewer and passes. */
-static void offer(struct past *r) {
+/* Adds the event to the answer, if it is for the viewer and passes. Returns whether it is. */
+static bool offer(struct past *r) {
         struct field_set hidden;
 
         if (!viewer_looks(&r->q->viewer, r->event, &hidden) || !match_test(r->q->match, r->event))
-                return;
+                return false;
         size_t before = r->answer->rows.n;
         flat_put(&r->answer->rows, r->event);
         r->answer->n++;
@@ -140,6 +140,7 @@ static void offer(struct past *r) {
         for (size_t i = 0; i < ELEMENTSOF(r->event->present); i++)
                 r->answer->bytes += FIELD_BYTES *
                                     (uint64_t) __builtin_popcountll(r->event->present[i]);
+        return true;
 }
 
 static bool full(const struct past *r) {
@@ -178,9 +179,11 @@ static int read_rows(struct past *r, struct segment_view *v, sqlite3_stmt *s) {
                         r->answer->unread++;
                         continue;
                 }
-                r->last = id;
                 set_boot(r, boot);
-                offer(r);
+                /* A match is looked up in all rows: the cursor of who sees only some of them must
+                 * not tell of the others that passed. */
+                if (offer(r) || r->q->viewer.scope == SCOPE_ALL)
+                        r->last = id;
                 if (r->answer->rows.failed)
                         return SQLITE_NOMEM;
         }

@@ -33,8 +33,8 @@ struct history_answer {
         uint64_t bytes;                  /* that they take on the bus, no more than that */
         bool more;                       /* it ended at a limit */
         uint64_t unread;                 /* rows that make no sense */
-        char cursor[HISTORY_CURSOR_MAX]; /* after the last row that was looked at; "" where there is
-                                            none */
+        char cursor[HISTORY_CURSOR_MAX]; /* after the last row that was looked at; of who sees only
+                                            some: that was told; "" where there is none */
 };
 
 /* Answers. Returns 0; -EINVAL where the cursor is none of this file; -ETIMEDOUT, -ECANCELED;

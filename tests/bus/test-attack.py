@@ -449,6 +449,14 @@ def test_history(b):
     answers = Stranger(b, NOBODY, "calls", *[json.dumps([PATH, MANAGER, "QueryEvents", "asa{sv}", [[], {"scope": s}]])
                                              for s in ("all", "alerts")]).all()
     equal([a["error"][0] for a in answers], [ACCESS_DENIED] * 2, "wider scopes")
+    # Whether somebody else's map has this name is not told by where to go on, either.
+    answers = Stranger(b, NOBODY, "calls", *[json.dumps([PATH, MANAGER, "QueryEvents", "asa{sv}", [[match], options]])
+                                             for options in ({}, {"reverse": True}, {"cursor": str(cursor)})
+                                             for match in (f"map.name={SECRET[:12]}", "map.name=nobody-has-it")]).all()
+    equal([a["error"] for a in answers], [None] * 6, "errors")
+    said = [a["value"][0] for a in answers]
+    equal([events for events, _ in said], [[]] * 6, "events of others")
+    equal([at for _, at in said[::2]], [at for _, at in said[1::2]], "cursors after no events")
     serves(b, witness)
 
 

@@ -276,6 +276,27 @@ START_TEST(pages_have_no_gap_and_no_duplicate) {
 }
 END_TEST
 
+/* Whether rows of others pass a match, nobody learns by where it is to go on. */
+START_TEST(cursors_tell_nothing_of_others) {
+        static const char *const terms[] = {"map.id=5", "map.name=map_3", "map.id=5000",
+                                            "map.name=nobody-has-it"};
+        struct history *h = bed_open();
+
+        bed_fill(h, 1, 10);
+        for (size_t i = 0; i < ELEMENTSOF(terms); i++) {
+                const struct viewer viewer = {.scope = SCOPE_OWN, .uid = 65534};
+                struct history_answer answer;
+                int r = ASK(&answer, .viewer = viewer, terms[i]);
+
+                ck_assert_int_eq(r, 0);
+                ck_assert_uint_eq(answer.n, 0);
+                ck_assert_str_eq(answer.cursor, "");
+                history_answer_done(&answer);
+        }
+        history_free(h);
+}
+END_TEST
+
 START_TEST(cursors_of_others_are_refused) {
         static const char *const cursors[] = {"x",     "-",     "0011223344556677-5",  "%s-",
                                               "%s-zz", "%s--5", "%s-ffffffffffffffff", "%s-5 "};
@@ -451,6 +472,7 @@ static Suite *suite(void) {
         tcase_add_test(c, long_strings);
         tcase_add_test(c, matches_find_what_they_match);
         tcase_add_loop_test(c, pages_have_no_gap_and_no_duplicate, 0, 4);
+        tcase_add_test(c, cursors_tell_nothing_of_others);
         tcase_add_test(c, cursors_of_others_are_refused);
         tcase_add_test(c, times_limit_what_comes);
         tcase_add_test(c, clock_set_back);
