@@ -296,13 +296,14 @@ int inventory_list(struct inventory_calls *calls, sd_bus_message *call, enum obj
         struct call *c;
         int r = call_new(&c, calls, call, kind, viewer);
 
-        if (r < 0)
+        if (r < 0) {
+                match_free(match);
                 return r;
+        }
+        /* All before it begins: where no thread can be made, the answer is there at once. */
         c->options = *options;
-        r = begin(c, parts_for(match, options), error);
-        if (r >= 0)
-                c->match = match;
-        return r;
+        c->match = match;
+        return begin(c, parts_for(match, options), error);
 }
 
 int inventory_get(struct inventory_calls *calls, sd_bus_message *call, enum object_kind kind,

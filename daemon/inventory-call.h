@@ -30,7 +30,7 @@ struct inventory_calls *inventory_calls_free(struct inventory_calls *calls);
 
 /* Replies to a call of ListX with the objects of a kind that pass `match`, in the order of their
  * ids, when they have been looked at; if its sender leaves before, nobody is told. `match` moves
- * here on success. Returns 1, or a negative errno with `error` set. */
+ * here, whatever comes of it. Returns 1, or a negative errno with `error` set. */
 int inventory_list(struct inventory_calls *calls, sd_bus_message *call, enum object_kind kind,
                    struct match *match, const struct options *options, const struct viewer *viewer,
                    sd_bus_error *error);

@@ -37,7 +37,8 @@ void inventory_hold(struct inventory *v, bool hold);
 
 /* Asks for a look that begins after now, at `parts` (bits of enum scan_part), and closely at the
  * link with this id (0: at none). Returns 0; -EDQUOT if the user has as many looks pending as it
- * may, -ENOSPC if all have; -ENOMEM. */
+ * may, -ENOSPC if all have; -ENOMEM. `done` may be called before it
+ * returns 0, where the look fails at once. */
 int inventory_look(struct look **ret, struct inventory *v, uid_t uid, unsigned parts, uint32_t link,
                    look_done done, void *userdata);
 

@@ -283,11 +283,8 @@ static int list_objects(sd_bus_message *m, struct manager *manager, enum object_
                                          "%s is own or all",
                                          sd_bus_message_get_member(m));
 
-        r = inventory_list(manager->context.inventory, m, kind, q.match, &q.options,
-                           &q.permission.viewer, error);
-        if (r >= 0)
-                TAKE_PTR(q.match);
-        return r;
+        return inventory_list(manager->context.inventory, m, kind, TAKE_PTR(q.match), &q.options,
+                              &q.permission.viewer, error);
 }
 
 /* Whoever brought an object may see it; everything of everyone takes more. */
