@@ -240,7 +240,7 @@ static int append_seen_row(struct event *row, void *userdata) {
 
         r = add_row(list, row);
         event_show(row, &hidden);
-        return r;
+        return r < 0 ? r : 1;
 }
 
 static int list_callers(const struct manager *manager, struct list *list) {

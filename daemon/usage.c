@@ -133,7 +133,7 @@ static int on_row(struct event *e, void *userdata) {
         if (k < 0)
                 return k;
         tell(l, e, &x, info);
-        return 0;
+        return 1;
 }
 
 int usage_list(struct usage *u, uint64_t time, void (*row)(const struct event *e, void *userdata),
