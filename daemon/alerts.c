@@ -262,6 +262,14 @@ void alerts_judge(struct alerts *a, struct event *e) {
         set_words(e, v.news);
 }
 
+void alerts_forget(struct event *e) {
+        static const enum field fields[] = {FIELD_FIRST_SEEN, FIELD_RULE_NAME,
+                                            FIELD_RULE_DESCRIPTION, FIELD_ALERT_COUNT};
+
+        for (size_t i = 0; i < ELEMENTSOF(fields); i++)
+                event_clear(e, fields[i]);
+}
+
 void alerts_told(struct alerts *a, const struct event *e) {
         if (!a->alert)
                 return;

@@ -34,6 +34,10 @@ void alerts_read_rules(struct alerts *a, const char *const *directories);
 void alerts_judge(struct alerts *a, struct event *e);
 void alerts_told(struct alerts *a, const struct event *e);
 
+/* Takes back what was set of an event that is made another one, to be judged anew; who makes it
+ * sets its severity and message. */
+void alerts_forget(struct event *e);
+
 /* Takes what the history says was seen, where it has news. */
 void alerts_take_seen(struct alerts *a);
 

@@ -164,8 +164,10 @@ static void on_record(const void *data, size_t size, void *userdata) {
         if (!objects_follow(d->objects, d->event, d->strict))
                 return;
         tell(d);
-        if (objects_tamper(d->objects, d->event, record_touches_own(data)))
+        if (objects_tamper(d->objects, d->event, record_touches_own(data))) {
+                alerts_forget(d->event);
                 tell(d);
+        }
 }
 
 static void tell_records_lost(uint64_t count) {
