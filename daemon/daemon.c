@@ -139,7 +139,10 @@ static void tell(struct daemon *d) {
         alerts_judge(d->alerts, d->event);
         counts_add(&d->counts, d->event);
         readers_offer(&d->readers, d->event);
-        if (d->history && seq > d->stored)
+        /* What is read again after a restart was told by the daemon that kept it. */
+        if (d->history && seq <= d->stored)
+                return;
+        if (d->history)
                 history_offer(d->history, d->event);
         alerts_told(d->alerts, d->event);
 }
