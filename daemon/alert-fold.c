@@ -64,7 +64,6 @@ struct cause {
 struct folds {
         uint8_t salt[SALT_BYTES]; /* nobody chooses who shares a key with whom */
         struct cause causes[FOLDS_MAX];
-        struct cause *more; /* of the last FOLD_MORE */
         struct event *kept;
         struct bytes due;
         uint64_t next;
@@ -134,17 +133,31 @@ static bool is_idle(const struct cause *c, uint64_t now) {
         return !c->used || (is_over(c, now) && (!c->told || c->count == 0));
 }
 
-/* The cause of this key, or the place for it: an idle one, else that which began first; rather one
- * that has nothing to tell. */
-static struct cause *find(struct folds *f, const uint8_t key[static KEY_BYTES], uint64_t now) {
-        struct cause *set, *best = NULL;
+static struct cause *set_of(struct folds *f, const uint8_t key[static KEY_BYTES]) {
         uint64_t at;
 
         memcpy(&at, key, sizeof(at));
-        set = &f->causes[at % (FOLDS_MAX / WAYS) * WAYS];
+        return &f->causes[at % (FOLDS_MAX / WAYS) * WAYS];
+}
+
+/* NULL: it is not there. */
+static struct cause *find(struct folds *f, const uint8_t key[static KEY_BYTES]) {
+        struct cause *set = set_of(f, key);
+
         for (struct cause *c = set; c < set + WAYS; c++)
                 if (c->used && memcmp(c->key, key, KEY_BYTES) == 0)
                         return c;
+        return NULL;
+}
+
+/* The cause of this key, or the place for it: an idle one, else that which began first; rather one
+ * that has nothing to tell. */
+static struct cause *find_or_place(struct folds *f, const uint8_t key[static KEY_BYTES],
+                                   uint64_t now) {
+        struct cause *set = set_of(f, key), *best = find(f, key);
+
+        if (best)
+                return best;
         for (struct cause *c = set; c < set + WAYS; c++) {
                 if (is_idle(c, now)) {
                         best = c;
@@ -181,8 +194,7 @@ enum fold folds_take(struct folds *f, const struct rule *rule, const struct even
                 return FOLD_NEWS;
 
         make_key(f, rule, e, key);
-        c = find(f, key, now);
-        f->more = c;
+        c = find_or_place(f, key, now);
         /* An interval that is over and has something to tell waits for folds_due(). */
         if (c->used && c->told && (!is_over(c, now) || c->count > 0)) {
                 *ret_count = ++c->count;
@@ -202,7 +214,14 @@ enum fold folds_take(struct folds *f, const struct rule *rule, const struct even
 /* What is told later ----------------------------------------------------------------------------
  */
 
-void folds_keep(struct folds *f, const struct event *e) {
+void folds_keep(struct folds *f, const struct rule *rule, const struct event *e) {
+        uint8_t key[KEY_BYTES];
+        struct cause *c;
+
+        make_key(f, rule, e, key);
+        c = find(f, key);
+        if (!c)
+                return; /* another rule needed its place */
         event_reset(f->kept);
         for (size_t i = 0; i < ELEMENTSOF(kept_fields); i++) {
                 enum field field = kept_fields[i];
@@ -212,11 +231,11 @@ void folds_keep(struct folds *f, const struct event *e) {
                 f->kept->values[field] = e->values[field];
                 f->kept->present[field / 64] |= UINT64_C(1) << (field % 64);
         }
-        bytes_reset(&f->more->last);
-        flat_put(&f->more->last, f->kept);
+        bytes_reset(&c->last);
+        flat_put(&c->last, f->kept);
         /* Who has very long names is told of without them. */
-        if (f->more->last.failed || f->more->last.n > KEPT_MAX)
-                bytes_done(&f->more->last);
+        if (c->last.failed || c->last.n > KEPT_MAX)
+                bytes_done(&c->last);
 }
 
 bool folds_due(struct folds *f, uint64_t now, struct event *e, uint64_t *ret_count,

@@ -31,9 +31,9 @@ struct folds *folds_free(struct folds *f);
 enum fold folds_take(struct folds *f, const struct rule *rule, const struct event *e, uint64_t now,
                      uint64_t *ret_count);
 
-/* After FOLD_MORE: keeps of the event what is to be told when the interval is over. Its severity,
- * message and rule.* are taken as they are now. */
-void folds_keep(struct folds *f, const struct event *e);
+/* After FOLD_MORE of this rule: keeps of the event what is to be told when the interval is over.
+ * Its severity, message and rule.* are taken as they are now. */
+void folds_keep(struct folds *f, const struct rule *rule, const struct event *e);
 
 /* Makes `e` (until the next call of this module) what was kept of the next cause whose interval is
  * over; `ret_count` of its events were only counted in so many µs. Returns whether there was one.

@@ -106,6 +106,11 @@ struct verdict {
         uint64_t more_count;
         const struct rule *passed[NAMES_MAX];
         size_t n;
+        struct {
+                const struct rule *rule;
+                uint64_t count;
+        } folded[RULES_MAX]; /* all that only count it */
+        size_t n_folded;
 };
 
 static void take(const struct rule **best, uint64_t *best_count, const struct rule *rule,
@@ -122,7 +127,7 @@ static void ask(struct alerts *a, const struct event *e, struct verdict *ret) {
         uint64_t now, count;
 
         ret->news = ret->more = NULL;
-        ret->n = 0;
+        ret->n = ret->n_folded = 0;
         if (n == 0)
                 return;
         now = now_usec(CLOCK_MONOTONIC);
@@ -135,6 +140,8 @@ static void ask(struct alerts *a, const struct event *e, struct verdict *ret) {
                         take(&ret->news, &ret->news_count, passed[i], count);
                 } else {
                         take(&ret->more, &ret->more_count, passed[i], count);
+                        ret->folded[ret->n_folded].rule = passed[i];
+                        ret->folded[ret->n_folded++].count = count;
                         a->folded++;
                 }
                 if (ret->n < NAMES_MAX)
@@ -165,19 +172,33 @@ static void set_names(struct event *e, const struct verdict *v, const struct rul
                 event_set_string(e, FIELD_RULE_DESCRIPTION, first->description);
 }
 
-/* What is only counted keeps its own words; those of the rule are for later. */
-static void set_folded(struct alerts *a, struct event *e, const struct verdict *v) {
+/* What is only counted keeps its own words; those of each rule are for later. */
+static void keep_folded(struct alerts *a, struct event *e, const struct verdict *v) {
         const struct value severity = e->values[FIELD_SEVERITY], message = e->values[FIELD_MESSAGE];
         bool has_severity = event_has(e, FIELD_SEVERITY), has_message = event_has(e, FIELD_MESSAGE);
+        const size_t used = e->arena_used;
+        const size_t truncated = e->truncated;
 
-        set_words(e, v->more);
-        folds_keep(a->folds, e);
-        event_clear(e, FIELD_SEVERITY);
-        event_clear(e, FIELD_MESSAGE);
-        if (has_severity)
-                event_set_static(e, FIELD_SEVERITY, severity.string);
-        if (has_message)
-                event_set_static(e, FIELD_MESSAGE, message.string);
+        for (size_t i = 0; i < v->n_folded; i++) {
+                const struct rule *rule = v->folded[i].rule;
+
+                set_names(e, v, rule);
+                event_set_u64(e, FIELD_ALERT_COUNT, v->folded[i].count);
+                set_words(e, rule);
+                folds_keep(a->folds, rule, e);
+                event_clear(e, FIELD_ALERT_COUNT);
+                event_clear(e, FIELD_RULE_NAME);
+                event_clear(e, FIELD_RULE_DESCRIPTION);
+                event_clear(e, FIELD_SEVERITY);
+                event_clear(e, FIELD_MESSAGE);
+                /* It has room for the words of one rule. */
+                e->arena_used = used;
+                e->truncated = truncated;
+                if (has_severity)
+                        event_set_static(e, FIELD_SEVERITY, severity.string);
+                if (has_message)
+                        event_set_static(e, FIELD_MESSAGE, message.string);
+        }
 }
 
 /* What is folded ------------------------------------------------------------------------------- */
@@ -248,12 +269,13 @@ void alerts_judge(struct alerts *a, struct event *e) {
         if (!v.news && !v.more)
                 return;
 
-        set_names(e, &v, v.news ?: v.more);
-        if (v.more)
+        if (v.more) {
                 (void) arm(a);
+                keep_folded(a, e, &v);
+        }
+        set_names(e, &v, v.news ?: v.more);
         if (!v.news) {
                 event_set_u64(e, FIELD_ALERT_COUNT, v.more_count);
-                set_folded(a, e, &v);
                 return;
         }
         a->alert = v.news->severity >= SEVERITY_WARNING;

@@ -107,6 +107,22 @@ def test_folds(b):
     equal([status(b, name) for name in ("alerts", "alerts.folded")], [2, 5], "status")
 
 
+def test_folds_of_rules(b):
+    """What several rules fold is told of for each of them, in its own words, also where another one has news"""
+    b.daemon(write(b, a=rule("event=map-create", Fold="3s", Message="one {alert.count} {map.name}"),
+                   m=rule("map.name=m2", "critical", Fold="0", Message="at once"),
+                   z=rule("event=map-create", "critical", Fold="3s", Message="two {map.name}", Description="Z")))
+    alerts = b.subscriber(ALERTS)
+    for i in range(3):
+        of(b, "map-create", f"m{i}")
+    equal(find(alerts, map__name="m2")["message"], "at once", "news")
+    for first, severity, description, words in (("a", "warning", None, "one 2 m2"), ("z", "critical", "Z", "two m2")):
+        event = wait_until(lambda: [e for e in alerts.events if e["event"] == "alert" and e["rule.name"][0] == first],  # pylint: disable=W0640
+                           what=f"what was folded of {first}")[0]
+        equal((event["severity"], event.get("rule.description"), event["alert.count"]), (severity, description, 2), first)
+        equal(bool(re.fullmatch(rf"2 more in \d+ seconds: {words}", event["message"])), True, event["message"])
+
+
 def test_counts(b):
     """A rule that wants many events says nothing before they are there"""
     b.daemon(write(b, a=rule("event=prog-load result=rejected", Count=3, Within="1min",
@@ -311,5 +327,5 @@ def test_defaults(b):
     contains([str(name) for name in event["rule.name"]], "20-dangerous-helpers", "rules")
 
 
-bed.main([test_raises, test_ignores, test_folds, test_counts, test_reloads, test_masses, test_first_seen,
+bed.main([test_raises, test_ignores, test_folds, test_folds_of_rules, test_counts, test_reloads, test_masses, test_first_seen,
           test_history_replaced, test_scope, test_past, test_examples, test_defaults])

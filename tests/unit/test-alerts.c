@@ -52,7 +52,7 @@ static void take(uint64_t now, enum fold fold, uint64_t count) {
         ck_assert_int_eq(folds_take(folds, rule, &event, now, &got), fold);
         ck_assert_uint_eq(got, count);
         if (fold == FOLD_MORE)
-                folds_keep(folds, &event);
+                folds_keep(folds, rule, &event);
 }
 
 static void none_due(uint64_t now) {
@@ -111,6 +111,32 @@ START_TEST(test_causes) {
         due(11 * MINUTE, 1);
         due(11 * MINUTE, 1);
         none_due(11 * MINUTE);
+}
+END_TEST
+
+/* What two rules count is kept for each of them, in its own words. */
+START_TEST(test_two_rules) {
+        struct rule *other = rule_new(), *both[] = {rule, other};
+        uint64_t count, interval;
+        unsigned found = 0;
+
+        strcpy(other->name, "b-rule");
+        other->fold = 10 * MINUTE;
+        for (size_t i = 0; i < 2; i++)
+                ck_assert_int_eq(folds_take(folds, both[i], &event, MINUTE, &count), FOLD_NEWS);
+        for (size_t i = 0; i < 2; i++)
+                ck_assert_int_eq(folds_take(folds, both[i], &event, MINUTE, &count), FOLD_MORE);
+        for (size_t i = 0; i < 2; i++) {
+                event_set_string(&event, FIELD_MESSAGE, both[i]->name);
+                folds_keep(folds, both[i], &event);
+        }
+        for (size_t i = 0; i < 2; i++) {
+                ck_assert(folds_due(folds, 11 * MINUTE, &told, &count, &interval));
+                ck_assert_ptr_nonnull(event_string(&told, FIELD_MESSAGE));
+                found |= 1U << (event_string(&told, FIELD_MESSAGE)[0] - 'a');
+        }
+        ck_assert_uint_eq(found, 3);
+        rule_free(other);
 }
 END_TEST
 
@@ -290,6 +316,7 @@ static Suite *suite(void) {
 
         tcase_add_checked_fixture(c, setup, teardown);
         tcase_add_test(c, test_folded);
+        tcase_add_test(c, test_two_rules);
         tcase_add_test(c, test_causes);
         tcase_add_test(c, test_not_folded);
         tcase_add_test(c, test_many);
