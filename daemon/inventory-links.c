@@ -324,7 +324,7 @@ int scan_links(struct scan *s) {
                 if (k >= 0)
                         k = attach(s, l);
         }
-        for (size_t i = 0; k >= 0 && i < s->n_perfs; i++)
+        for (size_t i = 0; k >= 0 && i < s->n_perfs && !scan_late(s, SCAN_HOLDERS); i++)
                 if (!s->perfs[i].by_link)
                         k = attach_perf(s, &s->perfs[i]);
         return k;
