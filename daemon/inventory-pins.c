@@ -53,6 +53,15 @@ static int add(struct pins *p, uint32_t kind, uint32_t id, uint32_t uid) {
         return 0;
 }
 
+/* For reading, which is all that it takes, and all that we may do with those of root that are not
+ * for others: CAP_DAC_READ_SEARCH. Links are only opened for both. */
+static int open_object(const char *path) {
+        LIBBPF_OPTS(bpf_obj_get_opts, reading, .file_flags = BPF_F_RDONLY);
+        int fd = bpf_obj_get_opts(path, &reading);
+
+        return fd == -EINVAL ? bpf_obj_get(path) : fd;
+}
+
 /* The file was looked up already: nobody can put another one in its place. */
 static int look_at_file(struct pins *p, int directory, const char *name) {
         _cleanup_close_ int file = openat(directory, name, O_PATH | O_NOFOLLOW | O_CLOEXEC);
@@ -63,7 +72,9 @@ static int look_at_file(struct pins *p, int directory, const char *name) {
         if (file < 0 || fstat(file, &st) < 0 || !S_ISREG(st.st_mode))
                 return 0;
         snprintf(path, sizeof(path), "/proc/self/fd/%d", file);
-        _cleanup_close_ int fd = bpf_obj_get(path);
+        _cleanup_close_ int fd = open_object(path);
+        if (fd < 0 && fd != -ENOENT)
+                p->scan->incomplete |= SCAN_PINS;
         if (fd < 0 || scan_identify(fd, &kind, &id) < 0)
                 return 0;
         return add(p, kind, id, st.st_uid);
