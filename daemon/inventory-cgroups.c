@@ -81,7 +81,8 @@ static int ask(struct walk *w, int fd, uint64_t cgroup) {
         int k = 0;
 
         for (size_t i = 0; i < w->n_types; i++) {
-                query_attached((uint32_t) fd, w->types[i], &w->attached);
+                if (query_attached((uint32_t) fd, w->types[i], &w->attached) < 0)
+                        s->incomplete |= SCAN_CGROUPS;
                 for (size_t j = 0; k >= 0 && j < w->attached.n; j++) {
                         const struct scan_attachment a = {
                                 .prog = w->attached.progs[j],

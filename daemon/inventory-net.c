@@ -172,7 +172,8 @@ static void on_device(const struct nlmsghdr *h, void *userdata) {
 /* tcx and netkit. */
 static void query_device(struct look *l, uint32_t index) {
         for (size_t i = 0; i < l->n_device_types; i++) {
-                query_attached(index, l->device_types[i], &l->attached);
+                if (query_attached(index, l->device_types[i], &l->attached) < 0)
+                        l->scan->incomplete |= SCAN_NETWORKS;
                 for (size_t j = 0; j < l->attached.n; j++) {
                         const struct scan_attachment a = {
                                 .prog = l->attached.progs[j],
@@ -344,7 +345,8 @@ static void query_namespace(struct look *l) {
         _cleanup_close_ int fd = open("/proc/thread-self/ns/net", O_RDONLY | O_CLOEXEC);
 
         for (size_t i = 0; fd >= 0 && i < l->n_netns_types; i++) {
-                query_attached((uint32_t) fd, l->netns_types[i], &l->attached);
+                if (query_attached((uint32_t) fd, l->netns_types[i], &l->attached) < 0)
+                        l->scan->incomplete |= SCAN_NETWORKS;
                 for (size_t j = 0; j < l->attached.n; j++) {
                         const struct scan_attachment a = {
                                 .prog = l->attached.progs[j],

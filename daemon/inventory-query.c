@@ -31,7 +31,11 @@ static int ask(struct query *q) {
         return (int) syscall(SYS_bpf, BPF_PROG_QUERY, q, sizeof(*q));
 }
 
-size_t query_attached(uint32_t target, uint32_t attach_type, struct attached *ret) {
+static int refused(int error) {
+        return error == EPERM || error == EACCES ? -EPERM : 0;
+}
+
+int query_attached(uint32_t target, uint32_t attach_type, struct attached *ret) {
         struct query q = {
                 .target = target,
                 .attach_type = attach_type,
@@ -45,16 +49,16 @@ size_t query_attached(uint32_t target, uint32_t attach_type, struct attached *re
         if (ask(&q) < 0) {
                 /* Control groups and others know nothing of links here. */
                 if (errno != EINVAL && errno != E2BIG)
-                        return 0;
+                        return refused(errno);
                 q = (struct query){.target = target,
                                    .attach_type = attach_type,
                                    .prog_ids = (uintptr_t) ret->progs,
                                    .count = QUERY_PROGS_MAX};
                 if (ask(&q) < 0)
-                        return 0;
+                        return refused(errno);
         }
         ret->n = MIN(q.count, (uint32_t) QUERY_PROGS_MAX);
-        return ret->n;
+        return 0;
 }
 
 size_t query_types(const struct names *names, const char *const *globs, uint32_t *ret, size_t max) {

@@ -19,9 +19,10 @@ struct attached {
         size_t n;
 };
 
-/* Asks; `target` is an fd, or the index of a device. Returns how many are in `ret`, 0 also where
- * the kernel has no such attach type. */
-size_t query_attached(uint32_t target, uint32_t attach_type, struct attached *ret);
+/* Asks; `target` is an fd, or the index of a device. Fills `ret`, with none also where
+ * the kernel has no such attach type. Returns 0, or -EPERM where we may not ask: Linux 5.10 and 6.1
+ * want CAP_NET_ADMIN for it. */
+int query_attached(uint32_t target, uint32_t attach_type, struct attached *ret);
 
 /* Attach types whose name in the running kernel passes one of the globs (a list that ends with
  * NULL). Returns how many are in `ret`. */

@@ -31,7 +31,8 @@ static int look_at(struct scan *s, const struct scan_map *m, struct attached *at
         else
                 snprintf(target, sizeof(target), "map %u", m->info.id);
         for (size_t i = 0; fd >= 0 && i < n; i++) {
-                query_attached((uint32_t) fd, types[i], attached);
+                if (query_attached((uint32_t) fd, types[i], attached) < 0)
+                        s->incomplete |= SCAN_NETWORKS;
                 for (size_t j = 0; k >= 0 && j < attached->n; j++) {
                         const struct scan_attachment a = {
                                 .prog = attached->progs[j],
