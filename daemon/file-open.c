@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <linux/openat2.h>
 #include <stdbool.h>
 #include <stdint.h>
@@ -16,7 +17,11 @@
 #define RESOLVE_CACHED 0x20 /* Linux 5.12 */
 #endif
 
-enum { MOUNTINFO_MAX = 4 * 1024 * 1024 /* bytes of it that are read */ };
+enum {
+        MOUNTINFO_MAX = 4 * 1024 * 1024, /* bytes of it that are read */
+        TYPE_SIZE = 32,
+        TRIES = 3, /* somebody else's rename makes the kernel think of asking */
+};
 
 /* Those that read from where they are: of no other do we know how long it takes. */
 static const char *const file_systems[] = {
@@ -25,20 +30,27 @@ static const char *const file_systems[] = {
         "rootfs",   "squashfs", "tmpfs",    "udf",   "vfat",  "xfs",     "zfs",
 };
 
-static bool is_local(const char *type) {
-        for (size_t i = 0; i < ELEMENTSOF(file_systems); i++)
-                if (strcmp(type, file_systems[i]) == 0)
+/* The kernel's own, in which there are directories to mount something on. */
+static const char *const kernel_file_systems[] = {"bpf", "cgroup", "cgroup2", "sysfs"};
+
+static bool is_one_of(const char *type, const char *const *types, size_t n) {
+        for (size_t i = 0; i < n; i++)
+                if (strcmp(type, types[i]) == 0)
                         return true;
         return false;
+}
+
+static bool is_local(const char *type) {
+        return is_one_of(type, file_systems, ELEMENTSOF(file_systems));
 }
 
 /* "36 35 98:0 /mnt1 /mnt2 rw master:1 - ext3 /dev/root rw": see proc_pid_mountinfo(5). -ENOENT
  * where a process does not see the mount. The device is that of the whole file system, as the
  * kernel has it; btrfs and overlayfs tell others in statx(). */
-static int mount_is_local(pid_t pid, uint64_t id, struct statx *ret) {
+static int find_type(pid_t pid, uint64_t id, struct statx *ret, char type[static TYPE_SIZE]) {
         _cleanup_fclose_ FILE *f = NULL;
         _cleanup_free_ char *line = NULL;
-        char path[64], type[32];
+        char path[64];
         size_t size = 0, total = 0;
         ssize_t n;
 
@@ -55,28 +67,36 @@ static int mount_is_local(pid_t pid, uint64_t id, struct statx *ret) {
                         continue;
                 ret->stx_dev_major = major;
                 ret->stx_dev_minor = minor;
-                return sscanf(dash, " - %31s", type) == 1 && is_local(type);
+                return sscanf(dash, " - %31s", type) == 1 ? 0 : -EXDEV;
         }
         return -ENOENT;
 }
 
 /* What the kernel knows of an open file, without asking its file system. */
-static int look_at(pid_t pid, int fd, struct statx *ret) {
+static int look_at(pid_t pid, int fd, struct statx *ret, char type[static TYPE_SIZE]) {
         struct statx sx;
-        int local;
+        int k;
 
         if (statx(fd, "", AT_EMPTY_PATH | AT_STATX_DONT_SYNC,
                   STATX_TYPE | STATX_INO | STATX_SIZE | STATX_MTIME | STATX_MNT_ID, &sx) < 0)
                 return -errno;
         if (!(sx.stx_mask & STATX_MNT_ID))
                 return -EXDEV;
-        local = mount_is_local(pid, sx.stx_mnt_id, &sx);
-        if (local < 0) /* it has changed its root: then we may see it */
-                local = mount_is_local(getpid(), sx.stx_mnt_id, &sx);
-        if (local <= 0)
+        k = find_type(pid, sx.stx_mnt_id, &sx, type);
+        if (k < 0) /* it has changed its root: then we may see it */
+                k = find_type(getpid(), sx.stx_mnt_id, &sx, type);
+        if (k < 0)
                 return -EXDEV;
         *ret = sx;
         return 0;
+}
+
+/* The same; -EXDEV where its file system is not local. */
+static int look_at_local(pid_t pid, int fd, struct statx *ret) {
+        char type[TYPE_SIZE];
+        int k = look_at(pid, fd, ret, type);
+
+        return k < 0 || is_local(type) ? k : -EXDEV;
 }
 
 static int resolve(int root, const char *path, uint64_t how) {
@@ -89,23 +109,29 @@ static int resolve(int root, const char *path, uint64_t how) {
         return fd >= 0 ? fd : -errno;
 }
 
-/* The file, not yet open for reading: nobody has been asked. */
-static int find_file(pid_t pid, const char *path) {
-        _cleanup_close_ int root = -1;
-        struct statx sx;
+static int open_root(pid_t pid) {
         char name[64];
-        int k;
+        int fd;
 
         snprintf(name, sizeof(name), "/proc/%d/root", (int) pid);
-        root = open(name, O_PATH | O_DIRECTORY | O_CLOEXEC);
+        fd = open(name, O_PATH | O_DIRECTORY | O_CLOEXEC);
+        return fd >= 0 ? fd : -errno;
+}
+
+/* The file, not yet open for reading: nobody has been asked. */
+static int find_file(pid_t pid, const char *path) {
+        _cleanup_close_ int root = open_root(pid);
+        struct statx sx;
+        int k;
+
         if (root < 0)
-                return -errno;
+                return root;
         k = resolve(root, path, RESOLVE_CACHED);
         if (k != -EINVAL)
                 return k;
 
         /* Linux before 5.12: what is on the file system of the root. */
-        k = look_at(pid, root, &sx);
+        k = look_at_local(pid, root, &sx);
         return k < 0 ? k : resolve(root, path, RESOLVE_NO_XDEV);
 }
 
@@ -120,7 +146,7 @@ int file_open(pid_t pid, const char *path, struct statx *ret) {
         found = find_file(pid, path);
         if (found < 0)
                 return found;
-        k = look_at(pid, found, &sx);
+        k = look_at_local(pid, found, &sx);
         if (k < 0)
                 return k;
         if (!S_ISREG(sx.stx_mode))
@@ -133,4 +159,59 @@ int file_open(pid_t pid, const char *path, struct statx *ret) {
                 return -errno;
         *ret = sx;
         return fd;
+}
+
+/* One step down, out of the kernel's memory. A file system of the kernel's own says that it would
+ * have to be asked, which takes no time. */
+static int step(int fd, const char *name, const char *type) {
+        int next = -EAGAIN;
+
+        if (is_one_of(type, kernel_file_systems, ELEMENTSOF(kernel_file_systems)))
+                return resolve(fd, name, 0);
+        if (!is_local(type))
+                return -EAGAIN;
+        for (int i = 0; i < TRIES && next == -EAGAIN; i++)
+                next = resolve(fd, name, RESOLVE_CACHED);
+        return next == -EINVAL ? resolve(fd, name, 0) : next; /* Linux before 5.12 */
+}
+
+/* From one directory to the next: where mounts are crossed, each file system is known before it is
+ * asked. Takes the fd, and returns another one. */
+static int walk(pid_t pid, int fd, const char *path, char type[static TYPE_SIZE]) {
+        for (;;) {
+                const size_t n = strcspn(path += strspn(path, "/"), "/");
+                char name[NAME_MAX + 1];
+                struct statx sx;
+                int next = look_at(pid, fd, &sx, type);
+
+                if (next >= 0 && n == 0)
+                        return fd;
+                if (next >= 0 && n > NAME_MAX)
+                        next = -ENAMETOOLONG;
+                if (next >= 0) {
+                        memcpy(name, path, n);
+                        name[n] = 0;
+                        next = step(fd, name, type);
+                }
+                close(fd);
+                if (next < 0)
+                        return next;
+                fd = next;
+                path += n;
+        }
+}
+
+int mount_open(pid_t pid, const char *path, const char *type) {
+        char there[TYPE_SIZE];
+        int fd;
+
+        if (pid == 0)
+                pid = getpid();
+        fd = open_root(pid);
+        if (fd >= 0)
+                fd = walk(pid, fd, path, there);
+        if (fd < 0 || strcmp(there, type) == 0)
+                return fd;
+        close(fd);
+        return -EXDEV;
 }

@@ -5,13 +5,13 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <linux/magic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "file-open.h"
 #include "inventory-query.h"
 #include "inventory-scan.h"
 #include "mounts.h"
@@ -160,7 +160,7 @@ static int on_mount(const struct mount *m, void *userdata) {
 
         if (w->found)
                 return 0;
-        _cleanup_close_ int fd = mount_open(0, m->path, CGROUP2_SUPER_MAGIC);
+        _cleanup_close_ int fd = mount_open(0, m->path, "cgroup2");
         if (fd < 0)
                 return 0;
         w->found = true;

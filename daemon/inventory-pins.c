@@ -5,13 +5,13 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <linux/magic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "file-open.h"
 #include "inventory-scan.h"
 #include "mounts.h"
 #include "util.h"
@@ -157,7 +157,9 @@ static int on_mount(const struct mount *m, void *userdata) {
 
         if (!is_new_mount(p, m))
                 return 0;
-        _cleanup_close_ int found = mount_open(p->pid, m->path, BPF_FS_MAGIC);
+        _cleanup_close_ int found = mount_open(p->pid, m->path, "bpf");
+        if (found == -EAGAIN)
+                p->scan->incomplete |= SCAN_PINS;
         if (found < 0)
                 return 0;
         if (p->pid)

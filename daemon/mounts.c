@@ -2,14 +2,9 @@
 #include "mounts.h"
 
 #include <errno.h>
-#include <fcntl.h>
-#include <linux/openat2.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/syscall.h>
-#include <sys/vfs.h>
-#include <unistd.h>
 
 #include "util.h"
 
@@ -72,27 +67,4 @@ int mounts_find(pid_t pid, const char *type, int (*found)(const struct mount *m,
                         k = found(&m, userdata);
         }
         return MIN(k, 0);
-}
-
-int mount_open(pid_t pid, const char *path, uint64_t magic) {
-        _cleanup_close_ int root = -1;
-        struct open_how h = {
-                .flags = O_PATH | O_DIRECTORY | O_CLOEXEC,
-                .resolve = RESOLVE_IN_ROOT | RESOLVE_NO_SYMLINKS,
-        };
-        struct statfs fs;
-        char name[64] = "/";
-
-        if (pid)
-                snprintf(name, sizeof(name), "/proc/%d/root", (int) pid);
-        root = open(name, O_PATH | O_DIRECTORY | O_CLOEXEC);
-        if (root < 0)
-                return -errno;
-        int fd = (int) syscall(SYS_openat2, root, path, &h, sizeof(h));
-        if (fd < 0)
-                return -errno;
-        if (fstatfs(fd, &fs) >= 0 && (uint64_t) fs.f_type == magic)
-                return fd;
-        close(fd);
-        return -EXDEV;
 }

@@ -16,7 +16,3 @@ struct mount {
  * returns a negative errno or there are too many lines. Returns that, or 0. */
 int mounts_find(pid_t pid, const char *type, int (*found)(const struct mount *m, void *userdata),
                 void *userdata);
-
-/* Opens a directory by an absolute path as `pid` (0: we) sees it, without symbolic links, to be
- * looked up from. -EXDEV where what is there has not the magic number of the file system. */
-int mount_open(pid_t pid, const char *path, uint64_t magic);
