@@ -67,6 +67,7 @@ int verb_programs(char **arguments, size_t n, const struct options *options);
 int verb_maps(char **arguments, size_t n, const struct options *options);
 int verb_links(char **arguments, size_t n, const struct options *options);
 int verb_btf(char **arguments, size_t n, const struct options *options);
+int verb_diff(char **arguments, size_t n, const struct options *options);
 int verb_show(char **arguments, size_t n, const struct options *options);
 
 /* Prints the fields that --fields and MATCH terms may name. Returns the exit status. */

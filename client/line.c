@@ -53,6 +53,7 @@ static const struct sentence {
         {"seccomp-filter", "<{filter.instructions} instructions>< {seccomp.flags}>"},
         {"tamper", MESSAGE},
         {"alert", MESSAGE},
+        {"hidden-object", MESSAGE},
         {"object-get", "<{bpf.cmd}>< {pin.path}>< prog {prog.id}| map {map.id}| link {link.id}|"
                        " btf {btf.id}>"},
         {"probe-state", "<{probe.name}>< {probe.state}>< {probe.hook}>"},

@@ -58,6 +58,11 @@ static const struct verb verbs[] = {
         {GROUP_OBJECTS, "btf", "[MATCH…]", 0, MATCHES_MAX, TAKES_MATCHES,
          VERB_LINES | VERB_TABLE | VERB_SCOPE, verb_btf, "List BTF, the descriptions of types",
          "  bpfmonctl btf btf.kernel=no\n"},
+        {GROUP_OBJECTS, "diff", "", 0, 0, TAKES_NOTHING,
+         VERB_LINES | VERB_TABLE | VERB_SCOPE | VERB_SINCE | VERB_UNTIL, verb_diff,
+         "Show what was added and removed since a moment (--since)",
+         "  bpfmonctl diff --since yesterday\n"
+         "  bpfmonctl diff --since 2026-11-22 --until 2026-11-23\n"},
         {GROUP_OBJECTS, "show", "KIND ID", 2, 2, TAKES_OBJECT, VERB_TABLE | VERB_STATISTICS,
          verb_show, "Show everything about one prog, map, link or btf",
          "  bpfmonctl show prog 12\n"

@@ -54,6 +54,7 @@ static const enum field alert_fields[] = {
         FIELD_LOST_WHERE,
         FIELD_PROBE_NAME,
         FIELD_PROBE_STATE,
+        FIELD_HIDDEN_FROM,
 };
 
 /* The kernel tells its addresses to nobody else, either. */

@@ -14,6 +14,7 @@
 #include <systemd/sd-event.h>
 #include <time.h>
 
+#include "agreement.h"
 #include "alerts.h"
 #include "authority.h"
 #include "callers.h"
@@ -94,6 +95,7 @@ struct daemon {
         sd_event_source *history_source, *minute;
         struct inventory *inventory;
         struct inventory_calls *inventory_calls;
+        struct agreement *agreement;
         struct origins *origins; /* while the history tells who brought what existed */
         sd_event_source *origins_timeout;
         struct statistics *statistics;
@@ -514,6 +516,23 @@ static void on_looked(const struct scan *scan, void *userdata) {
 
         probe_set_drain(d->probes);
         statistics_sample(d->statistics, scan);
+        if (d->agreement && !d->hold && probe_set_ready(d->probes))
+                agreement_compare(d->agreement, scan);
+}
+
+static uint64_t all_lost(void *userdata) {
+        const struct daemon *d = userdata;
+
+        return d->events_lost + d->records_lost + d->bad_records;
+}
+
+static void on_hidden(enum hiding how, enum object_kind kind, uint32_t id, void *userdata) {
+        struct daemon *d = userdata;
+
+        event_reset(d->event);
+        event_set_u64(d->event, FIELD_TIME, realtime());
+        agreement_describe(d->event, how, kind, id, d->objects);
+        tell(d);
 }
 
 static void end_origins(struct daemon *d) {
@@ -558,6 +577,14 @@ static int setup_inventory(struct daemon *d) {
                                 .boottime = &d->boottime,
                         },
         };
+        struct agreement_context agreement = {
+                .objects = d->objects,
+                .probes = d->probes,
+                .strict = d->strict,
+                .lost = all_lost,
+                .hidden = on_hidden,
+                .userdata = d,
+        };
         int k = statistics_new(&d->statistics);
 
         d->boottime = (struct clock_offset){.clock = CLOCK_BOOTTIME, .slack = 1000000};
@@ -567,7 +594,10 @@ static int setup_inventory(struct daemon *d) {
                 k = inventory_new(&d->inventory, d->loop, d->names, on_looked, d);
         context.inventory = d->inventory;
         context.sources.statistics = d->statistics;
-        return k < 0 ? k : inventory_calls_new(&d->inventory_calls, &context);
+        if (k >= 0)
+                k = inventory_calls_new(&d->inventory_calls, &context);
+        agreement.inventory = d->inventory;
+        return k < 0 ? k : agreement_new(&d->agreement, d->loop, &agreement);
 }
 
 static int setup_alerts(struct daemon *d) {
@@ -765,6 +795,7 @@ static void daemon_done(struct daemon *d) {
         probe_set_free(d->probes);
         manager_free(d->manager);
         inventory_calls_free(d->inventory_calls);
+        agreement_free(d->agreement);
         sd_event_source_disable_unref(d->origins_timeout);
         origins_free(d->origins);
         inventory_free(d->inventory);

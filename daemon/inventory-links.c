@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* Links: what each is attached to, in words, from what the kernel tells of it. */
 
+#include <bpf/btf.h>
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -63,6 +64,29 @@ static void raw_tracepoint(_unused_ struct scan *s, const struct scan_link *l,
         set_text(t, l->name ?: "");
 }
 
+/* Whether its program takes the place of a function of another one. */
+static bool replaces(const struct scan *s, const struct scan_link *l) {
+        const struct scan_prog *own = scan_prog(s, l->info.prog_id);
+
+        return own && own->info.type == BPF_PROG_TYPE_EXT;
+}
+
+/* A program's functions have their names in its BTF, and are told by them. */
+static void program_function(const struct scan_prog *prog, uint32_t function,
+                             struct record_target *t) {
+        struct btf *btf = prog->info.btf_id ? btf__load_from_kernel_by_id(prog->info.btf_id) : NULL;
+        const struct btf_type *type = btf ? btf__type_by_id(btf, function) : NULL;
+        const char *name = type ? btf__name_by_offset(btf, type->name_off) : NULL;
+
+        if (name && name[0]) {
+                set_text(t, name);
+        } else {
+                memcpy(t->text, prog->info.name, BPF_OBJ_NAME_LEN);
+                t->text_size = BPF_OBJ_NAME_LEN;
+        }
+        btf__free(btf);
+}
+
 /* Of the kernel's own functions there are names; of a module's and a program's there is who they
  * belong to. */
 static void tracing(struct scan *s, const struct scan_link *l, struct record_target *t) {
@@ -71,14 +95,11 @@ static void tracing(struct scan *s, const struct scan_link *l, struct record_tar
         const struct scan_prog *prog = scan_prog(s, object);
         char name[KFUNC_NAME_MAX];
 
-        /* What looks like the id of both is the BTF's but for programs that replace functions of
-         * others (BPF_PROG_TYPE_EXT). */
-        const struct scan_prog *own = scan_prog(s, l->info.prog_id);
-        if (prog && (!btf || !btf->kernel || (own && own->info.type == BPF_PROG_TYPE_EXT))) {
+        /* What may be the id of both is the BTF's, but for programs that replace functions. */
+        if (prog && (!btf || !btf->kernel || replaces(s, l))) {
                 t->kind = TARGET_PROG;
                 t->id = object;
-                memcpy(t->text, prog->info.name, BPF_OBJ_NAME_LEN);
-                t->text_size = BPF_OBJ_NAME_LEN;
+                program_function(prog, l->info.tracing.target_btf_id, t);
         } else if (btf && strcmp(btf->name, "vmlinux") == 0 &&
                    kfuncs_name(s->kfuncs, l->info.tracing.target_btf_id, name) >= 0) {
                 t->kind = TARGET_FUNCTION;
@@ -284,7 +305,8 @@ static int attach(struct scan *s, const struct scan_link *l) {
                 .prog = l->info.prog_id,
                 .link = l->info.id,
                 .via = l->info.type == 1 ? "raw-tracepoint-open" : "link-create",
-                .type = scan_link_attach_type(l, &type)
+                .type = replaces(s, l) ? "freplace"
+                        : scan_link_attach_type(l, &type)
                                 ? names_get(s->question->names, NAMES_ATTACH_TYPE, type)
                                 : names_get(s->question->names, NAMES_LINK_TYPE, l->info.type),
         };

@@ -210,8 +210,13 @@ static int look_at_btf(struct scan *s, int fd) {
         info.name = (uintptr_t) b->name;
         info.name_len = sizeof(b->name);
         if (bpf_obj_get_info_by_fd(fd, &info, &size) < 0) {
-                s->n_btfs--;
-                return 0;
+                /* Before Linux 5.11 it has no name. */
+                info = (struct bpf_btf_info){};
+                size = sizeof(info);
+                if (bpf_obj_get_info_by_fd(fd, &info, &size) < 0) {
+                        s->n_btfs--;
+                        return 0;
+                }
         }
         b->name[sizeof(b->name) - 1] = 0;
         b->id = info.id;

@@ -277,7 +277,8 @@ static void fill_link(const struct making *m, size_t i) {
                 set_object_name(m, FIELD_PROG_NAME, p->info.name);
                 set_name(m, FIELD_PROG_TYPE, NAMES_PROG_TYPE, p->info.type);
         }
-        if (scan_link_attach_type(x, &type))
+        /* Of programs that replace a function the kernel tells 0, which is another one's. */
+        if (scan_link_attach_type(x, &type) && !(p && p->info.type == BPF_PROG_TYPE_EXT))
                 set_name(m, FIELD_ATTACH_TYPE, NAMES_ATTACH_TYPE, type);
         if (x->target)
                 event_set_string(m->e, FIELD_ATTACH_TARGET, x->target);

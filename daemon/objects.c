@@ -449,6 +449,24 @@ bool objects_describe(struct objects *o, uint32_t kind, uint32_t id, struct even
         return true;
 }
 
+bool objects_knows(struct objects *o, uint32_t kind, uint32_t id) {
+        return find(o, kind, id);
+}
+
+void objects_forget(struct objects *o, uint32_t kind, uint32_t id) {
+        struct object *x = find(o, kind, id);
+
+        if (x && !x->own)
+                forget(o, x);
+}
+
+void objects_each(struct objects *o, void (*each)(uint32_t kind, uint32_t id, void *userdata),
+                  void *userdata) {
+        for (size_t i = 0; i < BUCKETS; i++)
+                for (const struct object *x = o->buckets[i]; x; x = x->next)
+                        each(x->kind, x->id, userdata);
+}
+
 bool objects_owner(struct objects *o, uint32_t kind, uint32_t id, uint32_t *ret) {
         const struct object *x = find(o, kind, id);
 

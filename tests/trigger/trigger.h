@@ -74,6 +74,12 @@ int make_btf(void);
  */
 int open_raw_tracepoint(int program);
 
+/* Waits until standard input is closed. */
+void wait_for_end(void);
+
+/* From now on each report waits so, when it is complete. */
+void reports_hold(void);
+
 /* The report: one line of JSON on stdout. Begin, any number of members, end. */
 void report_begin(const char *action);
 void report_number(const char *key, int64_t value);

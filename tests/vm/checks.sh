@@ -69,6 +69,62 @@ act() {
         done
 }
 
+# hold: the actions on standard input, each in a process of its own that stays until fd 7 is closed.
+# shellcheck disable=SC2086
+hold() {
+        rm -f /tmp/held
+        mkfifo /tmp/held
+        exec 7<>/tmp/held
+        held=
+        while read -r label action; do
+                set -- trigger --hold ${action#apart }
+                [ "$action" = "${action#apart }" ] || set -- unshare -n "$@"
+                "$@" >"$out/inventory/held/$label" 2>"$out/inventory/held/$label.err" </tmp/held 7>&- &
+                held="$held $!"
+                # One after the other: some take the same device.
+                left=50
+                until [ -s "$out/inventory/held/$label" ] || ! kill -0 $! 2>/dev/null || [ "$left" = 0 ]; do
+                        left=$((left - 1))
+                        sleep 0.1
+                done
+        done
+}
+
+let_go() {
+        exec 7>&-
+        # shellcheck disable=SC2086
+        wait $held
+        rm -f /sys/fs/bpf/held
+}
+
+# inventory: what bpfmon and bpftool list at the same time.
+inventory() {
+        mkdir -p "$out/inventory/held"
+        hold </held
+        for kind in prog map link btf; do
+                bpftool -jf $kind list >"$out/inventory/$kind.before" 2>>"$out/inventory/bpftool.err"
+        done
+        for kind in programs maps links btf; do
+                bpfmonctl --json=short $kind >"$out/inventory/$kind.ours" 2>"$out/inventory/$kind.err"
+        done
+        for kind in prog map link btf; do
+                bpftool -jf $kind list >"$out/inventory/$kind.after" 2>>"$out/inventory/bpftool.err"
+        done
+        bpftool -j net list >"$out/inventory/net" 2>>"$out/inventory/bpftool.err"
+        bpftool -j cgroup tree >"$out/inventory/cgroup" 2>>"$out/inventory/bpftool.err"
+        bpftool -j perf list >"$out/inventory/perf" 2>>"$out/inventory/bpftool.err"
+        let_go
+}
+
+# hide: a program that answers in the kernel's place, when somebody lists programs, that there are none.
+hide() {
+        grep -c '"event":"hidden-object"' "$out/events" >"$out/inventory/hidden.before"
+        echo "hide hide-programs" | hold
+        bpfmonctl --json=short programs >"$out/inventory/hidden.ours" 2>"$out/inventory/hidden.err"
+        settle "$out/events" map-create map-create
+        let_go
+}
+
 content_fields=seq,event,class,result,errno,process.pid,process.tid,process.name,process.executable,user.id,\
 bpf.cmd,bpf.return,map.id,map.name,map.key,map.value
 
@@ -107,6 +163,9 @@ round() {
         kill -TERM "$content"
         wait "$content"
 
+        inventory
+        hide
+        settle_both
         for verb in probes status callers; do
                 bpfmonctl $verb --json=short >"$out/$verb" 2>"$out/$verb.err"
         done
@@ -123,7 +182,7 @@ round() {
         objects >"$out/after"
 }
 
-mkdir -p /sys/fs/cgroup/test
+mkdir -p /sys/fs/cgroup/test /sys/fs/cgroup/held /sys/fs/cgroup/held-multi
 dbus-daemon --config-file=/bus.conf --fork --nopidfile
 dmesg >/out/dmesg-before
 round kprobes
