@@ -2,6 +2,7 @@
 #include "inventory-call.h"
 
 #include <inttypes.h>
+#include <malloc.h>
 #include <systemd/sd-event.h>
 
 #include "access.h"
@@ -16,7 +17,11 @@
 #include "options.h"
 #include "util.h"
 
-enum { SLICE_ROWS = 64 /* made before other things have their turn */ };
+enum {
+        SLICE_ROWS = 64, /* made before other things have their turn */
+        MANY_ROWS = 500,
+        TRIM_USEC = 1000000,
+};
 
 struct call {
         struct inventory_calls *calls;
@@ -40,6 +45,7 @@ struct inventory_calls {
         struct inventory_context context;
         struct call *first;
         struct event *event;
+        sd_event_source *trim; /* NULL: none is to come */
 };
 
 /* Kinds by name, for those who ask for one that is not there. */
@@ -72,6 +78,22 @@ static struct call *call_free(struct call *c) {
 
 DEFINE_CLEANUP(struct call *, call_free);
 
+/* A reply of megabytes is gone a moment after it was sent; what it took is given back. */
+static int on_trim(_unused_ sd_event_source *s, _unused_ uint64_t usec, void *userdata) {
+        struct inventory_calls *calls = userdata;
+
+        calls->trim = sd_event_source_disable_unref(calls->trim);
+        malloc_trim(0);
+        return 0;
+}
+
+static void trim_later(struct inventory_calls *calls, sd_bus *bus) {
+        if (!calls->trim)
+                (void) sd_event_add_time_relative(sd_bus_get_event(bus), &calls->trim,
+                                                  CLOCK_MONOTONIC, TRIM_USEC, TRIM_USEC, on_trim,
+                                                  calls);
+}
+
 /* Replies -------------------------------------------------------------------------------------- */
 
 static void reply_error(struct call *c, int r, sd_bus_error *error) {
@@ -93,6 +115,8 @@ static void finish(struct call *c) {
 
         if (r >= 0)
                 r = sd_bus_send(NULL, c->reply, NULL);
+        if (c->rows >= MANY_ROWS)
+                trim_later(c->calls, sd_bus_message_get_bus(c->message));
         if (r < 0)
                 reply_error(c, r, NULL);
         else
@@ -267,8 +291,10 @@ static const struct {
 } sources[] = {
         {FIELD_HOLDERS, SCAN_HOLDERS},
         {FIELD_PIN_PATHS, SCAN_PINS},
-        {FIELD_ATTACHMENTS, SCAN_HOLDERS | SCAN_CGROUPS | SCAN_NETWORKS},
-        {FIELD_ATTACH_TARGET, SCAN_HOLDERS | SCAN_CGROUPS | SCAN_NETWORKS},
+        {FIELD_ATTACHMENTS, SCAN_PERF | SCAN_CGROUPS | SCAN_NETWORKS},
+        {FIELD_ATTACH_TARGET, SCAN_PERF | SCAN_CGROUPS | SCAN_NETWORKS},
+        {FIELD_MEMORY, SCAN_MEMORY},
+        {FIELD_MAP_FROZEN, SCAN_MEMORY},
         {FIELD_INCOMPLETE, SCAN_ALL},
 };
 
@@ -340,6 +366,7 @@ struct inventory_calls *inventory_calls_free(struct inventory_calls *calls) {
                 return NULL;
         while (calls->first)
                 reply_error(calls->first, -ECANCELED, NULL);
+        sd_event_source_disable_unref(calls->trim);
         free(calls->event);
         free(calls);
         return NULL;

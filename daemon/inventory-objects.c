@@ -62,8 +62,10 @@ static int look_at_prog(struct scan *s, int fd) {
                 s->n_progs--;
                 return 0;
         }
-        read_fdinfo(fd, fdinfo);
-        p->memory = fdinfo_number(fdinfo, "memlock");
+        if (s->question->parts & SCAN_MEMORY) {
+                read_fdinfo(fd, fdinfo);
+                p->memory = fdinfo_number(fdinfo, "memlock");
+        }
         n = MIN(p->info.nr_map_ids, (uint32_t) PROG_MAPS_MAX);
         p->maps = s->n_ids;
         if (n == 0)
@@ -95,6 +97,8 @@ static int look_at_map(struct scan *s, int fd) {
                 s->n_maps--;
                 return 0;
         }
+        if (!(s->question->parts & SCAN_MEMORY))
+                return 0;
         read_fdinfo(fd, fdinfo);
         m->memory = fdinfo_number(fdinfo, "memlock");
         m->frozen = fdinfo_number(fdinfo, "frozen") != 0;

@@ -145,10 +145,12 @@ static int look_at_fd(struct scan *s, const struct process *p, int directory, co
         if (n <= 0 || link[0] != 'a')
                 return 0;
         link[n] = 0;
-        for (size_t i = 0; i < ELEMENTSOF(kinds); i++)
+        if (strcmp(link, "anon_inode:[perf_event]") == 0)
+                return s->parts & SCAN_PERF ? look_at_perf(s, p, fd) : 0;
+        for (size_t i = 0; s->parts & SCAN_HOLDERS && i < ELEMENTSOF(kinds); i++)
                 if (strcmp(link, kinds[i].link) == 0)
                         return look_at_object(s, p, fd, i);
-        return strcmp(link, "anon_inode:[perf_event]") == 0 ? look_at_perf(s, p, fd) : 0;
+        return 0;
 }
 
 static int look_at_fds(struct scan *s, struct process *p) {
@@ -187,11 +189,24 @@ static int look_at_process(struct scan *s, int proc, const char *pid) {
         return look_at_fds(s, &p);
 }
 
+/* Whether there is a program that a perf event could run. */
+static bool has_perf_programs(const struct scan *s) {
+        for (size_t i = 0; i < s->n_progs; i++)
+                if (s->progs[i].info.type == BPF_PROG_TYPE_KPROBE ||
+                    s->progs[i].info.type == BPF_PROG_TYPE_TRACEPOINT ||
+                    s->progs[i].info.type == BPF_PROG_TYPE_PERF_EVENT)
+                        return true;
+        return false;
+}
+
 int scan_processes(struct scan *s) {
-        DIR *proc = opendir("/proc");
         const struct dirent *entry;
+        DIR *proc;
         int k = 0;
 
+        if (!(s->parts & SCAN_HOLDERS) && !has_perf_programs(s))
+                return 0;
+        proc = opendir("/proc");
         if (!proc) {
                 s->incomplete |= SCAN_HOLDERS;
                 return 0;

@@ -139,7 +139,7 @@ static void set_incomplete(const struct making *m, unsigned parts) {
                 unsigned part;
                 const char *name;
         } names[] = {
-                {SCAN_HOLDERS, "holders"},
+                {SCAN_HOLDERS | SCAN_PERF, "holders"},
                 {SCAN_PINS, "pins"},
                 {SCAN_CGROUPS, "cgroups"},
                 {SCAN_NETWORKS, "networks"},
@@ -198,7 +198,8 @@ static void fill_prog(const struct making *m, size_t i) {
         set_number(m, FIELD_PROG_BTF_ID, p->btf_id);
         event_set_u64(e, FIELD_PROG_LOAD_TIME,
                       clock_realtime(m->r->boottime, clock_now(), p->load_time));
-        event_set_u64(e, FIELD_MEMORY, x->memory);
+        if (m->scan->parts & SCAN_MEMORY)
+                event_set_u64(e, FIELD_MEMORY, x->memory);
         set_related(m, FIELD_PROG_LINKS, SCAN_PROG_LINKS, p->id);
         set_common(m, OBJECT_PROG, p->id);
         /* The kernel knows it in any case. */
@@ -227,9 +228,11 @@ static void fill_map(const struct making *m, size_t i) {
         if (p->map_flags)
                 event_set_strings(m->e, FIELD_MAP_FLAGS, flags,
                                   flags_names(FLAGS_MAP, p->map_flags, flags, rest));
-        event_set_bool(m->e, FIELD_MAP_FROZEN, x->frozen);
         set_number(m, FIELD_MAP_BTF_ID, p->btf_id);
-        event_set_u64(m->e, FIELD_MEMORY, x->memory);
+        if (m->scan->parts & SCAN_MEMORY) {
+                event_set_bool(m->e, FIELD_MAP_FROZEN, x->frozen);
+                event_set_u64(m->e, FIELD_MEMORY, x->memory);
+        }
         set_related(m, FIELD_MAP_PROGS, SCAN_MAP_PROGS, p->id);
         set_common(m, OBJECT_MAP, p->id);
         set_incomplete(m, SCAN_HOLDERS | SCAN_PINS);

@@ -296,9 +296,12 @@ int scan_new(struct scan **ret, const struct scan_question *q) {
                 unsigned part;
                 int (*look)(struct scan *s);
         } parts[] = {
-                {SCAN_HOLDERS, scan_processes},      {SCAN_PINS, scan_file_systems},
-                {SCAN_CGROUPS, scan_control_groups}, {SCAN_NETWORKS, scan_network},
-                {SCAN_NETWORKS, scan_sockmaps},      {SCAN_ALL, scan_links},
+                {SCAN_HOLDERS | SCAN_PERF, scan_processes},
+                {SCAN_PINS, scan_file_systems},
+                {SCAN_CGROUPS, scan_control_groups},
+                {SCAN_NETWORKS, scan_network},
+                {SCAN_NETWORKS, scan_sockmaps},
+                {SCAN_ALL, scan_links},
         };
         _cleanup_(scan_freep) struct scan *s = calloc(1, sizeof(*s));
         int k;
@@ -306,6 +309,7 @@ int scan_new(struct scan **ret, const struct scan_question *q) {
         if (!s)
                 return -ENOMEM;
         s->question = q;
+        s->parts = q->parts;
         s->started = clock_now();
         k = scan_objects(s);
         s->walked = clock_now();

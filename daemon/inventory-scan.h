@@ -22,7 +22,9 @@ enum scan_part {
         SCAN_PINS = 1 << 1,     /* in BPF file systems */
         SCAN_CGROUPS = 1 << 2,  /* attachments to control groups */
         SCAN_NETWORKS = 1 << 3, /* attachments to devices and network namespaces */
-        SCAN_ALL = (1 << 4) - 1,
+        SCAN_PERF = 1 << 4,     /* perf events that run programs, in /proc, too */
+        SCAN_MEMORY = 1 << 5,   /* what only /proc tells of the objects themselves */
+        SCAN_ALL = (1 << 6) - 1,
 };
 
 enum {
@@ -208,6 +210,7 @@ struct scan {
         const struct scan_question *question; /* while it is being made */
         uint64_t started,
                 walked;      /* CLOCK_MONOTONIC, ns: before and after the objects were listed */
+        unsigned parts;      /* bits of enum scan_part: what was looked at */
         unsigned incomplete; /* bits of enum scan_part: what was cut short */
         bool objects_incomplete;
         bool statistics; /* run times are counted */

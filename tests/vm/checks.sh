@@ -110,6 +110,10 @@ inventory() {
         for kind in prog map link btf; do
                 bpftool -jf $kind list >"$out/inventory/$kind.after" 2>>"$out/inventory/bpftool.err"
         done
+        # Of all at once, bpftool tells the BTF of the map before for a map without any (from Linux 6.18 on).
+        grep -v '"map.btf_id"' "$out/inventory/maps.ours" | sed 's/.*"map.id":\([0-9]*\).*/\1/' | while read -r id; do
+                bpftool -jf map show id "$id" 2>>"$out/inventory/bpftool.err"
+        done >"$out/inventory/map.alone"
         bpftool -j net list >"$out/inventory/net" 2>>"$out/inventory/bpftool.err"
         bpftool -j cgroup tree >"$out/inventory/cgroup" 2>>"$out/inventory/bpftool.err"
         bpftool -j perf list >"$out/inventory/perf" 2>>"$out/inventory/bpftool.err"

@@ -87,6 +87,7 @@ class Inventory:
         self.ours = {kind: {row[f"{kind}.id"]: row for row in lines(folder / f"{name}.ours") or []}
                      for kind, name in OURS.items()}
         self.before = {kind: {row["id"]: row for row in read(folder / f"{kind}.before") or []} for kind in OURS}
+        self.alone = {row["id"]: row for row in lines(folder / "map.alone") or []}
         self.after = {kind: {row["id"]: row for row in read(folder / f"{kind}.after") or []} for kind in OURS}
 
     def kind(self, kind):
@@ -98,7 +99,10 @@ class Inventory:
         wrong = [f"{number} is not listed: {before[number]}" for number in both - set(ours)]
         wrong += [f"{number} is listed alone: {ours[number]}" for number in set(ours) - set(before) - set(after)]
         for number in both & set(ours):
-            wrong += self.same(kind, before[number], ours[number])
+            theirs = before[number]
+            if kind == "map" and "btf_id" not in self.alone.get(number, theirs):
+                theirs = {key: value for key, value in theirs.items() if key != "btf_id"}
+            wrong += self.same(kind, theirs, ours[number])
         return wrong
 
     def same(self, kind, theirs, ours):
