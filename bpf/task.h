@@ -75,7 +75,9 @@ static __always_inline u64 inode_changed(const void *inode) {
 
         if (bpf_core_field_exists(apart->i_ctime_sec)) {
                 t.tv_sec = BPF_CORE_READ(apart, i_ctime_sec);
-                t.tv_nsec = BPF_CORE_READ(apart, i_ctime_nsec);
+                /* From Linux 6.13 on the highest bit says that somebody has asked for it
+                 * (I_CTIME_QUERIED, include/linux/fs.h). */
+                t.tv_nsec = BPF_CORE_READ(apart, i_ctime_nsec) & 0x7fffffff;
         } else if (bpf_core_field_exists(hidden->__i_ctime)) {
                 BPF_CORE_READ_INTO(&t, hidden, __i_ctime);
         } else {

@@ -78,7 +78,8 @@ static int look_at(pid_t pid, int fd, struct statx *ret, char type[static TYPE_S
         int k;
 
         if (statx(fd, "", AT_EMPTY_PATH | AT_STATX_DONT_SYNC,
-                  STATX_TYPE | STATX_INO | STATX_SIZE | STATX_MTIME | STATX_MNT_ID, &sx) < 0)
+                  STATX_TYPE | STATX_INO | STATX_SIZE | STATX_MTIME | STATX_CTIME | STATX_MNT_ID,
+                  &sx) < 0)
                 return -errno;
         if (!(sx.stx_mask & STATX_MNT_ID))
                 return -EXDEV;

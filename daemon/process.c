@@ -7,6 +7,7 @@
 #include <sys/stat.h>
 #include <systemd/sd-login.h>
 
+#include "build-id.h"
 #include "cgroup.h"
 #include "clock.h"
 #include "event.h"
@@ -42,6 +43,7 @@ struct process {
         uint64_t capabilities;
         uint64_t inode, changed; /* of the executable; 0: not known */
         bool protected;
+        char *build_id; /* of the executable, NULL: not known */
         uint32_t ppid;
         uint32_t login_uid;
         uint32_t ns_pid, ns_mnt, ns_net, ns_user;
@@ -53,6 +55,7 @@ struct processes {
         struct process *oldest, *newest;
         size_t n;
         struct users *users;
+        struct build_ids *build_ids;
         struct clock_offset boottime;
 };
 
@@ -140,6 +143,7 @@ static void forget(struct processes *p, struct process *q) {
         unlink_age(p, q);
         p->n--;
         clear_texts(q);
+        free(q->build_id);
         free(q);
 }
 
@@ -168,6 +172,9 @@ int processes_new(struct processes **ret) {
 
         p->boottime = (struct clock_offset){.clock = CLOCK_BOOTTIME, .slack = START_SLACK_NS};
         int k = users_new(&p->users, PASSWD_PATH);
+
+        if (k >= 0)
+                k = build_ids_new(&p->build_ids);
         if (k < 0)
                 return k;
 
@@ -182,6 +189,7 @@ struct processes *processes_free(struct processes *p) {
         while (p->oldest)
                 forget(p, p->oldest);
         users_free(p->users);
+        build_ids_free(p->build_ids);
         free(p);
         return NULL;
 }
@@ -265,6 +273,16 @@ static void learn_texts(struct process *q, const struct record_task *task,
         learn_cgroup(q, task, cgroup, c->cgroup_cut);
 }
 
+static void learn_build_id(struct processes *p, struct process *q) {
+        const char *path = q->texts[TEXT_EXECUTABLE], *id = NULL;
+
+        free(q->build_id);
+        /* Of a path without its beginning nobody knows which it is. */
+        if (path && path[0] == '/' && q->inode != 0)
+                id = build_ids_get(p->build_ids, (pid_t) q->task.tgid, path, q->inode, q->changed);
+        q->build_id = id ? strdup(id) : NULL;
+}
+
 static struct process *learn(struct processes *p, const struct record_task *task,
                              const struct record_context *c) {
         struct process *q = find(p, task);
@@ -277,6 +295,7 @@ static struct process *learn(struct processes *p, const struct record_task *task
         if (!q)
                 return NULL;
 
+        const bool another = q->inode != c->executable_inode || q->changed != c->executable_changed;
         q->task = *task;
         q->capabilities = c->capabilities;
         q->inode = c->executable_inode;
@@ -289,6 +308,8 @@ static struct process *learn(struct processes *p, const struct record_task *task
         q->ns_net = c->ns_net;
         q->ns_user = c->ns_user;
         learn_texts(q, task, c);
+        if (another || !q->build_id)
+                learn_build_id(p, q);
         return q;
 }
 
@@ -326,6 +347,7 @@ static bool still_true(enum text t, const struct process *q, const struct record
 static void describe_file(struct event *e, const struct process *q) {
         if (q->inode == 0)
                 return;
+        event_set_string(e, FIELD_PROCESS_BUILD_ID, q->build_id);
         event_set_u64(e, FIELD_PROCESS_EXECUTABLE_INODE, q->inode);
         event_set_u64(e, FIELD_PROCESS_EXECUTABLE_CHANGED, q->changed);
         event_set_bool(e, FIELD_PROCESS_EXECUTABLE_PROTECTED, q->protected);

@@ -4,6 +4,7 @@
 
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -142,6 +143,20 @@ def who_brought_it(b):
     one = get(b, "prog", program["id"])
     contains(one["prog.helpers"], "map_lookup_elem", "helpers, from the history")
     equal(one["prog.instructions"], program["instructions"], "instructions, from the history")
+
+
+def build_id(b):
+    """The build id of the executable that brought it is the one in its file, before and after a restart"""
+    notes = subprocess.run(["readelf", "-n", os.environ["TRIGGER"]], capture_output=True, text=True, check=True).stdout
+    want = re.search(r"Build ID: ([0-9a-f]+)", notes)
+    if not want:
+        raise Skip("the test program has no build id")
+    daemon = start(b)
+    _, made = hold(b, "map-create", "built")
+    equal(row(b, "map", made["id"])["loaded_by.build_id"], want[1], "build id")
+    daemon.stop()
+    start(b)
+    equal(row(b, "map", made["id"]).get("loaded_by.build_id"), want[1], "build id, from the history")
 
 
 def existed(b):
@@ -334,7 +349,7 @@ def many_at_once(b):
     equal(len(rows(b, "prog")) > 0, True, "and so is the next")
 
 
-TESTS = [agrees, who_brought_it, existed, own_objects, selection, scopes, pins, hostile_names, statistics, differences, many_at_once]
+TESTS = [agrees, who_brought_it, build_id, existed, own_objects, selection, scopes, pins, hostile_names, statistics, differences, many_at_once]
 
 if __name__ == "__main__":
     bed.main(TESTS)

@@ -123,7 +123,8 @@ inventory() {
 # hide: a program that answers in the kernel's place, when somebody lists programs, that there are none.
 hide() {
         grep -c '"event":"hidden-object"' "$out/events" >"$out/inventory/hidden.before"
-        echo "hide hide-programs" | hold
+        echo "hide hide-programs" >/tmp/hide
+        hold </tmp/hide
         bpfmonctl --json=short programs >"$out/inventory/hidden.ours" 2>"$out/inventory/hidden.err"
         settle "$out/events" map-create map-create
         let_go
