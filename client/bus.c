@@ -36,6 +36,7 @@ static const struct advice {
         {BPFMON_ERROR_INVALID_MATCH, EXIT_USAGE, "", ""},
         {BPFMON_ERROR_INVALID_OPTION, EXIT_USAGE, "", ""},
         {BPFMON_ERROR_LIMIT_EXCEEDED, EXIT_FAILURE, "", ""},
+        {BPFMON_ERROR_NO_HISTORY, EXIT_FAILURE, "", ""},
 };
 
 /* How the buses begin when their policy refuses a message; what follows is for their developers. */

@@ -117,6 +117,20 @@ def test_picture_is_whole(b):
     contains(refused(b, 2, "timeline", "--interval=0"), "--interval=0", "of no time")
 
 
+def test_no_history(b):
+    """Where no history is kept that is said in one line; where nobody reads on nothing is said"""
+    b.environment.pop("STATE_DIRECTORY", None)
+    b.daemon()
+    for arguments in (("timeline",), ("explain", "1"), ("query",)):
+        line = refused(b, 1, *arguments)
+        contains(line, "no history", f"what {arguments} says")
+        equal(line.count("bpfmond:"), 0, f"what {arguments} says: {line}")
+    for arguments in ("top --batch", "timeline --help"):
+        process = b.run("sh", "-c", f"{CTL} {arguments} | head -n 1")
+        equal(process.errors(), "", f"what {arguments} says")
+        equal(len(process.output().splitlines()), 1, f"lines of {arguments}")
+
+
 def test_exec(b):
     """--exec runs a command for each event, whose fields are in its environment and in no shell's hands"""
     b.daemon()
@@ -235,5 +249,5 @@ def test_progress(b):
     equal(process.errors(), "", "what is said where there is no terminal")
 
 
-bed.main([test_explain, test_timeline, test_picture_is_whole, test_exec, test_exec_bounds, test_exec_refusals,
+bed.main([test_explain, test_timeline, test_picture_is_whole, test_no_history, test_exec, test_exec_bounds, test_exec_refusals,
           test_progress])
