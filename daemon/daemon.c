@@ -53,6 +53,9 @@
 enum {
         /* The bus answers within microseconds, or is not to be waited for. */
         BUS_TIMEOUT_USEC = 2000000,
+        /* But while we start nobody looks at its answers, and sd-bus gives up a connection whose
+         * match rules seem not to be answered. */
+        START_TIMEOUT_USEC = 600000000,
         /* How often the numbers of calls go into the history; an idle machine is not woken for it
          * alone. */
         USAGE_USEC = 60000000,
@@ -364,6 +367,7 @@ static int connect_bus(struct daemon *d) {
                 log_error("Cannot own %s: %s; install the bus policy (org.bpfmon1.conf) and run "
                           "as root",
                           BPFMON_BUS_NAME, strerror(-k));
+        (void) sd_bus_set_method_call_timeout(d->bus, START_TIMEOUT_USEC);
         return k;
 }
 
@@ -866,6 +870,7 @@ static int run(struct daemon *d, const struct daemon_options *options) {
         k = start(d);
         if (k < 0)
                 return k; /* said already */
+        (void) sd_bus_set_method_call_timeout(d->bus, BUS_TIMEOUT_USEC);
         k = sd_event_loop(d->loop);
         if (d->failed < 0)
                 return d->failed;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* Loaded into the daemon (LD_PRELOAD): while the file $SLOW_KERNEL is there, its verifier takes for
- * ever. */
+ * ever, and so does telling the programs who they serve, with which a takeover begins. */
 
 #include <dlfcn.h>
 #include <linux/bpf.h>
@@ -20,7 +20,8 @@ long syscall(long number, ...) {
         for (int i = 0; i < 6; i++)
                 a[i] = va_arg(args, long);
         va_end(args);
-        while (number == SYS_bpf && a[0] == BPF_PROG_LOAD && file && access(file, F_OK) == 0)
+        while (number == SYS_bpf && (a[0] == BPF_PROG_LOAD || a[0] == BPF_PROG_TEST_RUN) && file &&
+               access(file, F_OK) == 0)
                 usleep(20000);
         if (!next)
                 next = dlsym(RTLD_NEXT, "syscall");

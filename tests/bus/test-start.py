@@ -11,6 +11,7 @@ import time
 
 import bed
 from bed import MANAGER, NAME, PATH, Process, contains, equal, wait_until
+from keeper import Keeper
 
 PATIENCE = 10  # seconds that a call waits: daemon/early.c
 CLIENT = 25    # seconds after which clients give up
@@ -148,6 +149,33 @@ def test_manager(b):
         equal(slow.state(), "watching", "state when it says that it is ready")
 
 
+def test_takeover(b):
+    """A takeover that takes long costs nobody the bus"""
+    with Keeper(b) as keeper:
+        keeper.start().stop(signal.SIGKILL)
+        slow = b.directory / "slow"
+        slow.touch()
+        b.environment.update(LD_PRELOAD=os.environ["SLOW_KERNEL_LIBRARY"], SLOW_KERNEL=str(slow),
+                             ASAN_OPTIONS=f"{b.environment.get('ASAN_OPTIONS', '')}:verify_asan_link_order=0")
+        daemon = keeper.start(ready=False)
+        client = b.client()
+        wait_until(lambda: client.bus.name_has_owner(NAME) or not daemon.running(), what="the name")
+        end = time.monotonic() + 4
+        wait_until(lambda: time.monotonic() > end)
+        slow.unlink()
+        b.wait_ready(daemon)
+        equal(count_events(b), 1, "events")
+        equal(daemon.stop(), 0, f"exit status: {daemon.errors()}")
+
+
+def count_events(b):
+    """How many events a reader gets of one map."""
+    reader = b.subscriber("event=map-create")
+    b.trigger("map-create").go().truth()
+    reader.wait_total(1)
+    return reader.received
+
+
 def test_end(b):
     """It can be ended while it starts: that waits for the kernel, and nothing stays behind"""
     slow = Slow(b)
@@ -162,4 +190,4 @@ def test_end(b):
 
 
 if __name__ == "__main__":
-    bed.main([test_status, test_waiting, test_many, test_impatient, test_manager, test_end])
+    bed.main([test_status, test_waiting, test_many, test_impatient, test_manager, test_takeover, test_end])
