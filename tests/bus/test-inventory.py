@@ -309,22 +309,26 @@ def differences(b):
     begin = f"@{bed.time.time():.6f}"
     process, program = hold(b, "prog-maps")
     other, link = hold(b, "link-create")
-    result = b.ctl("diff", "--since", begin, "-j")
-    found = {(x["change"], x["event"], x.get("prog.id"), x.get("map.id"), x.get("link.id")): x for x in result.objects()}
+
+    def changes():
+        """Those that the daemon saw; of other tests' objects the kernel's list alone tells."""
+        return [x for x in b.ctl("diff", "--since", begin, "-j").objects() if "event" in x]
+
+    found = {(x["change"], x["event"], x.get("prog.id"), x.get("map.id"), x.get("link.id")): x for x in changes()}
     want = {("added", "prog-load", program["id"], None, None), ("added", "prog-load", link["prog_id"], None, None),
             ("added", "link-create", link["prog_id"], None, link["id"]),
             *(("added", "map-create", None, number, None) for number in program["maps"])}
-    equal(set(found), want, f"changes ({result.errors()})")
+    equal(set(found), want, "changes")
     equal({x["process.pid"] for x in found.values()}, {process.pid, other.pid}, "who did it")
     text = b.ctl("diff", "--since", begin).output()
-    contains(text, f"5 added, 0 removed")
+    contains(text, " added, 0 removed")
     contains(text, f"trigger[{process.pid}]")
     contains(b.ctl("diff", "--since=-5min").output(), "came and went in between")
     equal(b.ctl("diff", "--since", begin, "--until", begin, "-j").output(), "", "nothing in no time")
     process.truth()
     other.truth()
     # No hook tells here that a map is freed; the kernel's list says so.
-    wait_until(lambda: b.ctl("diff", "--since", begin, "-j").output() == "", what="the end of it")
+    wait_until(lambda: not changes(), what="the end of it")
     equal(b.ctl("diff").wait(), 2, "without a time")
 
 
