@@ -134,6 +134,21 @@ def test_client_page():
         raise AssertionError(f"not in the page: {missing} of {commands} and {options}")
 
 
+def test_metainfo():
+    """What software centres show is valid, and of the version that this is"""
+    if not shutil.which("appstreamcli"):
+        raise Skip("needs appstreamcli")
+    file = source / "packaging/org.bpfmon1.Monitor.metainfo.xml"
+    done = subprocess.run(["appstreamcli", "validate", "--no-net", file], capture_output=True, check=False,
+                          encoding="utf-8")
+    if done.returncode != 0:
+        raise AssertionError(done.stdout + done.stderr)
+    version = re.search(r"version: '(.*?)'", read("meson.build"))[1]
+    for text in (file.read_text(encoding="utf-8"), read("packaging", "debian", "changelog").partition("\n")[0]):
+        if version not in text:
+            raise AssertionError(f"no {version} in {text!r}")
+
+
 def catalog():
     """The entries of the catalog: {id: (headers, text)}."""
     entries = {}
@@ -190,6 +205,6 @@ def test_journalctl():
 
 
 tap = Tap()
-for test in (test_conf, test_settings_page, test_options_page, test_event_page, test_interface_page, test_notify_page, test_desktop_files, test_catalog, test_journalctl):
+for test in (test_conf, test_settings_page, test_options_page, test_event_page, test_interface_page, test_notify_page, test_desktop_files, test_metainfo, test_catalog, test_journalctl):
     tap.run(test.__doc__.splitlines()[0], test)
 sys.exit(tap.done())

@@ -25,6 +25,7 @@ PLACES = [
     "lib/systemd/catalog/bpfmond.catalog",
     "lib/systemd/system-preset/90-bpfmon.preset",
     "lib/systemd/system/bpfmond.service",
+    "lib/systemd/user-preset/90-bpfmon.preset",
     "lib/systemd/user/bpfmon-notify.service",
     "lib/sysusers.d/bpfmon.conf",
     "lib/tmpfiles.d/bpfmon.conf",
@@ -45,6 +46,7 @@ PLACES = [
     "share/man/man5/org.bpfmon1.5",
     "share/man/man7/bpfmon-event.7",
     "share/man/man8/bpfmond.8",
+    "share/metainfo/org.bpfmon1.Monitor.metainfo.xml",
     "share/polkit-1/actions/org.bpfmon1.policy",
     "share/zsh/vendor-completions/_bpfmonctl",
 ]
