@@ -127,7 +127,7 @@ def test_client_page():
     commands = re.findall(r"^  ([a-z]+)(?: \S+)*  ", told.stdout, re.MULTILINE)
     options = re.findall(r"--[a-z-]+", told.stdout)
     text = page("bpfmonctl.1")
-    body = text[text.index("\nCOMMANDS"):]
+    body = text[text.index("COMMANDS\n"):]
     missing = [c for c in commands if not re.search(rf"^(.*\W)?{c}(\W|$)", body, re.MULTILINE)]
     missing += [option for option in options if option not in text]
     if missing or len(commands) < 10 or len(options) < 15:
@@ -205,6 +205,6 @@ def test_journalctl():
 
 
 tap = Tap()
-for test in (test_conf, test_settings_page, test_options_page, test_event_page, test_interface_page, test_notify_page, test_desktop_files, test_metainfo, test_catalog, test_journalctl):
+for test in (test_conf, test_settings_page, test_options_page, test_client_page, test_event_page, test_interface_page, test_notify_page, test_desktop_files, test_metainfo, test_catalog, test_journalctl):
     tap.run(test.__doc__.splitlines()[0], test)
 sys.exit(tap.done())
