@@ -14,7 +14,7 @@ SOURCE = pathlib.Path(__file__).resolve().parent.parent.parent
 SUITE = "bookworm"
 # What the programs are built with, and what runs beside them in a guest.
 PACKAGES = [
-    "libbpf-dev", "libc6-dev", "libelf-dev", "libjson-c-dev", "libseccomp-dev", "libsqlite3-dev", "libsystemd-dev", "nettle-dev",
+    "libbpf-dev", "libc6-dev", "libelf-dev", "libjson-c-dev", "libncurses-dev", "libseccomp-dev", "libsqlite3-dev", "libsystemd-dev", "nettle-dev",
     "zlib1g-dev",
     "busybox-static", "dbus-daemon",
 ]
