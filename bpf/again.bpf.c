@@ -88,7 +88,9 @@ AGAIN(seccomp, exit_seccomp_last, seccomp_ends, HOOK_SYS_EXIT_SECCOMP_LAST, LAST
 AGAIN(prctl, exit_prctl_again, prctl_ends, HOOK_SYS_EXIT_PRCTL_AGAIN, SECOND)
 AGAIN(prctl, exit_prctl_last, prctl_ends, HOOK_SYS_EXIT_PRCTL_LAST, LAST)
 
-/* What these miss is counted, too, when the frame is found. */
 AGAIN(setsockopt, end_setsockopt_again, setsockopt_missed, HOOK_END_SETSOCKOPT_AGAIN, SECOND)
+AGAIN(setsockopt, end_setsockopt_last, setsockopt_missed, HOOK_END_SETSOCKOPT_LAST, LAST)
 AGAIN(seccomp, end_seccomp_again, seccomp_missed, HOOK_END_SECCOMP_AGAIN, SECOND)
+AGAIN(seccomp, end_seccomp_last, seccomp_missed, HOOK_END_SECCOMP_LAST, LAST)
 AGAIN(prctl, end_prctl_again, prctl_missed, HOOK_END_PRCTL_AGAIN, SECOND)
+AGAIN(prctl, end_prctl_last, prctl_missed, HOOK_END_PRCTL_LAST, LAST)

@@ -130,18 +130,22 @@ static __always_inline int prctl_ends(s64 ret, enum hook hook, enum turn turn) {
  * so many threads return from one at a time, and anybody can keep more in there. The socket may be
  * another's by now: of it nothing more is read. */
 static __always_inline int end_missed(s64 ret, bool is_its_end, struct action_frame *f,
-                                      enum hook hook) {
+                                      enum hook hook, enum turn turn) {
         enum hook opener;
 
         if (!is_its_end || f->action != ACTION_ATTACH || f->flags & (CALL_URING | CALL_COMPAT))
                 return 0;
+        if (turn == LAST) {
+                action_lost(bpf_get_current_pid_tgid());
+                return 0;
+        }
         hit(hook);
         f->subject = 0;
         opener = f->hook;
         return close_filter(ret, opener, hook);
 }
 
-/* The second of two programs has nothing to do where the first has closed the frame. */
+/* The programs behind the first one have nothing to do where it has closed the frame. */
 static __always_inline int setsockopt_missed(s64 ret, enum hook hook, enum turn turn) {
         struct action_frame *f = action_current();
 
@@ -150,7 +154,7 @@ static __always_inline int setsockopt_missed(s64 ret, enum hook hook, enum turn 
         return f ? end_missed(ret,
                               f->via == ROAD_SETSOCKOPT || f->via == ROAD_SETSOCKOPT_REUSEPORT ||
                                       f->via == ROAD_PACKET_FANOUT,
-                              f, HOOK_END_SETSOCKOPT)
+                              f, HOOK_END_SETSOCKOPT, turn)
                  : 0;
 }
 
@@ -160,7 +164,7 @@ static __always_inline int seccomp_missed(s64 ret, enum hook hook, enum turn tur
         if (turn != FIRST && observes_current())
                 hit(hook);
         return f ? end_missed(seccomp_result(ret, f->road_flags), f->via == ROAD_SECCOMP, f,
-                              HOOK_END_SECCOMP)
+                              HOOK_END_SECCOMP, turn)
                  : 0;
 }
 
@@ -169,5 +173,5 @@ static __always_inline int prctl_missed(s64 ret, enum hook hook, enum turn turn)
 
         if (turn != FIRST && (u32) syscall_argument(0) == PR_SET_SECCOMP && observes_current())
                 hit(hook);
-        return f ? end_missed(ret, f->via == ROAD_PRCTL, f, HOOK_END_PRCTL) : 0;
+        return f ? end_missed(ret, f->via == ROAD_PRCTL, f, HOOK_END_PRCTL, turn) : 0;
 }
