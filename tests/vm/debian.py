@@ -64,7 +64,7 @@ exec -a {name} /payload{loader} --library-path {folders} /payload/bin/{name} "$@
 START = """\
 #!/bin/bash
 mkdir -p /out
-timeout 900 bash /payload/checks.sh 2>&1 | tee /dev/console >/out/log
+timeout 1200 bash /payload/checks.sh 2>&1 | tee /dev/console >/out/log
 echo "${PIPESTATUS[0]}" >/out/status
 dmesg >/out/dmesg
 journalctl -b --no-pager >/out/journal 2>&1

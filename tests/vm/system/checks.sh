@@ -25,6 +25,10 @@ of() {
         systemctl show -P "$1" $unit
 }
 
+watching() {
+        bpfmonctl status --json=short 2>/dev/null | grep -q '"state":"watching"'
+}
+
 main_is_not() {
         [[ $(of MainPID) != "$1" && $(of MainPID) != 0 && $(of ActiveState) == active ]]
 }
@@ -42,7 +46,7 @@ declare -A started
 start() {
         local name=$1 user=$2
         shift 2
-        timeout --foreground 240 setpriv --reuid "$user" --regid "$user" --init-groups --reset-env -- "$@" \
+        timeout --foreground -k 5 "${patience:-240}" setpriv --reuid "$user" --regid "$user" --init-groups --reset-env -- "$@" \
                 >"/out/$name" 2>"/out/$name.err" </dev/null &
         started[$name]=$!
 }
@@ -114,16 +118,17 @@ install_it() {
         systemctl start polkit || journalctl -u polkit --no-pager
 }
 
-# Two users call at once what is not running. An emulated machine is slow to start it, slower than a bus waits for who
-# takes a name late.
+# Two users call at once what is not running. An emulated machine takes longer to load the programs than clients wait.
 activate() {
-        local patient=SYSTEMD_BUS_TIMEOUT=200
         of ActiveState >/out/activation.before
-        start activation.busctl bob env $patient busctl --json=short call org.bpfmon1 /org/bpfmon1 org.bpfmon1.Manager GetStatus
-        run activation alice env $patient bpfmonctl status --json=short
+        start activation.busctl bob busctl --json=short call org.bpfmon1 /org/bpfmon1 org.bpfmon1.Manager \
+                ListCallers 'asa{sv}' 0 0
+        run activation alice bpfmonctl status --json=short
         wait "${started[activation.busctl]}"
         echo $? >/out/activation.busctl.status
+        systemctl start $unit
         of ActiveState >/out/activation.after
+        run activated alice bpfmonctl status --json=short
 }
 
 look_at_it() {
@@ -168,26 +173,52 @@ let_in() {
         echo $? >/out/group.status
 }
 
-# At a terminal, the password of an administrator lets alice in.
-ask_password() {
-        mkfifo /tmp/keys
-        setpriv --reuid alice --regid alice --init-groups --reset-env -- timeout 120 script -qefc \
-                "bpfmonctl subscribe --scope=all --json=short -n 1 event=map-create user.id=0" /dev/null \
-                >/out/password 2>/out/password.err </tmp/keys &
-        started[password]=$!
+# session NAME USER TTY INPUT COMMAND…: there, with its output in /out/NAME.
+session() {
+        local name=$1 user=$2 tty=$3 input=$4
+        shift 4
+        systemd-run --quiet --unit="$name" -p User="$user" -p PAMName=login -p TTYPath="/dev/$tty" \
+                -p StandardInput="$input" -p StandardOutput="file:/out/$name" -p StandardError="file:/out/$name.err" \
+                -p RuntimeMaxSec=300 "$@"
+}
+
+not_running() {
+        [[ $(systemctl show -P ActiveState "$1") != active ]]
+}
+
+# type_password NAME ENDED…: gives the password to what has asked for it; then maps are made until it has ended.
+type_password() {
+        local name=$1
+        shift
         exec 5>/tmp/keys
-        await 300 grep -q "Password:" /out/password && cat /payload/password >&5
-        told password root
-        wait "${started[password]}"
-        echo $? >/out/password.status
+        await 300 grep -q "Password:" "/out/$name" && cat /payload/password >&5
+        for _ in {1..60}; do
+                make_map root
+                sleep 0.3
+                "$@" && break
+        done
         exec 5>&-
 }
 
-# session NAME USER TTY: a session there that looks at alerts.
-session() {
-        systemd-run --unit="$1" -p User="$2" -p PAMName=login -p TTYPath="/dev/$3" -p StandardInput=tty-force \
-                -p StandardOutput="file:/out/$1" -p StandardError="file:/out/$1.err" \
-                bpfmonctl subscribe --scope=alerts --no-ask-password --json=short
+has_ended() {
+        ! kill -0 "${started[$1]}" 2>/dev/null
+}
+
+# At a terminal, in a session and without one, the password of an administrator lets alice in.
+ask_password() {
+        local watch="bpfmonctl subscribe --scope=all --json=short -n 1 event=map-create user.id=0"
+        mkfifo /tmp/keys
+        : >/out/password.status
+        chown alice /out/password.status
+        # shellcheck disable=SC2016 # of the other shell
+        session password alice tty3 file:/tmp/keys bash -c 'script -qefc "$0" /dev/null; echo $? >/out/password.status' \
+                "$watch"
+        type_password password not_running password
+        systemctl stop password 2>/dev/null
+        start password.bare alice bash -c 'script -qefc "$0" /dev/null </tmp/keys' "$watch"
+        type_password password.bare has_ended password.bare
+        wait "${started[password.bare]}"
+        echo $? >/out/password.bare.status
 }
 
 has_alert() {
@@ -198,8 +229,10 @@ has_alert() {
 }
 
 sit_down() {
-        session desktop dora tty1
-        session elsewhere alice tty2
+        for each in "desktop dora tty1" "elsewhere alice tty2"; do
+                # shellcheck disable=SC2086 # three words
+                session $each tty-force bpfmonctl subscribe --scope=alerts --no-ask-password --json=short
+        done
         await 300 has_alert
         loginctl --no-legend list-sessions >/out/sessions
         for each in $(loginctl --no-legend list-sessions | sed 's/^ *\([^ ]*\).*/\1/'); do
@@ -208,10 +241,6 @@ sit_down() {
         systemctl stop desktop
         await 100 not_running elsewhere
         systemctl show -P Result elsewhere >/out/elsewhere.result
-}
-
-not_running() {
-        [[ $(systemctl show -P ActiveState "$1") != active ]]
 }
 
 told_storm() {
@@ -223,8 +252,8 @@ told_storm() {
 
 # Reads its configuration while events come.
 reload_it() {
-        systemctl log-level $unit debug
-        systemctl log-level $unit >/out/log-level
+        systemctl service-log-level $unit debug
+        systemctl service-log-level $unit >/out/log-level
         start storm root bpfmonctl subscribe --json=short --fields=event,process.pid,map.name event=map-create
         await 200 told_storm
         local pid
@@ -237,18 +266,50 @@ reload_it() {
         sleep 2
         stop storm
         [[ $pid == $(of MainPID) ]] || echo "reload: another process"
-        systemctl log-level $unit info
-        run status root bpfmonctl status --json=short
+        systemctl service-log-level $unit info
+        run reloaded root bpfmonctl status --json=short
+}
+
+# Loads programs until that is enough.
+load_programs() {
+        until [[ -e /tmp/enough ]]; do
+                trigger load-storm 5 5 1
+        done
+}
+
+# Kills it ten times while programs are loaded and maps made, and restarts it once. What a reader is told is compared with
+# what was made.
+kill_it() {
+        local pid
+        # More often than the service manager takes for an accident.
+        with accident '[Unit]' StartLimitIntervalSec=0
+        start killed root bpfmonctl subscribe --json=short event=map-create event=prog-load \
+                --fields=event,user.id,prog.id,map.id,seq,lost.count,lost.where
+        told killed root
+        load_programs >/out/killed.programs &
+        local programs=$!
+        trigger short-storm 200 >/out/killed.maps
+        for each in {1..10}; do
+                pid=$(of MainPID)
+                kill -KILL "$pid"
+                await 300 main_is_not "$pid"
+        done
+        pid=$(of MainPID)
+        systemctl restart $unit
+        await 300 main_is_not "$pid"
+        of NRestarts >/out/killed.restarts
+        : >/tmp/enough
+        wait $programs
+        make_map root
+        sleep 3
+        stop killed
+        without accident
+        run after_kill alice bpfmonctl status --json=short
 }
 
 break_it() {
         local pid
-        pid=$(of MainPID)
-        kill -KILL "$pid"
-        await 300 main_is_not "$pid"
-        of NRestarts >/out/killed
-        run after_kill alice bpfmonctl status
-        with dog 'WatchdogSec=40s'
+        with dog 'WatchdogSec=15s'
         systemctl restart $unit
         pid=$(of MainPID)
         kill -STOP "$pid"
@@ -267,15 +328,16 @@ end_it() {
 
 # As root, without what the service manager takes from it.
 compare() {
+        systemctl disable $unit # so that no question starts it
         /usr/libexec/bpfmon/bpfmond >/out/root.log 2>&1 &
         local pid=$!
-        await 600 bpfmonctl status >/dev/null 2>&1
+        await 900 watching
         run probes.root root bpfmonctl probes --json=short
         kill -TERM $pid
         wait $pid
 }
 
-for step in install_it activate look_at_it see_own let_in ask_password sit_down reload_it break_it end_it compare; do
+for step in install_it activate look_at_it see_own let_in ask_password sit_down reload_it kill_it break_it end_it compare; do
         [[ $step == activate ]] && objects >/out/objects.before
         echo "== $step at $SECONDS s"
         $step
