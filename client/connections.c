@@ -1,0 +1,148 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "connections.h"
+
+#include <json.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "bus-json.h"
+#include "bus.h"
+#include "client.h"
+#include "value.h"
+
+static const enum field listed[] = {
+        FIELD_CONNECTION_ID,
+        FIELD_SERVICE_NAME,
+        FIELD_NETWORK_TRANSPORT,
+        FIELD_SOURCE_ADDRESS,
+        FIELD_SOURCE_PORT,
+        FIELD_DESTINATION_ADDRESS,
+        FIELD_DESTINATION_PORT,
+        FIELD_PROCESS_PID,
+        FIELD_PROCESS_NAME,
+        FIELD_UNIT,
+        FIELD_DESTINATION_PROCESS_PID,
+        FIELD_DESTINATION_PROCESS_NAME,
+        FIELD_BYTES_SENT,
+        FIELD_BYTES_RECEIVED,
+        FIELD_CONNECTION_REQUESTS,
+        FIELD_CONNECTION_LATENCY,
+        FIELD_CONNECTION_LATENCY_MAX,
+        FIELD_CONNECTION_HISTOGRAM,
+        FIELD_CONNECTION_DURATION,
+};
+
+int connections_fetch(sd_bus *bus, char **matches, size_t n, const struct options *options,
+                      bool whole, struct json_object **ret) {
+        _cleanup_(sd_bus_message_unrefp) sd_bus_message *reply = NULL;
+        _cleanup_free_ char **all = calloc(n + 1, sizeof(*all));
+        _cleanup_free_ char *service = NULL;
+        struct field_set only = {};
+        const struct bus_options more = {.only = whole ? NULL : &only};
+        int r;
+
+        if (!all ||
+            (options->service && asprintf(&service, "service.name=%s", options->service) < 0))
+                return bus_complain(NULL, -ENOMEM);
+        if (n > 0)
+                memcpy(all, matches, n * sizeof(*all));
+        if (service)
+                all[n++] = service;
+        for (size_t i = 0; i < ELEMENTSOF(listed); i++)
+                field_set_add(&only, listed[i]);
+
+        r = bus_call_options(bus, "ListConnections", all, n, options, &more, &reply);
+        if (r != EXIT_SUCCESS)
+                return r;
+        r = bus_json_read_rows(reply, ret);
+        return r > 0 ? EXIT_SUCCESS : bus_complain(NULL, r < 0 ? r : -EBADMSG);
+}
+
+/* Sums ------------------------------------------------------------------------------------------
+ */
+
+struct traffic traffic_of(struct json_object *row) {
+        struct json_object *histogram = row_get(row, FIELD_CONNECTION_HISTOGRAM);
+        struct traffic t = {
+                .connections = 1,
+                .sent = row_number(row, FIELD_BYTES_SENT),
+                .received = row_number(row, FIELD_BYTES_RECEIVED),
+                .requests = row_number(row, FIELD_CONNECTION_REQUESTS),
+                .latency_max = row_number(row, FIELD_CONNECTION_LATENCY_MAX),
+                .age = row_number(row, FIELD_CONNECTION_DURATION),
+        };
+        size_t n = json_object_is_type(histogram, json_type_array)
+                           ? json_object_array_length(histogram)
+                           : 0;
+
+        t.latency = row_number(row, FIELD_CONNECTION_LATENCY) * t.requests;
+        for (size_t i = 0; i < MIN(n, (size_t) LATENCY_BUCKETS); i++)
+                t.histogram[i] = (uint32_t) json_object_get_int64(
+                        json_object_array_get_idx(histogram, i));
+        return t;
+}
+
+void traffic_add(struct traffic *sum, const struct traffic *other) {
+        sum->connections += other->connections;
+        sum->sent += other->sent;
+        sum->received += other->received;
+        sum->requests += other->requests;
+        sum->latency += other->latency;
+        sum->latency_max = MAX(sum->latency_max, other->latency_max);
+        sum->age = MAX(sum->age, other->age);
+        for (size_t i = 0; i < LATENCY_BUCKETS; i++)
+                sum->histogram[i] += other->histogram[i];
+}
+
+static uint64_t less(uint64_t now, uint64_t before) {
+        return now > before ? now - before : 0;
+}
+
+struct traffic traffic_since(const struct traffic *now, const struct traffic *before) {
+        struct traffic t = *now;
+
+        t.sent = less(now->sent, before->sent);
+        t.received = less(now->received, before->received);
+        t.requests = less(now->requests, before->requests);
+        t.latency = less(now->latency, before->latency);
+        for (size_t i = 0; i < LATENCY_BUCKETS; i++)
+                t.histogram[i] = (uint32_t) less(now->histogram[i], before->histogram[i]);
+        return t;
+}
+
+/* Cells -----------------------------------------------------------------------------------------
+ */
+
+void traffic_add_latency(struct text *t, const struct traffic *traffic, double part) {
+        if (traffic->requests > 0)
+                text_add_duration(t, latency_quantile(traffic->histogram, LATENCY_BUCKETS, part,
+                                                      traffic->latency_max));
+}
+
+void connections_add_rate(struct text *t, double rate) {
+        if (rate >= 9.95 || rate == 0)
+                text_printf(t, "%.0f", rate);
+        else
+                text_printf(t, "%.1f", rate);
+}
+
+void connections_add_client(struct text *t, struct json_object *row) {
+        row_add(t, row, "<{process.name}[{process.pid}]|{source.address}:{source.port}>");
+}
+
+void connections_add_server(struct text *t, struct json_object *row) {
+        row_add(t, row, "<{destination.process.name}[{destination.process.pid}] >");
+        row_add(t, row, "<{destination.address}><:{destination.port}>");
+}
+
+void connections_add_group(struct text *t, struct json_object *row, enum connections_by by) {
+        static const char *const templates[] = {
+                [BY_CONNECTION] = "{connection.id}",
+                [BY_SERVICE] =
+                        "<{service.name}|{destination.address}:{destination.port}|{destination.address}>",
+                [BY_CLIENT] = "<{process.name}|{source.address}>",
+                [BY_UNIT] = "<{unit}|{process.name}|{source.address}>",
+        };
+
+        row_add(t, row, templates[by]);
+}

@@ -1,0 +1,301 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* bpfmonctl connections: who is connected to whom, what passes, and how long answers take. */
+
+#include <json.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "bus-json.h"
+#include "bus.h"
+#include "client.h"
+#include "connections.h"
+#include "output.h"
+#include "rows.h"
+#include "value.h"
+
+static int add_cell(struct table *t, const struct text *cell, enum style style) {
+        return cell->failed ? -ENOMEM : table_add(t, text_string(cell), style);
+}
+
+/* Each takes what it shows from a row, or a sum of rows. */
+struct source {
+        struct json_object *row;
+        const struct traffic *traffic;
+};
+
+static void add_id(struct text *t, const struct source *s) {
+        connections_add_group(t, s->row, BY_CONNECTION);
+}
+
+static void add_service(struct text *t, const struct source *s) {
+        row_add(t, s->row, "{service.name}");
+}
+
+static void add_client(struct text *t, const struct source *s) {
+        connections_add_client(t, s->row);
+}
+
+static void add_server(struct text *t, const struct source *s) {
+        connections_add_server(t, s->row);
+}
+
+static void add_count(struct text *t, const struct source *s) {
+        text_printf(t, "%llu", (unsigned long long) s->traffic->connections);
+}
+
+static void add_sent(struct text *t, const struct source *s) {
+        text_add_size(t, s->traffic->sent);
+}
+
+static void add_received(struct text *t, const struct source *s) {
+        text_add_size(t, s->traffic->received);
+}
+
+static void add_requests(struct text *t, const struct source *s) {
+        text_printf(t, "%llu", (unsigned long long) s->traffic->requests);
+}
+
+static void add_rate(struct text *t, const struct source *s) {
+        if (s->traffic->age > 0)
+                connections_add_rate(t, (double) s->traffic->requests * 1e9 /
+                                                (double) s->traffic->age);
+}
+
+static void add_p50(struct text *t, const struct source *s) {
+        traffic_add_latency(t, s->traffic, 0.5);
+}
+
+static void add_p99(struct text *t, const struct source *s) {
+        traffic_add_latency(t, s->traffic, 0.99);
+}
+
+static void add_age(struct text *t, const struct source *s) {
+        text_add_duration(t, s->traffic->age);
+}
+
+struct column {
+        struct table_column table;
+        void (*add)(struct text *t, const struct source *s);
+};
+
+static const struct column columns[] = {
+        {{"ID", .right = true}, add_id},
+        {{"SERVICE"}, add_service},
+        {{"CLIENT", .least = 12}, add_client},
+        {{"SERVER", .least = 12}, add_server},
+        {{"SENT", .right = true}, add_sent},
+        {{"RECEIVED", .right = true}, add_received},
+        {{"REQUESTS", .right = true}, add_requests},
+        {{"RATE/S", .right = true}, add_rate},
+        {{"P50", .right = true}, add_p50},
+        {{"P99", .right = true}, add_p99},
+        {{"AGE", .right = true}, add_age},
+};
+
+/* Of sums, the first is the name. */
+static const struct column sum_columns[] = {
+        {{"CONNECTIONS", .right = true}, add_count}, {{"SENT", .right = true}, add_sent},
+        {{"RECEIVED", .right = true}, add_received}, {{"REQUESTS", .right = true}, add_requests},
+        {{"RATE/S", .right = true}, add_rate},       {{"P50", .right = true}, add_p50},
+        {{"P99", .right = true}, add_p99},
+};
+
+static int add_cells(struct table *t, const struct column *all, size_t n, const struct source *s) {
+        int r = 0;
+
+        for (size_t i = 0; i < n && r >= 0; i++) {
+                _cleanup_text_ struct text cell = {};
+
+                all[i].add(&cell, s);
+                r = add_cell(t, &cell, STYLE_NONE);
+        }
+        return r;
+}
+
+static int add_connection(struct table *t, struct json_object *row, _unused_ const void *userdata) {
+        const struct traffic traffic = traffic_of(row);
+
+        return add_cells(t, columns, ELEMENTSOF(columns), &(struct source){row, &traffic});
+}
+
+/* The busiest first. */
+static int compare(const void *a, const void *b) {
+        const struct traffic x = traffic_of(*(struct json_object *const *) a),
+                             y = traffic_of(*(struct json_object *const *) b);
+        uint64_t p = x.sent + x.received, q = y.sent + y.received;
+
+        return p != q ? (p > q ? -1 : 1) : (x.age > y.age ? -1 : x.age < y.age);
+}
+
+/* Sums ------------------------------------------------------------------------------------------
+ */
+
+struct group {
+        char *name;
+        struct traffic traffic;
+};
+
+struct groups {
+        struct group *items;
+        size_t n;
+};
+
+static void groups_done(struct groups *g) {
+        for (size_t i = 0; i < g->n; i++)
+                free(g->items[i].name);
+        free(g->items);
+}
+
+static int compare_names(const void *a, const void *b) {
+        return strcmp(((const struct group *) a)->name, ((const struct group *) b)->name);
+}
+
+static int compare_traffic(const void *a, const void *b) {
+        const struct traffic *x = &((const struct group *) a)->traffic,
+                             *y = &((const struct group *) b)->traffic;
+        uint64_t p = x->sent + x->received, q = y->sent + y->received;
+
+        return p > q ? -1 : p < q;
+}
+
+/* One for each connection, then those of one name are put together. */
+static int make_groups(struct groups *g, struct json_object *rows, enum connections_by by) {
+        size_t n = json_object_array_length(rows), kept = 0;
+
+        g->items = calloc(n + 1, sizeof(*g->items));
+        if (!g->items)
+                return -ENOMEM;
+        for (size_t i = 0; i < n; i++) {
+                struct json_object *row = json_object_array_get_idx(rows, i);
+                struct text name = {};
+
+                connections_add_group(&name, row, by);
+                if (!name.data)
+                        text_add(&name, "(unknown)");
+                if (name.failed) {
+                        text_clear(&name);
+                        return -ENOMEM;
+                }
+                g->items[g->n++] = (struct group){name.data, traffic_of(row)};
+        }
+        qsort(g->items, g->n, sizeof(*g->items), compare_names);
+        for (size_t i = 1; i < g->n; i++) {
+                if (strcmp(g->items[kept].name, g->items[i].name) != 0) {
+                        g->items[++kept] = g->items[i];
+                        continue;
+                }
+                traffic_add(&g->items[kept].traffic, &g->items[i].traffic);
+                free(g->items[i].name);
+        }
+        g->n = g->n > 0 ? kept + 1 : 0;
+        qsort(g->items, g->n, sizeof(*g->items), compare_traffic);
+        return 0;
+}
+
+static struct json_object *group_json(const struct group *g, const char *key) {
+        struct json_object *o = json_object_new_object();
+        const struct {
+                const char *key;
+                uint64_t value;
+        } numbers[] = {
+                {"connections", g->traffic.connections},
+                {"bytes.sent", g->traffic.sent},
+                {"bytes.received", g->traffic.received},
+                {"connection.requests", g->traffic.requests},
+                {"connection.latency.p50", latency_quantile(g->traffic.histogram, LATENCY_BUCKETS,
+                                                            0.5, g->traffic.latency_max)},
+                {"connection.latency.p99", latency_quantile(g->traffic.histogram, LATENCY_BUCKETS,
+                                                            0.99, g->traffic.latency_max)},
+                {"connection.latency.max", g->traffic.latency_max},
+        };
+
+        if (!o)
+                return NULL;
+        json_object_object_add(o, key, json_object_new_string(g->name));
+        for (size_t i = 0; i < ELEMENTSOF(numbers) - (g->traffic.requests ? 0 : 3); i++)
+                json_object_object_add(o, numbers[i].key, json_object_new_uint64(numbers[i].value));
+        return o;
+}
+
+static const char *const by_keys[] = {
+        [BY_SERVICE] = "service.name", [BY_CLIENT] = "process.name", [BY_UNIT] = "unit"};
+static const char *const by_heads[] = {
+        [BY_SERVICE] = "SERVICE", [BY_CLIENT] = "CLIENT", [BY_UNIT] = "UNIT"};
+
+static int add_group_table(struct output *o, const struct groups *g,
+                           const struct options *options) {
+        struct table_column heads[ELEMENTSOF(sum_columns) + 1] = {
+                {by_heads[options->by], .least = 12}};
+        const struct table_format format = {
+                .columns = options->full ? 0 : output_columns(),
+                .colour = options->colour,
+                .legend = options->legend,
+        };
+        _cleanup_(table_freep) struct table *t = NULL;
+        int r;
+
+        for (size_t i = 0; i < ELEMENTSOF(sum_columns); i++)
+                heads[i + 1] = sum_columns[i].table;
+        r = table_new(&t, heads, ELEMENTSOF(heads));
+        for (size_t i = 0; r >= 0 && i < MIN(g->n, options->lines); i++) {
+                r = table_add(t, g->items[i].name, STYLE_NONE);
+                if (r >= 0)
+                        r = add_cells(t, sum_columns, ELEMENTSOF(sum_columns),
+                                      &(struct source){NULL, &g->items[i].traffic});
+        }
+        if (r >= 0)
+                table_print(t, &o->text, &format);
+        return r;
+}
+
+static int print_groups(struct json_object *rows, const struct options *options) {
+        _cleanup_(groups_done) struct groups g = {};
+        struct output output = OUTPUT_INIT;
+        int r = make_groups(&g, rows, options->by);
+
+        if (r >= 0 && options->json == JSON_OFF)
+                r = add_group_table(&output, &g, options);
+        for (size_t i = 0; r >= 0 && options->json != JSON_OFF && i < MIN(g.n, options->lines);
+             i++) {
+                _cleanup_json_ struct json_object *o = group_json(&g.items[i],
+                                                                  by_keys[options->by]);
+
+                if (o)
+                        output_json(&output, o, options);
+                else
+                        r = -ENOMEM;
+        }
+        if (r < 0)
+                output.text.failed = true;
+        output_start_pager(&output, options);
+        return output_finish(&output);
+}
+
+/* The verb --------------------------------------------------------------------------------------
+ */
+
+int verb_connections(char **arguments, size_t n, const struct options *options) {
+        struct table_column heads[ELEMENTSOF(columns)];
+        const struct rows_view view = {heads,        ELEMENTSOF(heads), add_connection,
+                                       "connection", "connections",     NULL};
+        _cleanup_(sd_bus_flush_close_unrefp) sd_bus *bus = NULL;
+        _cleanup_json_ struct json_object *rows = NULL;
+        bool whole = options->n_fields > 0 || options->json != JSON_OFF;
+        int r;
+
+        for (size_t i = 0; i < ELEMENTSOF(columns); i++)
+                heads[i] = columns[i].table;
+        r = bus_check_matches(arguments, n);
+        if (r == EXIT_SUCCESS)
+                r = bus_connect(&bus, options);
+        if (r == EXIT_SUCCESS && options->watch)
+                return connections_watch(bus, arguments, n, options);
+        if (r == EXIT_SUCCESS)
+                r = connections_fetch(bus, arguments, n, options, whole, &rows);
+        if (r != EXIT_SUCCESS)
+                return r;
+        if (options->by != BY_CONNECTION)
+                return print_groups(rows, options);
+        json_object_array_sort(rows, compare);
+        return rows_print(rows, &view, options);
+}

@@ -1,0 +1,498 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""Connections: who is connected to whom, what passes, how long answers take."""
+
+import errno
+import os
+import resource
+import signal
+import socket
+import subprocess
+import sys
+import time
+
+import dbus
+
+import bed
+from bed import contains, equal, wait_until
+from fake_polkit import Polkit, YES
+from keeper import Keeper
+
+NOBODY = ("setpriv", "--reuid=65534", "--regid=65534", "--clear-groups")
+
+# A server that answers each line with as many bytes as it says, after so many milliseconds; and a client of it.
+SERVER = """
+import socket, sys, time
+family = socket.AF_UNIX if "/" in sys.argv[1] else socket.AF_INET6 if ":" in sys.argv[1] else socket.AF_INET
+s = socket.socket(family, socket.SOCK_STREAM)
+s.bind(sys.argv[1] if family == socket.AF_UNIX else (sys.argv[1], 0))
+s.listen(100)
+print(s.getsockname() if family == socket.AF_UNIX else s.getsockname()[1], flush=True)
+while True:
+    c, _ = s.accept()
+    f = c.makefile("rwb")
+    for line in f:
+        size, delay = map(int, line.split()[:2])
+        time.sleep(delay / 1000)
+        f.write(b"x" * size)
+        f.flush()
+    f.close()
+    c.close()
+"""
+
+CLIENT = """
+import socket, sys
+family = socket.AF_UNIX if "/" in sys.argv[1] else socket.AF_INET6 if ":" in sys.argv[1] else socket.AF_INET
+s = socket.socket(family, socket.SOCK_STREAM)
+s.connect(sys.argv[1] if family == socket.AF_UNIX else (sys.argv[1], int(sys.argv[2])))
+f = s.makefile("rwb")
+print("connected", flush=True)
+for request in sys.stdin:
+    f.write(request.encode())
+    f.flush()
+    size = int(request.split()[0])
+    assert len(f.read(size)) == size
+    print("answered", flush=True)
+f.close()
+s.close()
+sys.stdin.close()
+"""
+
+
+# Lists connections, as any user.
+LISTER = """
+import dbus, dbus.bus, json, sys
+bus = dbus.bus.BusConnection(sys.argv[1])
+manager = bus.get_object("org.bpfmon1", "/org/bpfmon1", introspect=False)
+rows = manager.get_dbus_method("ListConnections", "org.bpfmon1.Manager")(dbus.Array(sys.argv[2:], "s"),
+                                                                         dbus.Dictionary({}, "sv"))
+print(json.dumps([{str(k): v for k, v in row.items()} for row in rows], default=int))
+"""
+
+
+class Talk:
+    """A server and a client of it."""
+
+    def __init__(self, b, address, prefix=()):
+        self.server = bed.Process(b, "server", [sys.executable, "-c", SERVER, address])
+        bed.wait_until(lambda: "\n" in self.server.output(), what="the server")
+        self.address = address
+        self.port = 0 if "/" in address else int(self.server.output())
+        self.client = bed.Process(b, "client", [*prefix, sys.executable, "-u", "-c", CLIENT, address, str(self.port)],
+                                  stdin=subprocess.PIPE)
+        bed.wait_until(lambda: "connected" in self.client.output(), what="the client")
+        self.sent = self.received = self.requests = 0
+
+    def match(self):
+        return f"destination.port={self.port}" if self.port else f"destination.address={self.address}"
+
+    def ask(self, size, delay=0):
+        line = f"{size} {delay} {'-' * 20}\n".encode()
+        self.client.popen.stdin.write(line)
+        self.client.popen.stdin.flush()
+        self.sent += len(line)
+        self.received += size
+        self.requests += 1
+        bed.wait_until(lambda: self.client.output().count("answered") == self.requests, what="the answer")
+        return self
+
+    def end(self):
+        self.client.popen.stdin.close()
+        self.client.wait()
+
+    def check(self, row):
+        """What is told of the connection is what passed."""
+        equal(row["bytes.sent"], self.sent, "bytes sent")
+        equal(row["bytes.received"], self.received, "bytes received")
+        equal(row["connection.requests"], self.requests, "requests")
+        equal(sum(row["connection.latency.histogram"]), self.requests, "requests in the histogram")
+        equal(row["connection.side"], "client", "side")
+
+
+def plain(value):
+    if isinstance(value, dict):
+        return {str(k): plain(v) for k, v in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [plain(v) for v in value]
+    if isinstance(value, dbus.Boolean):
+        return bool(value)
+    return str(value) if isinstance(value, str) else int(value)
+
+
+def listed(b, *matches, **options):
+    rows = b.client().call("ListConnections", dbus.Array(matches, "s"), dbus.Dictionary(options, "sv"))
+    return [plain(row) for row in rows]
+
+
+def one(rows, what="rows"):
+    equal(len(rows), 1, f"{what} {rows}")
+    return rows[0]
+
+
+def events_of(watcher, *kinds):
+    return [plain(e) for e in watcher.events if str(e["event"]) in kinds]
+
+
+def wait_event(watcher, kind):
+    return one(wait_until(lambda: events_of(watcher, kind), what=kind), kind)
+
+
+def state(b, client=None):
+    """Of the probe."""
+    rows = (client or b.client()).call("ListProbes")
+    return one([str(r["probe.state"]) for r in rows if r["probe.name"] == "connection"])
+
+
+def configured(b, text):
+    """A daemon with these lines in its configuration."""
+    path = b.directory / "test.conf"
+    path.write_text(text)
+    return b.daemon("--no-kprobes", f"--config={path}")
+
+
+class Pair:
+    """A connection within this process."""
+
+    def __init__(self, listener):
+        self.client = socket.socket(listener.family, socket.SOCK_STREAM)
+        self.client.connect(listener.getsockname())
+        self.server, _ = listener.accept()
+
+    def close(self):
+        self.client.close()
+        self.server.close()
+
+
+def listen(address):
+    listener = socket.socket(socket.AF_UNIX if isinstance(address, str) else socket.AF_INET, socket.SOCK_STREAM)
+    listener.bind(address)
+    listener.listen(1000)
+    return listener
+
+
+def test_life(b):
+    """A connection is told when it opens and when it closes, with both ends and what passed"""
+    b.daemon("--no-kprobes")
+    for address in ("127.0.0.1", "::1", f"{b.directory}/s.sock"):
+        watcher = b.subscriber("event=connection-open", "event=connection-close", f"destination.address={address}")
+        talk = Talk(b, address)
+        for size in (1, 100, 100000):
+            talk.ask(size)
+        opened = wait_event(watcher, "connection-open")
+        talk.end()
+        closed = wait_event(watcher, "connection-close")
+        watcher.settle()
+        equal([str(e["event"]) for e in watcher.events], ["connection-open", "connection-close"], f"events of {address}")
+        talk.check(closed)
+        for event in (opened, closed):
+            equal(event["process.pid"], talk.client.pid, "client")
+            equal(event["process.executable"], os.path.realpath(sys.executable), "client's executable")
+            equal(event["network.transport"], "tcp" if talk.port else "unix", "transport")
+            equal(event.get("destination.port", 0), talk.port, "port")
+            equal(event["connection.id"], opened["connection.id"], "number")
+            contains(event["message"], address)
+        equal(closed["destination.process.pid"], talk.server.pid, "server")
+        equal(closed["destination.process.executable"], os.path.realpath(sys.executable), "server's executable")
+        equal("existed" in closed, False, "existed before")
+        if closed["connection.duration"] > (closed["time"] - opened["connection.start"] + 1000) * 1000:
+            raise AssertionError(f"a longer life than there was time: {opened} {closed}")
+        watcher.close()
+
+
+def test_list(b):
+    """Those that are open are listed, and picked up where they were open before anybody asked"""
+    b.daemon("--no-kprobes")
+    talks = [Talk(b, address).ask(1000) for address in ("127.0.0.1", f"{b.directory}/s.sock")]
+    for talk in talks:
+        listed(b)
+        talk.ask(2000).ask(1, 20)
+        row = one(listed(b, talk.match()))
+        equal(row["process.pid"], talk.client.pid, "client")
+        equal(row["destination.process.pid"], talk.server.pid, "server")
+        if talk.port:  # what passed before, TCP has counted
+            equal(row["existed"], True, "existed before")
+            equal((row["bytes.sent"], row["bytes.received"]), (talk.sent, talk.received), "bytes")
+        equal(row["connection.requests"], 2, "requests since")
+        equal(set(one(listed(b, talk.match(), fields=dbus.Array(["connection.id"], "s")))), {"connection.id"}, "fields")
+        talk.end()
+        wait_until(lambda t=talk: not listed(b, t.match()), what="its end")
+
+
+def test_attached(b):
+    """The probe is attached while somebody asks, and not otherwise"""
+    b.daemon("--no-kprobes")
+    everything = b.subscriber()
+    others = b.subscriber("event=prog-load", "event!=connection-open")
+    equal(state(b), "waiting", "state where nobody asks for connections")
+    for matches in (["event=connection-*"], ["class=traffic"], ["service.name=redis"]):
+        watcher = b.subscriber(*matches)
+        equal(state(b), "attached", f"state with {matches}")
+        watcher.call("Close", path=watcher.path, interface=bed.SUBSCRIPTION)
+        equal(state(b), "waiting", f"state after {matches}")
+    listed(b)
+    equal(state(b), "attached", "state after a list")
+    client = b.client()
+    wait_until(lambda: time.sleep(0.2) or state(b, client) == "waiting", 40, "the end of what a list began")
+    for reader in (everything, others):
+        equal(events_of(reader, "connection-open", "connection-close", "connection-stats"), [],
+              "events that nobody asked for")
+
+
+def test_stats(b):
+    """How a connection does is told at the interval that is asked for, and not while nothing passes"""
+    b.daemon("--no-kprobes")
+    talk = Talk(b, "127.0.0.1")
+    matches = ("event=connection-stats", talk.match())
+    often = b.subscriber(*matches, options={"interval": dbus.UInt64(100000)})
+    seldom = b.subscriber(*matches, options={"interval": dbus.UInt64(1000000)})
+    end = time.monotonic() + 4
+    while time.monotonic() < end:
+        talk.ask(10)
+    wait_until(lambda: often.events and plain(often.events[-1])["connection.requests"] == talk.requests,
+               what="the last request")
+    talk.check(plain(often.events[-1]))
+    if not 2 <= len(seldom.events) <= 6 or len(often.events) <= 2 * len(seldom.events):
+        raise AssertionError(f"{len(often.events)} and {len(seldom.events)} events at 10/s and 1/s in 4 s")
+    requests = [plain(e)["connection.requests"] for e in often.events]
+    equal(requests, sorted(requests), "requests, told as they grow")
+    before = len(often.events)
+    often.settle(1)
+    if len(often.events) > before + 1:
+        raise AssertionError("an idle connection is told of over and over")
+    for interval in (0, 99999, 86400000001):
+        name, _ = b.client().error("Subscribe", dbus.Array(matches, "s"),
+                                   dbus.Dictionary({"interval": dbus.UInt64(interval)}, "sv"))
+        equal(name, "org.bpfmon1.Error.InvalidOption", f"interval {interval}")
+
+
+def test_slow(b):
+    """One slow answer among many stands out at the end of the latencies, not in the middle"""
+    b.daemon("--no-kprobes")
+    b.subscriber("event=connection-close")
+    for address in ("127.0.0.1", f"{b.directory}/s.sock"):
+        talk = Talk(b, address)
+        for i in range(50):
+            talk.ask(10, 400 if i == 20 else 0)
+        row = one(listed(b, talk.match()))
+        talk.check(row)
+        if row["connection.latency.max"] < 400e6 or row["connection.latency.p99"] < 200e6:
+            raise AssertionError(f"the slow one is missing: {row}")
+        if row["connection.latency.p50"] * 4 > row["connection.latency.p99"]:
+            raise AssertionError(f"all look slow: {row}")
+
+
+def test_odd(b):
+    """Peeking moves nothing, half-closed is open, socketpair() is no connection, and one that fails never was"""
+    b.daemon("--no-kprobes")
+    watcher = b.subscriber("event=connection-*")
+    for listener in (listen(("127.0.0.1", 0)), listen(str(b.directory / "odd.sock"))):
+        where = (f"destination.port={listener.getsockname()[1]}" if listener.family == socket.AF_INET
+                 else f"destination.address={listener.getsockname()}")
+        pair = Pair(listener)
+        pair.client.sendall(b"question")
+        for _ in range(3):
+            equal(pair.server.recv(100, socket.MSG_PEEK), b"question")
+        equal(pair.server.recv(3), b"que")
+        equal(pair.server.recv(100), b"stion")
+        pair.client.shutdown(socket.SHUT_WR)
+        equal(pair.server.recv(100), b"")
+        row = one(listed(b, where))
+        pair.server.sendall(b"answer")
+        equal(pair.client.recv(100), b"answer")
+        row = one(listed(b, where))
+        equal((row["bytes.sent"], row["bytes.received"], row["connection.requests"]), (8, 6, 1), "bytes and requests")
+        pair.server.close()
+        equal(pair.client.recv(100), b"")
+        pair.client.close()
+        wait_until(lambda w=where: not listed(b, w), what="its end")
+    watcher.settle(1)
+    before = len(events_of(watcher, "connection-open", "connection-close"))
+    left, right = socket.socketpair()
+    left.sendall(b"x")
+    right.recv(1)
+    refused = socket.socket()
+    equal(refused.connect_ex(("127.0.0.1", listen_and_close())), errno.ECONNREFUSED, "connecting to nobody")
+    watcher.settle()
+    rest = [e for e in events_of(watcher, "connection-open", "connection-close")[before:]
+            if "bus" not in e.get("destination.address", "")]
+    equal(rest, [], "events of none")
+
+
+def listen_and_close():
+    listener = listen(("127.0.0.1", 0))
+    port = listener.getsockname()[1]
+    listener.close()
+    return port
+
+
+def test_silent_end(b):
+    """An AF_UNIX connection that ends without anybody reading so is found to be gone"""
+    b.daemon("--no-kprobes")
+    path = str(b.directory / "silent.sock")
+    watcher = b.subscriber("event=connection-close", f"destination.address={path}")
+    pair = Pair(listen(path))
+    pair.client.sendall(b"question")
+    pair.close()
+    closed = wait_event(watcher, "connection-close")
+    equal(closed["bytes.sent"], 8, "bytes")
+
+
+def test_idle(b):
+    """Connections on which nothing passes for long are still there, and listed"""
+    b.daemon("--no-kprobes")
+    watcher = b.subscriber("event=connection-close")
+    talks = [Talk(b, address).ask(10) for address in ("127.0.0.1", "::1", f"{b.directory}/s.sock")]
+    watcher.settle(12)
+    for talk in talks:
+        row = one(listed(b, talk.match()))
+        talk.check(row)
+        if row["connection.idle"] < 5e9:
+            raise AssertionError(f"not idle: {row}")
+    equal([e for e in events_of(watcher, "connection-close") if e.get("process.pid") in [t.client.pid for t in talks]], [],
+          "ends of connections that are open")
+    for talk in talks:
+        talk.ask(10).end()
+
+
+def test_limit(b):
+    """Of too many connections the silent ones are left out, and counted"""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (min(8192, hard), hard))
+    configured(b, "[Connections]\nConnectionsMax=1024\n")
+    watcher = b.subscriber("event=connection-close")
+    listener = listen(("127.0.0.1", 0))
+    pairs = [Pair(listener) for _ in range(2000)]
+    for pair in pairs:
+        pair.client.sendall(b"x")
+        pair.server.recv(1)
+    rows = listed(b, f"destination.port={listener.getsockname()[1]}")
+    status = b.client().call("GetStatus")
+    equal(int(status["connections.max"]), 1024, "limit")
+    if not 512 <= len(rows) <= 1024 + 1024:
+        raise AssertionError(f"{len(rows)} of 2000 are listed")
+    evicted = int(status["connections.evicted"])
+    if evicted < 4000 - 2048:
+        raise AssertionError(f"only {evicted} of 4000 ends were told to be left out")
+    wait_until(lambda: watcher.lost >= evicted, what=f"word of the {evicted} that were left out")
+    for pair in pairs:
+        pair.close()
+    resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+
+
+def test_config(b):
+    """Services are named by the configuration; with Always= the history has connections that nobody asked for"""
+    state_directory = b.directory / "state"
+    state_directory.mkdir()
+    b.environment["STATE_DIRECTORY"] = str(state_directory)
+    listener = listen(("127.0.0.1", 0))
+    port, path = listener.getsockname()[1], str(b.directory / "app.sock")
+    configured(b, f"[Connections]\nAlways=yes\nService=ledger 1 {port}\nService=ledger-local {b.directory}/app.*\n")
+    equal(state(b), "attached", "state with Always=yes")
+    for place in (listener, listen(path)):
+        pair = Pair(place)
+        pair.client.sendall(b"question")
+        equal(pair.server.recv(100), b"question")
+        pair.client.close()
+        equal(pair.server.recv(100), b"")
+        pair.server.close()
+    for name in ("ledger", "ledger-local"):
+        def kept(name=name):
+            events, _ = b.client().call("QueryEvents", dbus.Array([f"service.name={name}"], "s"),
+                                        dbus.Dictionary({}, "sv"))
+            return [str(e["event"]) for e in events]
+        wait_until(lambda k=kept: len(k()) >= 2, what=f"the history of {name}")
+        equal(kept(), ["connection-open", "connection-close"], f"history of {name}")
+
+
+def test_scopes(b):
+    """Users see connections with an end of theirs, and of the other end that there is one"""
+    b.directory.chmod(0o711)
+    b.daemon("--no-kprobes")
+    Polkit(b, watch_own=YES)
+    polite, roots = Talk(b, "127.0.0.1", NOBODY), Talk(b, "127.0.0.1")
+    ports = (f"destination.port={polite.port}", f"destination.port={roots.port}")
+
+    def ask(*arguments):
+        process = bed.Process(b, "client", [*NOBODY, sys.executable, "-c", LISTER, b.address, *arguments])
+        equal(process.wait(), 0, process.errors())
+        return process.objects()[0]
+
+    ask(*ports)
+    polite.ask(10)
+    roots.ask(10)
+    row = one(ask(*ports))
+    equal(row["process.pid"], polite.client.pid, "client")
+    equal(row["user.id"], 65534, "user")
+    equal([k for k in row if k.startswith("destination.") and k.split(".")[1] in ("process", "user", "unit")], [],
+          "what is told of root's end")
+    equal(len(listed(b, *ports)), 2, "what root sees")
+
+
+def test_restart(b):
+    """A connection that outlives the daemon is told once, with all that passed before and after"""
+    with Keeper(b) as keeper:
+        daemon = keeper.start("--no-kprobes")
+        b.wait_ready(daemon)
+        watcher = b.subscriber("event=connection-open", "event=connection-close", "destination.address=127.0.0.1")
+        talk = Talk(b, "127.0.0.1").ask(10).ask(20)
+        number = wait_event(watcher, "connection-open")["connection.id"]
+        for signal_number in (signal.SIGTERM, signal.SIGKILL):
+            daemon.stop(signal_number)
+            talk.ask(30)
+            daemon = keeper.start("--no-kprobes")
+            b.wait_ready(daemon)
+            watcher = b.subscriber("event=connection-open", "event=connection-close", "destination.address=127.0.0.1")
+            equal(state(b), "attached", "state after the restart")
+            talk.ask(40)
+            talk.check(one(listed(b, talk.match())))
+        talk.end()
+        closed = wait_event(watcher, "connection-close")
+        talk.check(closed)
+        equal(closed["connection.id"], number, "number")
+        equal(closed["process.executable"], os.path.realpath(sys.executable), "executable")
+        equal(events_of(watcher, "connection-open"), [], "openings after the restarts")
+
+
+def test_client(b):
+    """bpfmonctl lists connections, sums them up, shows one with its histogram, and watches them"""
+    configured(b, f"[Connections]\nService=ledger {b.directory}/*.sock\n")
+    talk = Talk(b, f"{b.directory}/s.sock")
+    follower = b.follow("--json=short", "--every=200ms", "event=connection-*", talk.match())
+    for i in range(40):
+        talk.ask(100, 150 if i == 7 else 0)
+    listing = b.ctl("connections", "--service=ledger", "--no-legend")
+    equal((listing.popen.returncode, listing.errors()), (0, ""), "status and errors")
+    line = one(listing.output().splitlines(), "lines")
+    for part in ("ledger", f"python3[{talk.client.pid}]", f"python3[{talk.server.pid}]", "3.9 KiB", " 40 "):
+        contains(line, part, "line")
+    row = one(b.ctl("connections", "-j", talk.match()).objects())
+    talk.check(row)
+    number = str(row["connection.id"])
+    for by, name in (("service", "ledger"), ("client", "python3"), ("unit", "python3")):
+        line = one(b.ctl("connections", f"--by={by}", "--service=ledger", "--no-legend").output().splitlines(), by)
+        equal(line.split()[:2], [name, "1"], f"sum by {by}")
+        contains(line, " 40 ", f"requests by {by}")
+    total = one(b.ctl("connections", "--by=service", "-j", "service.name=ledger").objects())
+    equal((total["connections"], total["connection.requests"]), (1, 40), "sums")
+    page = b.ctl("show", "connection", number).output()
+    for part in ("ledger", str(talk.client.pid), talk.address, "measured at the client", "█"):
+        contains(page, part, "page")
+    shown = [int(line.split()[4]) for line in page.splitlines() if line.split()[1:2] and line.split()[1] in ("µs", "ms", "ns")
+             and line.split()[3:4] and line.split()[3] in ("µs", "ms", "ns", "s")]
+    equal(sum(shown), 40, f"requests in the picture {page}")
+    equal(b.ctl("show", "connection", "999999").popen.returncode, 1, "status for a connection that is not there")
+    equal(b.ctl("show", "connection", "x").popen.returncode, 2, "status for no number")
+    watch = bed.Process(b, "bpfmonctl", [os.environ["BPFMONCTL"], "connections", "--watch", "--every=200ms",
+                                         "--service=ledger"])
+    wait_until(lambda: talk.ask(10) and watch.output().count("RATE/S") >= 4, what="four looks")
+    wait_until(lambda: talk.ask(10, 300) and any(" ms" in line and "▁" in line for line in watch.output().splitlines()
+                                                 if "ledger" in line), what="a slow answer in the line of latencies")
+    equal(watch.stop(signal.SIGINT), 0, "status after Ctrl-C")
+    talk.end()
+    told = wait_until(lambda: [e for e in follower.objects() if e["event"] == "connection-close"], what="the end")
+    talk.check(one(told))
+    equal({e["event"] for e in follower.objects()}, {"connection-stats", "connection-open", "connection-close"}, "events")
+
+
+bed.main([test_life, test_list, test_attached, test_stats, test_slow, test_odd, test_silent_end, test_idle, test_limit, test_config,
+          test_scopes, test_restart, test_client])
