@@ -61,6 +61,9 @@ struct authority {
         struct waiting *first;
         struct temporary temporary[TEMPORARY_MAX];
         size_t last_temporary;
+        /* Whose user the bus told last: a bus never gives a unique name twice. */
+        char sender[GRANT_NAME_MAX];
+        uid_t sender_uid;
 };
 
 /* Also takes it off the list. */
@@ -128,12 +131,25 @@ size_t authority_pending(const struct authority *a) {
         return n;
 }
 
-int authority_sender(sd_bus_message *m, uid_t *ret, sd_bus_error *error) {
+static struct waiting *find_answered(const struct authority *a, const sd_bus_message *m) {
+        for (struct waiting *w = a->first; w; w = w->next)
+                if (w->message == m && w->answered)
+                        return w;
+
+        return NULL;
+}
+
+int authority_sender(struct authority *a, sd_bus_message *m, uid_t *ret, sd_bus_error *error) {
         _cleanup_(sd_bus_creds_unrefp) sd_bus_creds *creds = NULL;
         const char *sender = sd_bus_message_get_sender(m);
+        const struct waiting *w = find_answered(a, m);
         uid_t uid;
-        int r = sender && strlen(sender) < GRANT_NAME_MAX ? 0 : -ENXIO;
+        int r = sender && sender[0] && strlen(sender) < GRANT_NAME_MAX ? 0 : -ENXIO;
 
+        if (w || (r >= 0 && strcmp(sender, a->sender) == 0)) {
+                *ret = w ? w->uid : a->sender_uid;
+                return 0;
+        }
         if (r >= 0)
                 r = sd_bus_query_sender_creds(m, SD_BUS_CREDS_EUID, &creds);
         if (r >= 0)
@@ -142,6 +158,8 @@ int authority_sender(sd_bus_message *m, uid_t *ret, sd_bus_error *error) {
                 return sd_bus_error_set(error, SD_BUS_ERROR_ACCESS_DENIED,
                                         "The bus does not know who called");
 
+        strcpy(a->sender, sender);
+        a->sender_uid = uid;
         *ret = uid;
         return 0;
 }
@@ -322,21 +340,13 @@ static int keep(struct authority *a, sd_bus_message *m, uid_t uid, unsigned righ
         return 0;
 }
 
-static struct waiting *find_answered(const struct authority *a, const sd_bus_message *m) {
-        for (struct waiting *w = a->first; w; w = w->next)
-                if (w->message == m && w->answered)
-                        return w;
-
-        return NULL;
-}
-
 static int check(struct authority *a, sd_bus_message *m, unsigned right, struct permission *ret,
                  sd_bus_error *error) {
         _cleanup_(waiting_freep) struct waiting *w = find_answered(a, m);
         uid_t uid;
         int r;
 
-        r = authority_sender(m, &uid, error);
+        r = authority_sender(a, m, &uid, error);
         if (r < 0) {
                 a->limits->denied++;
                 return r;

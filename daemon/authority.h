@@ -28,9 +28,10 @@ struct authority *authority_free(struct authority *a);
 /* Where permissions that it gave are watched (borrowed). */
 struct grants *authority_grants(const struct authority *a);
 
-/* Who sent the message: the bus says so, not the sender. Returns 0, or sets `error` (AccessDenied:
- * a sender of whom nothing is known may do nothing) and returns a negative errno. */
-int authority_sender(sd_bus_message *m, uid_t *ret, sd_bus_error *error);
+/* Who sent the message: the bus says so, not the sender; it is asked once for each call. Returns 0,
+ * or sets `error` (AccessDenied: a sender of whom nothing is known may do nothing) and returns a
+ * negative errno. */
+int authority_sender(struct authority *a, sd_bus_message *m, uid_t *ret, sd_bus_error *error);
 
 /* Whether the sender of a method call may see `scope`. To be asked after the call's arguments were
  * read, before anything is done. Returns

@@ -838,7 +838,7 @@ static int start(struct daemon *d) {
         if (k < 0)
                 return k;
         tell_status(d);
-        k = early_new(&d->early, d->bus, d->loop);
+        k = early_new(&d->early, d->bus, d->authority, d->loop);
         if (k < 0)
                 log_error("Cannot start: %s", strerror(-k));
         return k;

@@ -31,6 +31,7 @@ struct waiting {
 
 struct early {
         sd_bus *bus;
+        struct authority *authority;
         sd_bus_slot *filter;
         sd_event_source *timer;
         struct waiting waiting[WAITING_MAX];
@@ -62,7 +63,8 @@ static int on_message(sd_bus_message *m, void *userdata, _unused_ sd_bus_error *
         uid_t uid;
 
         /* Of whom the bus knows nothing the handler says so. */
-        if (e->n == WAITING_MAX || !has_to_wait(m) || authority_sender(m, &uid, NULL) < 0 ||
+        if (e->n == WAITING_MAX || !has_to_wait(m) ||
+            authority_sender(e->authority, m, &uid, NULL) < 0 ||
             count_of_user(e, uid) == WAITING_OF_USER_MAX)
                 return 0;
         e->waiting[e->n++] = (struct waiting){sd_bus_message_ref(m), uid};
@@ -112,7 +114,7 @@ struct early *early_free(struct early *e) {
 
 DEFINE_CLEANUP(struct early *, early_free);
 
-int early_new(struct early **ret, sd_bus *bus, sd_event *loop) {
+int early_new(struct early **ret, sd_bus *bus, struct authority *authority, sd_event *loop) {
         _cleanup_(early_freep) struct early *e = calloc(1, sizeof(*e));
         int k;
 
@@ -120,6 +122,7 @@ int early_new(struct early **ret, sd_bus *bus, sd_event *loop) {
                 return -ENOMEM;
 
         e->bus = bus;
+        e->authority = authority;
         k = sd_bus_add_filter(bus, &e->filter, on_message, e);
         if (k >= 0)
                 k = sd_event_add_time_relative(loop, &e->timer, CLOCK_MONOTONIC, PATIENCE_USEC, 0,

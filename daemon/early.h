@@ -6,13 +6,15 @@
 
 #include <stddef.h>
 
+struct authority;
 struct early;
 struct sd_bus;
 struct sd_event;
 
-/* From now on calls wait; after 10 s they do not any more. `bus` and `loop` are borrowed. Returns 0
- * or a negative errno. */
-int early_new(struct early **ret, struct sd_bus *bus, struct sd_event *loop);
+/* From now on calls wait; after 10 s they do not any more. `bus`, `authority` and `loop` are
+ * borrowed. Returns 0 or a negative errno. */
+int early_new(struct early **ret, struct sd_bus *bus, struct authority *authority,
+              struct sd_event *loop);
 
 /* What waits goes to its handlers, and nothing waits any more. */
 void early_release(struct early *e);

@@ -62,7 +62,7 @@ static int request_read(const struct manager *manager, sd_bus_message *m, unsign
         if (r < 0)
                 return r;
 
-        r = authority_sender(m, &viewer.uid, error);
+        r = authority_sender(manager->context.authority, m, &viewer.uid, error);
         if (r < 0)
                 return r;
 
@@ -298,7 +298,7 @@ static int get_object(sd_bus_message *m, const struct manager *manager, enum obj
         r = sd_bus_message_read_basic(m, 'u', &id);
         if (r < 0)
                 return r;
-        r = authority_sender(m, &uid, error);
+        r = authority_sender(manager->context.authority, m, &uid, error);
         if (r < 0)
                 return r;
 

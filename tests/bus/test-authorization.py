@@ -110,6 +110,40 @@ def test_alert_match(b):
     follow(b, "--scope=alerts", "process.name=*")
 
 
+class Monitor(bed.Client):
+    """Sees all calls on the bus."""
+
+    def __init__(self, b):
+        super().__init__(b.address)
+        b.clients.append(self)
+        self.calls = []
+        self.bus.add_message_filter(self._filter)
+        self.call("BecomeMonitor", dbus.Array([], "s"), dbus.UInt32(0), path="/org/freedesktop/DBus",
+                  interface="org.freedesktop.DBus.Monitoring", name="org.freedesktop.DBus")
+
+    def _filter(self, _connection, message):
+        if isinstance(message, dbus.lowlevel.MethodCallMessage):
+            self.calls.append((message.get_member(), message.get_sender(), message.get_args_list()))
+        return dbus.lowlevel.HANDLER_RESULT_HANDLED
+
+
+def test_asked_once(b):
+    """The bus is asked once for the user of a call, also where polkit is asked in between"""
+    start(b, watch_own=YES)
+    monitor = Monitor(b)
+    daemon = b.client().bus.get_name_owner(NAME)
+    for method in (["ListPrograms", "asa{sv}", "0", "0"], ["GetStatus"], ["Subscribe", "asa{sv}", "0", "0"]):
+        equal(call(b, *method).wait(), 0, method[0])
+        last = b.client()
+        last.call("ListProbes")  # when it is here, all that was said before is
+        wait_until(lambda: any(c[1] == last.bus.get_unique_name() and c[0] == "ListProbes" for c in monitor.calls),
+                   what="the last call")
+        caller = next(c[1] for c in monitor.calls if c[0] == method[0])
+        asked = [c[0] for c in monitor.calls if c[1] == daemon and c[2] == [caller]
+                 and c[0] in ("GetConnectionCredentials", "GetConnectionUnixUser")]
+        equal(len(asked), 1, f"questions for the user of {method[0]}: {asked}")
+
+
 def test_password(b):
     """A password is asked for only where the caller lets it be, and grants when it is given"""
     polkit = start(b, watch=lambda q: polkit.reply(q, YES if q["interactive"] else CHALLENGE))
@@ -346,6 +380,6 @@ def test_challenged(b):
     equal(process.running(), True, "a password that counted once still does")
 
 
-bed.main([test_own, test_all, test_callers, test_alert_match, test_password, test_agent, test_manage, test_dismissed, test_absent,
-          test_nonsense, test_twice, test_hanging, test_leaving_between, test_pending, test_strangers, test_revoked,
+bed.main([test_own, test_all, test_asked_once, test_callers, test_alert_match, test_password, test_agent, test_manage,
+          test_dismissed, test_absent, test_nonsense, test_twice, test_hanging, test_leaving_between, test_pending, test_strangers, test_revoked,
           test_revoked_by_policy, test_challenged])
