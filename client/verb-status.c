@@ -60,6 +60,7 @@ static const struct label {
         {"records.bad", "Records that do not parse", add_plain, true},
         {"subscriptions.max", "Subscriptions at most", add_plain},
         {"window.lost", "Lost at windows", add_plain, true},
+        {"log.dropped", "Messages not logged", add_plain, true},
         {"memory.rss", "Memory", add_size},
         {"alerts.folded", "Alerts not told one by one", add_plain},
         {"history.working", "History is written", add_yes},

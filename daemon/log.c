@@ -13,14 +13,13 @@
 #include <time.h>
 
 #include "escape.h"
-
-#define SD_JOURNAL_SUPPRESS_LOCATION /* the site has it */
-#include <systemd/sd-journal.h>
+#include "log-output.h"
 
 enum {
         TEXT_BYTES = 2048,
         FIELDS_MAX = LOG_FIELDS_MAX + 8, /* with our own */
         FIELD_BYTES = 2048,
+        FLUSH_USEC = 5000000, /* that the end waits for who takes the messages */
 };
 
 static int max_level = LOG_INFO;
@@ -88,17 +87,6 @@ static bool is_journal(void) {
         return journal;
 }
 
-static void to_console(int level, const char *text) {
-        flockfile(stderr);
-        if (is_journal())
-                fprintf(stderr, "<%d>", level); /* sd-daemon(3) */
-        else
-                fputs("bpfmond: ", stderr);
-        fputs(text, stderr);
-        putc('\n', stderr);
-        funlockfile(stderr);
-}
-
 struct fields {
         struct iovec parts[FIELDS_MAX];
         char *texts[FIELDS_MAX];
@@ -125,34 +113,23 @@ static _printf_(2, 3) void add_field(struct fields *f, const char *format, ...) 
         f->n++;
 }
 
-static int to_journal(const struct log_site *site, int level, const char *id,
-                      const struct log_field *fields, const char *text) {
+static void emit(const struct log_site *site, int level, const char *id,
+                 const struct log_field *fields, const char *text) {
         _cleanup_(fields_done) struct fields f = {};
         const char *file = strrchr(site->file, '/');
 
-        /* Without a journal sd_journal_sendv() drops the message and is content. */
-        if (access("/run/systemd/journal/socket", F_OK) < 0)
-                return -errno;
-        add_field(&f, "MESSAGE=%s", text);
-        add_field(&f, "PRIORITY=%d", level);
-        add_field(&f, "SYSLOG_IDENTIFIER=bpfmond");
-        add_field(&f, "CODE_FILE=%s", file ? file + 1 : site->file);
-        add_field(&f, "CODE_LINE=%d", site->line);
-        if (id)
-                add_field(&f, "MESSAGE_ID=%s", id);
-        for (; fields && fields->name; fields++)
-                add_field(&f, "%s=%.*s", fields->name, FIELD_BYTES, fields->value);
-        return sd_journal_sendv(f.parts, f.n);
-}
-
-static void emit(const struct log_site *site, int level, const char *id,
-                 const struct log_field *fields, const char *text) {
-        bool journal = log_target == LOG_TARGET_JOURNAL ||
-                       (log_target == LOG_TARGET_AUTO && is_journal());
-
-        if (journal && to_journal(site, level, id, fields, text) >= 0)
-                return;
-        to_console(level, text);
+        if (log_target == LOG_TARGET_JOURNAL || (log_target == LOG_TARGET_AUTO && is_journal())) {
+                add_field(&f, "MESSAGE=%s", text);
+                add_field(&f, "PRIORITY=%d", level);
+                add_field(&f, "SYSLOG_IDENTIFIER=bpfmond");
+                add_field(&f, "CODE_FILE=%s", file ? file + 1 : site->file);
+                add_field(&f, "CODE_LINE=%d", site->line);
+                if (id)
+                        add_field(&f, "MESSAGE_ID=%s", id);
+                for (; fields && fields->name; fields++)
+                        add_field(&f, "%s=%.*s", fields->name, FIELD_BYTES, fields->value);
+        }
+        output_say(level, is_journal(), text, f.parts, (size_t) f.n);
 }
 
 /* What is left out ----------------------------------------------------------------------------- */
@@ -189,6 +166,7 @@ void log_flush(void) {
         pthread_mutex_lock(&lock);
         tell_left_out(now_usec(), true);
         pthread_mutex_unlock(&lock);
+        (void) output_wait(FLUSH_USEC);
 }
 
 static bool may_say(struct log_site *site, const char *text) {

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 /* Messages for the administrator: to the journal with their fields where stderr goes there, else
- * to stderr. What says the same again and again is left out, and counted. */
+ * to stderr. What says the same again and again is left out, and counted; nothing ever waits for
+ * who takes it (log-output.h). */
 
 #include <errno.h>
 #include <stdint.h>
@@ -43,7 +44,8 @@ enum log_target {
 void log_write(struct log_site *site, int level, const char *id, const struct log_field *fields,
                const char *format, ...) _printf_(5, 6);
 
-/* Says how much was left out up to now. */
+/* Says how much was left out up to now, and waits until all is said; for 5 s, where nobody takes
+ * it. */
 void log_flush(void);
 
 /* The least important level that is logged; LOG_INFO at first. */

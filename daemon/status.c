@@ -11,6 +11,7 @@
 #include "event.h"
 #include "history.h"
 #include "limit.h"
+#include "log-output.h"
 #include "manager.h"
 #include "probe.h"
 #include "statistics-users.h"
@@ -175,6 +176,7 @@ int status_append(sd_bus_message *reply, const struct manager_context *c) {
                 {"stream.lost", 't', stream_table_lost(c->streams)},
                 {"statistics", 'b', statistics_users_count(c->statistics) > 0},
                 {"statistics.users", 'u', statistics_users_count(c->statistics)},
+                {"log.dropped", 't', output_dropped()},
                 {"memory.rss", 't', memory_rss()},
         };
 

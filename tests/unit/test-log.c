@@ -10,6 +10,7 @@
 
 #include "alert-journal.h"
 #include "event.h"
+#include "log-output.h"
 #include "message-ids.h"
 #include "tap-main.h"
 
@@ -269,6 +270,128 @@ START_TEST(test_other_stderr) {
 }
 END_TEST
 
+/* Nobody reads what stderr is written to; a page is all that it takes. */
+static FILE *full_pipe(void) {
+        int ends[2];
+
+        ck_assert_int_ge(pipe2(ends, O_CLOEXEC), 0);
+        ck_assert_int_ge(fcntl(ends[1], F_SETPIPE_SZ, 4096), 0);
+        ck_assert_int_ge(dup2(ends[1], STDERR_FILENO), 0);
+        close(ends[1]);
+        return fdopen(ends[0], "r");
+}
+
+/* Reads a line from the pipe; static. */
+static const char *line_of(FILE *pipe) {
+        static char line[4096];
+
+        ck_assert_ptr_nonnull(fgets(line, sizeof(line), pipe));
+        line[strcspn(line, "\n")] = 0;
+        return line;
+}
+
+/* 100 KB, where 4 go: would be waited for without end. */
+START_TEST(test_stuck_console) {
+        _cleanup_fclose_ FILE *reader = full_pipe();
+        char wanted[4096];
+
+        for (int i = 0; i < 100; i++)
+                log_info("%d%01000d", i, 0);
+        ck_assert_uint_eq(output_dropped(), 0);
+        ck_assert(!output_wait(10000));
+        for (int i = 0; i < 100; i++) {
+                snprintf(wanted, sizeof(wanted), "bpfmond: %d%01000d", i, 0);
+                ck_assert_str_eq(line_of(reader), wanted);
+        }
+        log_flush();
+        ck_assert(output_wait(0));
+        log_info("and on");
+        ck_assert_str_eq(line_of(reader), "bpfmond: and on");
+}
+END_TEST
+
+/* What does not fit is counted, and told once the rest is said. */
+START_TEST(test_dropped) {
+        _cleanup_fclose_ FILE *reader = full_pipe();
+        unsigned said = 0;
+        const char *line;
+        char wanted[64];
+
+        for (int i = 0; i < 3000; i++)
+                log_info("%01000d", 0);
+        const uint64_t lost = output_dropped();
+        ck_assert_uint_gt(lost, 1000);
+        while ((line = line_of(reader)) && strncmp(line, "bpfmond: 0", 10) == 0)
+                said++;
+        ck_assert_uint_eq(said + lost, 3000);
+        snprintf(wanted, sizeof(wanted), "bpfmond: %u messages were dropped", (unsigned) lost);
+        ck_assert_msg(strncmp(line, wanted, strlen(wanted)) == 0, "%s", line);
+}
+END_TEST
+
+/* A journal that hangs takes as many messages as its queue has room for (net.unix.max_dgram_qlen).
+ */
+START_TEST(test_stuck_journal) {
+        _cleanup_close_ int journal = journal_open();
+        char text[4096], wanted[64];
+
+        log_set_rate(0, 1);
+        for (int i = 0; i < 2000; i++)
+                log_message(LOG_WARNING, NULL, LOG_FIELDS({"X", "one\ntwo"}), "number %d", i);
+        ck_assert_uint_eq(output_dropped(), 0);
+        ck_assert(!output_wait(10000));
+        for (int i = 0; i < 2000; i++) {
+                ssize_t n = recv(journal, text, sizeof(text) - 1, 0);
+
+                for (int tries = 0; n < 0 && tries < 5000; tries++) {
+                        usleep(1000);
+                        n = recv(journal, text, sizeof(text) - 1, 0);
+                }
+                ck_assert_int_gt(n, 0);
+                text[n] = 0;
+                snprintf(wanted, sizeof(wanted), "number %d", i);
+                FIELD("MESSAGE", 0, wanted);
+                FIELD("X", 0, "one\ntwo");
+        }
+        log_flush();
+        ck_assert(output_wait(0));
+        ck_assert_str_eq(said(), "");
+}
+END_TEST
+
+/* More than a datagram takes, where net.core.wmem_default is as usual: in a file, then. */
+START_TEST(test_large) {
+        static char value[2049];
+        _cleanup_close_ int journal = journal_open();
+        struct log_field fields[LOG_FIELDS_MAX] = {};
+        char one[CMSG_SPACE(sizeof(int))], text[64];
+        struct iovec room = {text, sizeof(text)};
+        struct msghdr message = {.msg_iov = &room,
+                                 .msg_iovlen = 1,
+                                 .msg_control = one,
+                                 .msg_controllen = sizeof(one)};
+        struct stat st;
+        int fd;
+
+        memset(value, 'v', sizeof(value) - 1);
+        for (size_t i = 0; i < LOG_FIELDS_MAX - 1; i++)
+                fields[i] = (struct log_field){"X", value};
+        log_message(LOG_WARNING, NULL, fields, "large");
+        ck_assert(output_wait(10000000));
+        ssize_t n = recvmsg(journal, &message, MSG_TRUNC);
+        ck_assert_int_ge(n, 0);
+        if (n > 0) {
+                ck_assert_int_gt(n, (LOG_FIELDS_MAX - 1) * 2048);
+                return;
+        }
+        ck_assert_ptr_nonnull(CMSG_FIRSTHDR(&message));
+        memcpy(&fd, CMSG_DATA(CMSG_FIRSTHDR(&message)), sizeof(fd));
+        ck_assert_int_ge(fstat(fd, &st), 0);
+        ck_assert_int_gt(st.st_size, (LOG_FIELDS_MAX - 1) * 2048);
+        close(fd);
+}
+END_TEST
+
 static Suite *suite(void) {
         Suite *s = suite_create("log");
         TCase *c = tcase_create("log");
@@ -284,6 +407,10 @@ static Suite *suite(void) {
         tcase_add_test(c, test_alert);
         tcase_add_test(c, test_journal_gone);
         tcase_add_test(c, test_other_stderr);
+        tcase_add_test(c, test_stuck_console);
+        tcase_add_test(c, test_dropped);
+        tcase_add_test(c, test_stuck_journal);
+        tcase_add_test(c, test_large);
         suite_add_tcase(s, c);
         return s;
 }
