@@ -18,7 +18,8 @@ struct page {
         struct text *t;
         struct json_object *row;
         const struct page_format *format;
-        const char *label; /* of the next line; NULL: it has been there */
+        size_t label_width; /* columns */
+        const char *label;  /* of the next line; NULL: it has been there */
 };
 
 /* Lines ---------------------------------------------------------------------------------------- */
@@ -39,9 +40,10 @@ static size_t fitting(const char *s, size_t columns) {
 /* Adds a line with the label at hand; what follows it has none. Text is wrapped. */
 static void add_line(struct page *p, const char *s, enum style style) {
         const size_t columns = p->format->columns;
-        const size_t room = columns > LABEL_WIDTH + 2 + TEXT_MIN ? columns - LABEL_WIDTH - 2
-                            : columns > 0                        ? TEXT_MIN
-                                                                 : SIZE_MAX;
+        const size_t used = p->label_width + 2;
+        const size_t room = columns > used + TEXT_MIN ? columns - used
+                            : columns > 0             ? TEXT_MIN
+                                                      : SIZE_MAX;
 
         do {
                 const size_t n = fitting(s, room);
@@ -52,8 +54,7 @@ static void add_line(struct page *p, const char *s, enum style style) {
                         p->t->failed = true;
                         return;
                 }
-                text_add_char(p->t, ' ',
-                              LABEL_WIDTH - MIN(text_width(label), (size_t) LABEL_WIDTH));
+                text_add_char(p->t, ' ', p->label_width - MIN(text_width(label), p->label_width));
                 text_add(p->t, label);
                 text_add(p->t, p->label ? ": " : "  ");
                 text_add_styled(p->t, line, SIZE_MAX, style, p->format->colour);
@@ -275,7 +276,7 @@ void page_add(struct text *t, enum kind kind, struct json_object *row,
                 [KIND_LINK] = {"Link {link.id}<, {link.type}>", add_link},
                 [KIND_BTF] = {"BTF {btf.id}< \"{btf.name}\">", add_btf},
         };
-        struct page p = {.t = t, .row = row, .format = format};
+        struct page p = {.t = t, .row = row, .format = format, .label_width = LABEL_WIDTH};
         _cleanup_text_ struct text title = {};
 
         row_add(&title, row, kinds[kind].title);
@@ -286,4 +287,27 @@ void page_add(struct text *t, enum kind kind, struct json_object *row,
         kinds[kind].add(&p);
         add_incomplete(&p);
         t->failed = t->failed || title.failed;
+}
+
+void page_add_fields(struct text *t, const enum field *fields, size_t n, struct json_object *row,
+                     const struct page_format *format) {
+        struct page p = {.t = t, .row = row, .format = format};
+
+        for (size_t i = 0; i < n; i++)
+                p.label_width = MAX(p.label_width, strlen(field_info(fields[i])->name));
+        for (size_t i = 0; i < n; i++) {
+                struct json_object *value = row_get(row, fields[i]);
+
+                p.label = field_info(fields[i])->name;
+                if (json_object_is_type(value, json_type_array) &&
+                    json_object_array_length(value) > 0) {
+                        add_items(&p, fields[i]);
+                        continue;
+                }
+                _cleanup_text_ struct text line = {};
+                if (value)
+                        value_add(&line, (int) fields[i], value);
+                add_line(&p, line.n > 0 ? text_string(&line) : "-", STYLE_NONE);
+                t->failed = t->failed || line.failed;
+        }
 }

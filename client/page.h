@@ -17,3 +17,7 @@ struct page_format {
 /* Adds the page of an object, made from its row. */
 void page_add(struct text *t, enum kind kind, struct json_object *row,
               const struct page_format *format);
+
+/* Adds the fields alone, one below the other; "-" for what it has not. */
+void page_add_fields(struct text *t, const enum field *fields, size_t n, struct json_object *row,
+                     const struct page_format *format);

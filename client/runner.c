@@ -7,6 +7,7 @@
 #include <signal.h>
 #include <spawn.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 
 #include "bus-json.h"
@@ -53,6 +54,39 @@ static uint64_t realtime(void) {
         return (uint64_t) t.tv_sec * 1000000 + (uint64_t) t.tv_nsec / 1000;
 }
 
+/* Whether a file can be run. */
+static int check_file(const char *path) {
+        struct stat st;
+
+        if (stat(path, &st) < 0)
+                return -errno;
+        if (!S_ISREG(st.st_mode))
+                return -EACCES;
+        return faccessat(AT_FDCWD, path, X_OK, AT_EACCESS) < 0 ? -errno : 0;
+}
+
+/* Looks for a program where posix_spawnp() will. */
+static int check_program(const char *name) {
+        _cleanup_free_ char *path = strdup(getenv("PATH") ?: "/bin:/usr/bin");
+        char *rest = path;
+        int r = -ENOENT;
+
+        if (strchr(name, '/'))
+                return check_file(name);
+        if (!path)
+                return -ENOMEM;
+        for (const char *folder; r < 0 && name[0] && (folder = strsep(&rest, ":"));) {
+                _cleanup_free_ char *file = NULL;
+
+                if (asprintf(&file, "%s%s%s", folder, folder[0] ? "/" : "", name) < 0)
+                        return -ENOMEM;
+                int k = check_file(file);
+                r = k == 0 || k == -EACCES ? k : r;
+        }
+
+        return r;
+}
+
 int runner_new(struct runner **ret, sd_event *loop, const char *command, bool local,
                void (*on_idle)(void *userdata), void *userdata) {
         struct runner *r = calloc(1, sizeof(*r));
@@ -63,6 +97,11 @@ int runner_new(struct runner **ret, sd_event *loop, const char *command, bool lo
         if (n <= 0) {
                 runner_free(r);
                 return n < 0 ? n : -EINVAL;
+        }
+        int k = check_program(r->command[0]);
+        if (k < 0) {
+                runner_free(r);
+                return k;
         }
 
         r->loop = sd_event_ref(loop);

@@ -27,8 +27,9 @@ struct runner_counts {
 
 /* `command` is split into words as words.h has it. `local`: the events are of this machine, so that
  * those of the commands themselves can be told. `on_idle` is called whenever the last command
- * has ended and nothing waits. SIGCHLD must be blocked. Returns 0, -EINVAL: no command or no end of
- * a quote; another negative errno. */
+ * has ended and nothing waits. SIGCHLD must be blocked. Returns 0; -EINVAL: no command or no end of
+ * a quote; -ENOENT, -EACCES: there is no such program, or it cannot be run; another negative errno.
+ */
 int runner_new(struct runner **ret, sd_event *loop, const char *command, bool local,
                void (*on_idle)(void *userdata), void *userdata);
 

@@ -127,5 +127,9 @@ int subscribe_make_runner(struct subscribe *s) {
                 complain("--exec=%s: write a command, and close its quotes", s->options->exec);
                 return EXIT_USAGE;
         }
-        return r < 0 ? bus_complain(NULL, r) : EXIT_SUCCESS;
+        if (r < 0) {
+                complain("cannot run \"%s\": %s", s->options->exec, strerror(-r));
+                return EXIT_FAILURE;
+        }
+        return EXIT_SUCCESS;
 }

@@ -1,13 +1,16 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* top --batch: plain rows, look for look. */
 
+#include <inttypes.h>
 #include <json.h>
+#include <poll.h>
 #include <string.h>
 #include <time.h>
 
 #include "bus-json.h"
 #include "bus.h"
 #include "client.h"
+#include "ending.h"
 #include "match.h"
 #include "objects.h"
 #include "output.h"
@@ -80,23 +83,37 @@ static int look(sd_bus *bus, struct top_model *m, const struct field_set *only,
         return r < 0 ? bus_complain(NULL, r) : EXIT_SUCCESS;
 }
 
+static void tell_sum(uint64_t looks, uint64_t began) {
+        char counted[40];
+
+        snprintf(counted, sizeof(counted), "%" PRIu64 " look%s", looks, looks == 1 ? "" : "s");
+        ending_tell(began, counted);
+}
+
 /* The first look is one to count from. Nobody reads any more: the next write ends it. */
 static int run(sd_bus *bus, struct top_model *m, const struct field_set *only,
                const struct options *o) {
-        const uint64_t interval = o->interval > 0 ? o->interval : 1000000;
+        const uint64_t interval = o->interval > 0 ? o->interval : 1000000, began = ending_clock();
         const struct timespec pause = {.tv_sec = (time_t) (interval / 1000000),
                                        .tv_nsec = (long) (interval % 1000000 * 1000)};
-        int status = look(bus, m, only, o);
+        struct pollfd ending = {.fd = ending_watch(), .events = POLLIN};
+        int status = ending.fd < 0 ? bus_complain(NULL, ending.fd) : look(bus, m, only, o);
+        uint64_t looks = 0;
 
-        for (uint64_t i = 0; i < o->lines && status == EXIT_SUCCESS && !output_closed(); i++) {
-                (void) nanosleep(&pause, NULL);
-                status = look(bus, m, only, o);
-                if (status != EXIT_SUCCESS)
+        while (looks < o->lines && status == EXIT_SUCCESS && !output_closed()) {
+                (void) ppoll(&ending, 1, &pause, NULL);
+                if (!ending_came())
+                        status = look(bus, m, only, o);
+                if (ending_came())
                         break;
-                if (i > 0 && o->json == JSON_OFF && o->legend)
+                if (status == EXIT_SUCCESS && looks > 0 && o->json == JSON_OFF && o->legend)
                         (void) !write(STDOUT_FILENO, "\n", 1);
-                status = print(m, o);
+                if (status == EXIT_SUCCESS)
+                        status = print(m, o);
+                looks++;
         }
+        if (ending_came() && status == EXIT_SUCCESS)
+                tell_sum(looks, began);
 
         return status;
 }

@@ -19,7 +19,7 @@ enum {
         HEADER_LINES = 3, /* totals, state, headings */
         FOOTER_LINES = 1,
         SPARK_MIN = 8,
-        LINE_MAX_COLUMNS = 512,
+        UTF8_MAX = 4, /* bytes of a character */
 };
 
 enum colour_pair { PAIR_SPARK = 1, PAIR_ALARM, PAIR_NOTE };
@@ -274,14 +274,29 @@ static void draw_totals(struct top_view *v, struct top_model *m, size_t shown) {
         put_line(0, text_string(&line), A_BOLD);
 }
 
+/* What is typed, its end where it is wider than the screen. */
+static void add_typed(struct text *line, const char *filter) {
+        static const char before[] = "Filter: ";
+        const size_t room = (size_t) COLS - sizeof(before);
+        _cleanup_text_ struct text shown = {};
+
+        text_add_escaped(&shown, filter);
+        const char *s = text_string(&shown);
+        bool cut = shown.n > UTF8_MAX * room;
+        s += cut ? shown.n - UTF8_MAX * room : 0;
+        while (((unsigned char) *s & 0xc0) == 0x80 || (*s && text_width(s) + cut > room)) {
+                cut = true;
+                s++;
+        }
+        text_printf(line, "%s%s%s_", before, cut ? "…" : "", s);
+}
+
 static void draw_state(const struct top_view *v) {
         _cleanup_text_ struct text line = {};
         attr_t attributes = A_NORMAL;
 
         if (v->typing) {
-                text_add(&line, "Filter: ");
-                text_add_escaped(&line, v->filter);
-                text_add(&line, "_");
+                add_typed(&line, v->filter);
         } else if (v->message) {
                 text_add_escaped(&line, v->message);
                 attributes = pair(PAIR_ALARM) | A_BOLD;

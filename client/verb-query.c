@@ -1,14 +1,17 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* bpfmonctl query: events of the past, and with --follow those that come. */
 
+#include <inttypes.h>
 #include <json.h>
+#include <limits.h>
+#include <poll.h>
 #include <string.h>
-#include <time.h>
 
 #include "bus-json.h"
 #include "bus.h"
 #include "client.h"
 #include "columns.h"
+#include "ending.h"
 #include "errors.h"
 #include "line.h"
 #include "output.h"
@@ -36,6 +39,8 @@ struct question {
         char *cursor;
         uint64_t left;        /* events still to be shown */
         uint64_t asked;       /* and those that came */
+        uint64_t shown, lost; /* events */
+        uint64_t began;       /* CLOCK_MONOTONIC, ns */
         uint64_t from;        /* µs since 1970: past events are asked for from here on */
         uint64_t since;       /* when the numbering of this bpfmond began */
         uint64_t last;        /* the highest number of it that was shown */
@@ -68,9 +73,15 @@ static int append_page(sd_bus_message *m, const void *userdata) {
 static void show(struct question *q, struct json_object *event) {
         const char *kind = row_string(event, FIELD_EVENT);
 
+        const bool lost = kind && strcmp(kind, "lost") == 0;
+
+        if (lost)
+                q->lost += row_number(event, FIELD_LOST_COUNT);
+        else
+                q->shown++;
         if (q->options->json != JSON_OFF)
                 output_row(&q->output, event, q->options);
-        else if (kind && strcmp(kind, "lost") == 0)
+        else if (lost)
                 line_add_lost(&q->output.text, row_number(event, FIELD_LOST_COUNT),
                               row_string(event, FIELD_LOST_WHERE), &q->format);
         else if (q->options->n_fields > 0)
@@ -86,7 +97,7 @@ static int flush(struct question *q) {
                 progress_end();
 
         int r = output_flush(&q->output);
-        if (r >= 0)
+        if (r >= 0 || r == -EINTR) /* who waits for more sees that it ends */
                 return 0;
         if (r != -EPIPE)
                 complain("cannot write the output: %s", strerror(-r));
@@ -179,7 +190,7 @@ static void show_past(struct question *q) {
                 q->kept = json_object_new_array();
         q->backwards = q->options->reverse || q->kept;
         progress_begin("Reading the history");
-        while (n > 0 && q->left > 0)
+        while (n > 0 && q->left > 0 && !ending_came())
                 n = ask(q);
         progress_end();
         if (n >= 0 && q->kept)
@@ -195,6 +206,7 @@ static int take_events(struct question *q, sd_bus_message *m) {
 
         if (r >= 0)
                 r = sd_bus_message_enter_container(m, 'a', "a{sv}");
+        q->lost += r >= 0 ? lost : 0;
         if (r >= 0 && lost > 0)
                 line_add_lost(&q->output.text, lost, NULL, &q->format);
         while (r >= 0) {
@@ -290,6 +302,13 @@ static int subscribe(struct question *q) {
 }
 
 static int follow(struct question *q) {
+        int fd = ending_watch();
+
+        if (fd < 0)
+                return bus_complain(NULL, fd);
+        q->output.interrupt_fd = fd;
+        q->began = ending_clock();
+
         int status = bus_find_daemon(q->bus, &q->owner);
 
         if (status == EXIT_SUCCESS)
@@ -324,15 +343,33 @@ static void go_on(struct question *q) {
                       q->last_time - MIN(q->last_time, (uint64_t) LOOK_BACK_USEC));
         q->left = UINT64_MAX;
         q->backwards = false;
-        for (int64_t n = 1; n > 0;)
+        for (int64_t n = 1; n > 0 && !ending_came();)
                 n = ask(q);
 }
 
-static uint64_t monotonic(void) {
-        struct timespec t;
+/* Waits for the bus, for Ctrl-C, or for a reader that goes: so long at most, or (UINT64_MAX) for
+ * ever. */
+static int wait_for_more(struct question *q, uint64_t usec) {
+        struct pollfd fds[] = {
+                {.fd = sd_bus_get_fd(q->bus), .events = (short) sd_bus_get_events(q->bus)},
+                {.fd = q->output.interrupt_fd, .events = POLLIN},
+                {.fd = q->output.fd},
+        };
+        int msec = usec < (uint64_t) INT_MAX * 1000 ? (int) ((usec + 999) / 1000) : -1;
 
-        clock_gettime(CLOCK_MONOTONIC, &t);
-        return (uint64_t) t.tv_sec * 1000000 + (uint64_t) t.tv_nsec / 1000;
+        if (poll(fds, ELEMENTSOF(fds), msec) < 0)
+                return errno == EINTR ? 0 : -errno;
+        if (fds[2].revents & (POLLERR | POLLHUP)) /* who reads this has seen enough */
+                q->status = EXIT_SUCCESS;
+        return 0;
+}
+
+static void tell_sum(const struct question *q) {
+        char counted[80];
+
+        snprintf(counted, sizeof(counted), "%" PRIu64 " event%s, %" PRIu64 " lost", q->shown,
+                 q->shown == 1 ? "" : "s", q->lost);
+        ending_tell(q->began, counted);
 }
 
 static int show_live(struct question *q) {
@@ -340,11 +377,16 @@ static int show_live(struct question *q) {
 
         q->status = -1;
         while (q->status < 0) {
+                if (ending_came()) {
+                        tell_sum(q);
+                        return EXIT_SUCCESS;
+                }
+
                 int r = sd_bus_process(q->bus, NULL);
 
                 if (q->owner && !q->path)
                         go_on(q);
-                const uint64_t now = monotonic();
+                const uint64_t now = ending_clock() / 1000;
                 if (q->owner)
                         deadline = UINT64_MAX;
                 else if (deadline == UINT64_MAX)
@@ -356,8 +398,8 @@ static int show_live(struct question *q) {
                         return EXIT_FAILURE;
                 }
                 if (r == 0 && q->status < 0)
-                        r = sd_bus_wait(q->bus, q->owner ? UINT64_MAX : deadline - now);
-                if (r < 0 && r != -EINTR)
+                        r = wait_for_more(q, q->owner ? UINT64_MAX : deadline - now);
+                if (r < 0)
                         return bus_complain(NULL, r);
         }
         return q->status;

@@ -75,6 +75,8 @@ int verb_show(char **arguments, _unused_ size_t n, const struct options *options
         };
         if (options->json != JSON_OFF)
                 output_row(&output, row, options);
+        else if (options->n_fields > 0)
+                page_add_fields(&output.text, options->fields, options->n_fields, row, &format);
         else
                 page_add(&output.text, kind, row, &format);
         output_start_pager(&output, options);

@@ -9,23 +9,16 @@
 #include <sys/epoll.h>
 #include <sys/signalfd.h>
 #include <systemd/sd-event.h>
-#include <time.h>
 
 #include "agent.h"
 #include "bus-json.h"
 #include "bus.h"
 #include "client.h"
+#include "ending.h"
 #include "errors.h"
 #include "subscribe.h"
 
 enum { PATIENCE_USEC = 30000000 };
-
-static uint64_t now(void) {
-        struct timespec t;
-
-        clock_gettime(CLOCK_MONOTONIC, &t);
-        return (uint64_t) t.tv_sec * 1000000000 + (uint64_t) t.tv_nsec;
-}
 
 /* Ends the loop with an exit status, which also flushes and closes the connection. The subscription
  * ends with it; Close() is politeness. Commands that still run are waited for. */
@@ -313,13 +306,11 @@ static void tell_commands(struct subscribe *s) {
 /* Ctrl-C, or kill: says goodbye and what was counted. */
 static int on_signal(sd_event_source *source, int fd, uint32_t revents, void *userdata) {
         struct subscribe *s = userdata;
-        _cleanup_text_ struct text duration = {};
+        char counted[80];
 
-        text_add_duration(&duration, now() - s->started);
-        if (isatty(STDERR_FILENO))
-                fputc('\r', stderr); /* over the terminal's ^C */
-        fprintf(stderr, "%" PRIu64 " event%s, %" PRIu64 " lost, in %s\n", s->events,
-                s->events == 1 ? "" : "s", s->lost, text_string(&duration));
+        snprintf(counted, sizeof(counted), "%" PRIu64 " event%s, %" PRIu64 " lost", s->events,
+                 s->events == 1 ? "" : "s", s->lost);
+        ending_tell(s->started, counted);
         if (s->runner && !s->ending)
                 tell_commands(s);
 
@@ -424,7 +415,7 @@ static int run(struct subscribe *s) {
                 columns_add_legend(&s->output.text, &s->columns, &s->format);
                 output_flush(&s->output);
         }
-        s->started = now();
+        s->started = ending_clock();
         r = sd_event_loop(s->loop);
         return r < 0 ? bus_complain(NULL, r) : r;
 }

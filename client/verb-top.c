@@ -27,7 +27,6 @@
 #undef timeout
 
 enum {
-        FILTER_MAX = 512,
         ESCAPE = 27,
 };
 
@@ -40,7 +39,7 @@ struct top {
         struct top_poll *poll;
         struct top_model *model;
         struct top_view view;
-        char filter[FILTER_MAX], typed[FILTER_MAX];
+        struct text filter, typed;
         struct text details;
         sd_bus_slot *details_call;
         char *message;
@@ -70,7 +69,7 @@ static void say(struct top *t, const char *message) {
 }
 
 static void draw(struct top *t) {
-        t->view.filter = t->view.typing ? t->typed : t->filter;
+        t->view.filter = text_string(t->view.typing ? &t->typed : &t->filter);
         t->view.details = t->details.n > 0 ? text_string(&t->details) : NULL;
         screen_draw(&t->view, t->model);
 }
@@ -94,9 +93,10 @@ static int use_filter(struct top *t, const char *filter) {
         words_free(words);
         top_model_filter(t->model, match);
         top_poll_fields(t->poll, &only);
-        snprintf(t->filter, sizeof(t->filter), "%s", filter);
+        text_reset(&t->filter);
+        text_add(&t->filter, filter);
         say(t, NULL);
-        return 0;
+        return t->filter.failed ? -ENOMEM : 0;
 }
 
 static void on_rows(struct json_object *rows, uint64_t now, void *userdata) {
@@ -184,24 +184,24 @@ static void sort_by(struct top *t, enum top_key key, bool reverse) {
 }
 
 static void type_filter(struct top *t, int key) {
-        size_t n = strlen(t->typed);
+        struct text *typed = &t->typed;
 
         say(t, NULL);
         if (key == '\r' || key == '\n' || key == KEY_ENTER) {
-                if (use_filter(t, t->typed) >= 0)
+                if (use_filter(t, text_string(typed)) >= 0)
                         t->view.typing = false;
         } else if (key == ESCAPE) {
                 t->view.typing = false;
         } else if (key == KEY_BACKSPACE || key == 127 || key == '\b') {
-                while (n > 0 && ((unsigned char) t->typed[n - 1] & 0xc0) == 0x80)
-                        n--; /* a whole character */
-                t->typed[n > 0 ? n - 1 : 0] = '\0';
+                while (typed->n > 0 && ((unsigned char) typed->data[typed->n - 1] & 0xc0) == 0x80)
+                        typed->n--; /* a whole character */
+                typed->n -= typed->n > 0;
+                if (typed->data)
+                        typed->data[typed->n] = '\0';
         } else if (key == ('u' & 0x1f))
-                t->typed[0] = '\0';
-        else if (key >= ' ' && key < 256 && n + 1 < sizeof(t->typed)) {
-                t->typed[n] = (char) key;
-                t->typed[n + 1] = '\0';
-        }
+                text_reset(typed);
+        else if (key >= ' ' && key < 256)
+                text_add_char(typed, (char) key, 1);
 }
 
 static bool page_key(struct top *t, int key) {
@@ -288,7 +288,8 @@ static void list_key(struct top *t, int key) {
                 break;
         case '/':
                 t->view.typing = true;
-                snprintf(t->typed, sizeof(t->typed), "%s", t->filter);
+                text_reset(&t->typed);
+                text_add(&t->typed, text_string(&t->filter));
                 break;
         case 'p':
         case ' ':
@@ -386,30 +387,18 @@ static int open_screen(const struct options *options) {
         return r < 0 ? EXIT_FAILURE : EXIT_SUCCESS;
 }
 
-static void join(char *ret, size_t size, char **words, size_t n) {
-        size_t used = 0;
-
-        ret[0] = '\0';
-        for (size_t i = 0; i < n && used < size; i++) {
-                int k = snprintf(ret + used, size - used, "%s%s%s%s", i > 0 ? " " : "",
-                                 strpbrk(words[i], " \t") ? "'" : "", words[i],
-                                 strpbrk(words[i], " \t") ? "'" : "");
-                used += (size_t) MAX(k, 0);
-        }
-}
-
 static int set_up(struct top *t, char **matches, size_t n) {
         const struct top_poll_handlers handlers = {on_rows, on_error, t};
-        char filter[FILTER_MAX];
+        _cleanup_text_ struct text filter = {};
 
-        join(filter, sizeof(filter), matches, n);
-        int r = watch(t);
+        words_join(&filter, matches, n);
+        int r = filter.failed ? -ENOMEM : watch(t);
         if (r >= 0)
                 r = top_model_new(&t->model);
         if (r >= 0)
                 r = top_poll_new(&t->poll, t->bus, t->options, &handlers);
         if (r >= 0)
-                r = use_filter(t, filter);
+                r = use_filter(t, text_string(&filter));
         return r;
 }
 
@@ -442,6 +431,8 @@ static void top_clear(struct top *t) {
         if (t->signal_fd >= 0)
                 close(t->signal_fd);
         text_clear(&t->details);
+        text_clear(&t->filter);
+        text_clear(&t->typed);
         free(t->message);
 }
 
@@ -454,15 +445,21 @@ int verb_top(char **arguments, size_t n, const struct options *options) {
                 .view.place = options->host ? options->host : options->machine,
         };
 
+        const bool batch = options->batch || options->json != JSON_OFF;
+
+        if (options->n_fields > 0 && !batch) {
+                complain("the screen of top has columns of its own: --fields goes with --batch or "
+                         "--json");
+                return EXIT_USAGE;
+        }
         int status = bus_check_matches(arguments, n);
         if (status == EXIT_SUCCESS)
                 status = bus_connect(&t.bus, options);
         if (status == EXIT_SUCCESS)
                 status = bus_call(t.bus, "AcquireStatistics", options, &reply);
         if (status == EXIT_SUCCESS)
-                status = options->batch || options->json != JSON_OFF
-                                 ? top_batch(t.bus, arguments, n, options)
-                                 : run_screen(&t, arguments, n);
+                status = batch ? top_batch(t.bus, arguments, n, options)
+                               : run_screen(&t, arguments, n);
         top_clear(&t);
         return status;
 }

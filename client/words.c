@@ -37,6 +37,25 @@ static int take_word(struct text *word, const char **s) {
         return quote ? -EINVAL : word->failed ? -ENOMEM : 0;
 }
 
+/* Whether nothing in it ends a word or means something else. */
+static bool plain(const char *word) {
+        return word[0] && !strpbrk(word, " \t\n'\"\\");
+}
+
+void words_join(struct text *t, char **words, size_t n) {
+        for (size_t i = 0; i < n; i++) {
+                const char *quote = plain(words[i]) ? "" : strchr(words[i], '\'') ? "\"" : "'";
+
+                text_printf(t, "%s%s", i > 0 ? " " : "", quote);
+                for (const char *c = words[i]; *c; c++) {
+                        if (quote[0] == '"' && (*c == '"' || *c == '\\'))
+                                text_add_char(t, '\\', 1);
+                        text_add_char(t, *c, 1);
+                }
+                text_add(t, quote);
+        }
+}
+
 int words_split(char ***ret, const char *s) {
         char **words = calloc(strlen(s) + 2, sizeof(*words)); /* more than there can be */
         int n = 0, r = words ? 0 : -ENOMEM;

@@ -197,6 +197,27 @@ def test_interrupt(b):
     contains(follower.errors(), "7", "what it says")
 
 
+def test_sums(b):
+    """query --follow and top --batch say at Ctrl-C what they counted, as subscribe does"""
+    state = b.directory / "state"
+    state.mkdir()
+    b.environment["STATE_DIRECTORY"] = str(state)
+    b.daemon()
+    client = b.client()
+    follower = bed.Process(b, "bpfmonctl", [CTL, "query", "--follow", "-j", "event=map-create"])
+    wait_until(lambda: client.property("Subscribers") == 1, what="its subscription")
+    for _ in range(3):
+        b.trigger("map-create").go().truth()
+    wait_until(lambda: len(follower.objects()) == 3, what="3 lines")
+    equal(follower.stop(signal.SIGINT), 0, f"exit status ({follower.errors()})")
+    equal(re.match(r"3 events, 0 lost, in [\d.]+ \w+\n$", follower.errors()) is not None, True, follower.errors())
+    with bed.alone("statistics"):
+        top = bed.Process(b, "bpfmonctl", [CTL, "top", "--interval=200ms", "--json=short", "own=yes"])
+        wait_until(top.objects, what="its first rows")
+        equal(top.stop(signal.SIGINT), 0, f"exit status ({top.errors()})")
+    equal(re.match(r"\d+ looks?, in [\d.]+ \w+\n$", top.errors()) is not None, True, top.errors())
+
+
 def test_restart(b):
     """subscribe survives a restart of the daemon, says so, and goes on"""
     first = b.daemon()
@@ -343,5 +364,5 @@ def test_pager(b):
 
 
 bed.main([test_usage, test_help, test_no_daemon, test_no_bus, test_host, test_host_unreachable, test_not_authorized, test_verbs, test_count, test_fields,
-          test_text, test_interrupt, test_restart, test_closed_output, test_hostile_name, test_terminal,
+          test_text, test_interrupt, test_sums, test_restart, test_closed_output, test_hostile_name, test_terminal,
           test_colours, test_pager])

@@ -172,6 +172,9 @@ def existed(b):
     equal("loaded_by.pid" in one, False, "its process")
     result = b.ctl("show", "map", made["id"])
     contains(result.output(), "before bpfmond")
+    lines = b.ctl("show", "map", made["id"], "--fields=map.id,map.name,loaded_by.name").output().splitlines()
+    equal([line.split(": ") for line in lines], [["        map.id", str(made["id"])], ["      map.name", "early"], ["loaded_by.name", "-"]],
+          "the fields that were asked for")
 
 
 def own_objects(b):

@@ -195,6 +195,29 @@ def test_screen(b):
     equal(t.end(), 0, "status")
 
 
+def test_long_filter(b):
+    """A filter from the command line counts whole, however long, and as it was quoted; typing shows its end"""
+    b.daemon()
+    held = b.trigger("prog-load", "shown", pause=True).go()
+    held.acted()
+    many = [f"prog.name=nobody_{i:04}" for i in range(100)]
+    t = Terminal(b, *many, r"prog.name=with\backslash", "prog.name=sho'n", "prog.name=shown")
+    t.expect(r"1 shown")
+    t.send("/")
+    t.expect(r"Filter: ….*prog.name=shown_")
+    t.send(" prog.name=typed\r")
+    t.expect(r"1 shown")
+    t.send("q")
+    equal(t.end(), 0)
+    t = Terminal(b, r"prog.name=with\backslash")
+    t.expect(r"only 'prog.name=with\\(\\)?backslash'")
+    t.send("q")
+    equal(t.end(), 0)
+    process = b.ctl("top", "--fields=prog.id")
+    equal((process.popen.returncode, len(process.errors().splitlines())), (2, 1), process.errors())
+    contains(process.errors(), "--fields", "what it says")
+
+
 def test_ends(b):
     """Ctrl-C, SIGTERM, a hangup and a crash leave the terminal as it was"""
     b.daemon()
@@ -285,4 +308,4 @@ def without_others(test):
 
 
 bed.main([without_others(test) for test in
-          (test_batch, test_screen, test_ends, test_refusals, test_many, test_statistics_end)])
+          (test_batch, test_screen, test_long_filter, test_ends, test_refusals, test_many, test_statistics_end)])

@@ -190,11 +190,14 @@ def test_exec_bounds(b):
 def test_exec_refusals(b):
     """A command that is not there, or not one, is said in one line"""
     b.daemon()
-    follower = b.follow("event=map-create", "--exec=/no/such/command x")
+    for command, why in (("/no/such/command x", "No such file"), ("no-such-command x", "No such file"), ("/etc/passwd", "denied"),
+                         ("/", "denied")):
+        line = refused(b, 1, "subscribe", "event=map-create", f"--exec={command}")  # before any event
+        contains(line, command, "what it says")
+        contains(line, why, "what it says")
+    follower = b.follow("event=map-create", "-n", "1", "--exec=true")
     b.trigger("map-create").go().truth()
-    equal(follower.wait(), 1, "exit status")
-    contains(follower.errors(), "/no/such/command", "what it says")
-    equal(len(follower.errors().splitlines()), 1, follower.errors())
+    equal((follower.wait(), follower.errors()), (0, ""), "a program from PATH")
     contains(refused(b, 2, "subscribe", "--exec='x"), "quotes", "what it says of an open quote")
     contains(refused(b, 2, "subscribe", "-j", "--exec=x"), "--json", "what it says of JSON")
 

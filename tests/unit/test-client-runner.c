@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "runner.h"
 #include "tap-main.h"
+#include "text.h"
 #include "words.h"
 
 static const struct {
@@ -33,6 +34,24 @@ START_TEST(split) {
 }
 END_TEST
 
+/* What was joined is split into the same again. */
+START_TEST(join) {
+        char *words[] = {"prog.name=a b", "x\\y", "it's", "\"", "'\\\"", "", "event!=map-*", "\t"};
+        _cleanup_text_ struct text line = {};
+        char **back = NULL;
+
+        words_join(&line, words, ELEMENTSOF(words));
+        ck_assert_int_eq(words_split(&back, text_string(&line)), ELEMENTSOF(words));
+        for (size_t i = 0; i < ELEMENTSOF(words); i++)
+                ck_assert_str_eq(back[i], words[i]);
+        words_free(back);
+
+        text_reset(&line);
+        words_join(&line, words + 6, 1);
+        ck_assert_str_eq(text_string(&line), "event!=map-*");
+}
+END_TEST
+
 START_TEST(variables) {
         _cleanup_free_ char *name = runner_variable("prog.name"),
                             *odd = runner_variable("bpf.attr=x\n;");
@@ -47,6 +66,7 @@ static Suite *suite(void) {
         TCase *c = tcase_create("runner");
 
         tcase_add_loop_test(c, split, 0, ELEMENTSOF(lines));
+        tcase_add_test(c, join);
         tcase_add_test(c, variables);
         suite_add_tcase(s, c);
         return s;
