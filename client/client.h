@@ -39,6 +39,7 @@ struct options {
         bool statistics;       /* have run times counted */
         const char *scope;     /* NULL: what the daemon gives by itself */
         bool ask_password;     /* polkit may ask for one */
+        bool unattended;       /* nor does ssh, and nobody waits for long */
         bool colour;           /* decided: a terminal, or asked for */
 };
 

@@ -108,7 +108,8 @@ static void list(const char *field, const char *host, const char *machine,
                 {FIELD_MAP_NAME, KIND_MAP}, {FIELD_LINK_ID, KIND_LINK},   {FIELD_BTF_ID, KIND_BTF},
                 {FIELD_BTF_NAME, KIND_BTF},
         };
-        const struct options options = {.host = host, .machine = machine, .lines = UINT64_MAX};
+        const struct options options = {
+                .host = host, .machine = machine, .lines = UINT64_MAX, .unattended = true};
         _cleanup_(sd_bus_flush_close_unrefp) sd_bus *bus = NULL;
         int f = field_from_name(field);
         bool is_object = false;

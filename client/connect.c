@@ -6,6 +6,7 @@
 
 #include "bus.h"
 #include "client.h"
+#include "ssh.h"
 
 /* Standard error, while a child has a pipe in its place. */
 struct caught {
@@ -53,18 +54,40 @@ static const char *last_line(struct caught *c, char *text, size_t size) {
         return line ? line + 1 : text;
 }
 
-static int open_host(sd_bus **ret, const char *host) {
+static int start_ssh(sd_bus **ret, const char *address) {
         _cleanup_(sd_bus_flush_close_unrefp) sd_bus *bus = NULL;
+        int r = sd_bus_new(&bus);
+
+        if (r >= 0)
+                r = sd_bus_set_address(bus, address);
+        if (r >= 0)
+                r = sd_bus_set_bus_client(bus, true);
+        if (r >= 0)
+                r = sd_bus_start(bus);
+        if (r >= 0)
+                *ret = TAKE_PTR(bus);
+        return r;
+}
+
+static int open_host(sd_bus **ret, const char *host, bool unattended) {
+        _cleanup_(sd_bus_flush_close_unrefp) sd_bus *bus = NULL;
+        _cleanup_free_ char *address = NULL;
         char text[4096];
         struct caught c = {-1, -1};
         const char *name;
 
-        int r = catch_errors(&c);
+        int r = ssh_address(&address, host, unattended);
+        if (r == -EINVAL) {
+                complain("that is no host: write [USER@]HOST[:PORT]");
+                return EXIT_USAGE;
+        }
+        if (r >= 0)
+                r = catch_errors(&c);
         if (r < 0) {
                 complain("%s", strerror(-r));
                 return EXIT_FAILURE;
         }
-        r = sd_bus_open_system_remote(&bus, host);
+        r = start_ssh(&bus, address);
         restore_errors(&c);
         if (r >= 0)
                 r = sd_bus_get_unique_name(bus, &name);
@@ -77,7 +100,7 @@ static int open_host(sd_bus **ret, const char *host) {
                 complain("cannot reach the system bus there: %s; are ssh and "
                          "systemd-stdio-bridge installed?",
                          strerror(-r));
-        else if (line[0]) /* such as: the key of that host is new */
+        else if (line[0])
                 complain("%s", line);
         if (r < 0)
                 return EXIT_FAILURE;
@@ -138,7 +161,7 @@ int bus_connect(sd_bus **ret, const struct options *options) {
         if (options->host || options->machine)
                 complain_about(options->host ? options->host : options->machine);
         if (options->host)
-                return open_host(ret, options->host);
+                return open_host(ret, options->host, options->unattended);
 
         return options->machine ? open_machine(ret, options->machine) : open_here(ret);
 }

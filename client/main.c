@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <locale.h>
 #include <signal.h>
+#include <unistd.h>
 
 #include "command-line.h"
 #include "complete.h"
@@ -143,13 +144,16 @@ static int run(const struct verb_table *table, char **arguments, size_t n,
         return run_verb(verb, arguments + 1, n - 1, c);
 }
 
-/* Nothing goes wrong aloud while somebody types. */
+enum { PATIENCE_SECONDS = 5 };
+
+/* Nothing goes wrong aloud while somebody types, and nothing hangs. */
 static int complete(const struct verb_table *table, char **words, size_t n) {
         _cleanup_close_ int null = open("/dev/null", O_WRONLY | O_CLOEXEC);
         struct output output = OUTPUT_INIT;
 
         if (null >= 0)
                 (void) dup2(null, STDERR_FILENO);
+        (void) alarm(PATIENCE_SECONDS); /* which ends it */
         complete_words(&output.text, table, words, n, &complete_daemon);
         return output_finish(&output);
 }

@@ -12,6 +12,7 @@ import signal
 import struct
 import subprocess
 import termios
+import time
 import unicodedata
 
 import bed
@@ -113,6 +114,19 @@ def test_host_unreachable(b):
         contains(line, part, "what it says")
     harmless(line, "what it says")
     contains(refused(b, 1, "-M", "no-such-container", "status"), "no-such-container: ", "what it says of a container")
+
+
+def test_unattended(b):
+    """Tab behind -H asks for no password and waits for nobody"""
+    fake_ssh(b, f'echo "$@" >>{b.directory}/arguments; exec sleep 100')
+    began = time.monotonic()
+    process = b.ctl("--complete", "--", "-H", "there", "show", "prog", "")
+    equal((process.output(), process.errors()), ("", ""), "what it says")
+    equal(time.monotonic() - began < 25, True, "it waits for a host that says nothing")
+    told = (b.directory / "arguments").read_text()
+    for option in ("BatchMode=yes", "ConnectTimeout="):
+        contains(told, option, "what ssh was told")
+    contains(refused(b, 2, "-H", "there:", "status"), "PORT", "what it says of half a host")
 
 
 def test_not_authorized(b):
@@ -363,6 +377,6 @@ def test_pager(b):
     equal("paged" in on_terminal(b, "-h", PAGER="", BPFMON_PAGER="cat", **trusted), False, "no pager")
 
 
-bed.main([test_usage, test_help, test_no_daemon, test_no_bus, test_host, test_host_unreachable, test_not_authorized, test_verbs, test_count, test_fields,
+bed.main([test_usage, test_help, test_no_daemon, test_no_bus, test_host, test_host_unreachable, test_unattended, test_not_authorized, test_verbs, test_count, test_fields,
           test_text, test_interrupt, test_sums, test_restart, test_closed_output, test_hostile_name, test_terminal,
           test_colours, test_pager])
