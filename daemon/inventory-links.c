@@ -256,23 +256,16 @@ static char *target_by_perf(struct scan *s, uint32_t prog) {
         return target;
 }
 
-static int describe(struct scan *s, struct scan_link *l) {
+static void describe(struct scan *s, struct scan_link *l) {
         const struct kind *kind = kind_of(l);
         struct record_target t = {};
-        char *perf;
 
         if (l->target)
-                return 0; /* where its device is has been found out */
-        perf = l->info.type == 7 ? target_by_perf(s, l->info.prog_id) : NULL;
+                return; /* where its device is has been found out */
         if (kind)
                 kind->fill(s, l, &t);
-        if (t.kind == TARGET_NONE) {
-                l->target = perf;
-                return 0;
-        }
-        l->target = scan_target(s, &t);
-        free(perf);
-        return 0;
+        if (t.kind != TARGET_NONE)
+                l->target = scan_target(s, &t);
 }
 
 /* Each of many targets by its name. */
@@ -340,11 +333,30 @@ int scan_links(struct scan *s) {
         for (size_t i = 0; k >= 0 && i < s->n_links && !scan_late(s, 0); i++) {
                 struct scan_link *l = &s->links[i];
 
-                k = describe(s, l);
-                if (k >= 0 && s->question->link == l->info.id && l->n_numbers > 0)
+                describe(s, l);
+                if (s->question->link == l->info.id && l->n_numbers > 0)
                         k = describe_all(s, l);
-                if (k >= 0)
+                /* Its perf event may tell more. */
+                if (k >= 0 && (l->info.type != 7 || l->target))
                         k = attach(s, l);
+        }
+        return k;
+}
+
+/* After the processes were looked at. */
+int scan_perf_events(struct scan *s) {
+        int k = 0;
+
+        for (size_t i = 0; k >= 0 && i < s->n_links; i++) {
+                struct scan_link *l = &s->links[i];
+                char *target = l->info.type == 7 ? target_by_perf(s, l->info.prog_id) : NULL;
+
+                if (l->info.type != 7 || l->target) {
+                        free(target);
+                        continue;
+                }
+                l->target = target;
+                k = attach(s, l);
         }
         for (size_t i = 0; k >= 0 && i < s->n_perfs && !scan_late(s, SCAN_HOLDERS); i++)
                 if (!s->perfs[i].by_link)

@@ -22,6 +22,7 @@ enum {
         FDINFO_SIZE = 1024,
         PERF_NAME_MAX = 256,
         PERFS_MAX = 1 << 14,
+        FDS_FIRST = 1 << 14, /* of one process of root that are looked at before those of others */
 };
 
 struct process {
@@ -153,7 +154,8 @@ static int look_at_fd(struct scan *s, const struct process *p, int directory, co
         return 0;
 }
 
-static int look_at_fds(struct scan *s, struct process *p) {
+/* From the entry `from` of its table to that before `to`. */
+static int look_at_fds(struct scan *s, struct process *p, size_t from, size_t to) {
         int fd = openat(p->directory, "fd", O_RDONLY | O_DIRECTORY | O_CLOEXEC), k = 0;
         DIR *directory = fd >= 0 ? fdopendir(fd) : NULL;
         const struct dirent *entry;
@@ -165,14 +167,18 @@ static int look_at_fds(struct scan *s, struct process *p) {
                 closep(&fd);
                 return 0;
         }
-        while (k >= 0 && !scan_late(s, SCAN_HOLDERS) && (entry = readdir(directory)))
-                if (entry->d_name[0] != '.')
+        for (size_t n = 0; k >= 0 && n < to && !scan_late(s, SCAN_HOLDERS); n++) {
+                entry = readdir(directory);
+                if (!entry)
+                        break;
+                if (n >= from && entry->d_name[0] != '.')
                         k = look_at_fd(s, p, fd, entry->d_name);
+        }
         closedir(directory);
         return k;
 }
 
-static int look_at_process(struct scan *s, int proc, const char *pid) {
+static int look_at_process(struct scan *s, int proc, const char *pid, bool first) {
         _cleanup_close_ int directory = openat(proc, pid,
                                                O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
         struct process p = {.directory = directory, .pid = (uint32_t) strtoul(pid, NULL, 10)};
@@ -181,12 +187,16 @@ static int look_at_process(struct scan *s, int proc, const char *pid) {
 
         if (directory < 0 || fstat(directory, &st) < 0)
                 return 0;
+        /* Of this directory, unlike of those in it, the owner is always the process's user. */
         p.uid = st.st_uid;
+        if (first && p.uid != 0)
+                return 0;
         if (read_at(directory, "comm", name, sizeof(name)) >= 0) {
                 name[strcspn(name, "\n")] = 0;
                 memcpy(p.name, name, sizeof(p.name) - 1);
         }
-        return look_at_fds(s, &p);
+        return first ? look_at_fds(s, &p, 0, FDS_FIRST)
+                     : look_at_fds(s, &p, p.uid == 0 ? FDS_FIRST : 0, SIZE_MAX);
 }
 
 /* Whether there is a program that a perf event could run. */
@@ -211,9 +221,14 @@ int scan_processes(struct scan *s) {
                 s->incomplete |= SCAN_HOLDERS;
                 return 0;
         }
-        while (k >= 0 && !scan_late(s, SCAN_HOLDERS) && (entry = readdir(proc)))
-                if (entry->d_name[0] >= '1' && entry->d_name[0] <= '9')
-                        k = look_at_process(s, dirfd(proc), entry->d_name);
+        /* Who has many fds, and processes that have them, must not keep those of root from being
+         * found. */
+        for (int first = 1; first >= 0; first--) {
+                rewinddir(proc);
+                while (k >= 0 && !scan_late(s, SCAN_HOLDERS) && (entry = readdir(proc)))
+                        if (entry->d_name[0] >= '1' && entry->d_name[0] <= '9')
+                                k = look_at_process(s, dirfd(proc), entry->d_name, first);
+        }
         closedir(proc);
         return k;
 }

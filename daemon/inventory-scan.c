@@ -14,7 +14,7 @@
 bool scan_late(struct scan *s, unsigned part) {
         const struct scan_question *q = s->question;
 
-        if (clock_now() < q->deadline &&
+        if (clock_now() < s->deadline &&
             !(q->cancelled && atomic_load_explicit(q->cancelled, memory_order_relaxed)))
                 return false;
         s->incomplete |= part;
@@ -291,17 +291,20 @@ static void put_objects_in_order(struct scan *s) {
 DEFINE_CLEANUP(struct scan *, scan_free);
 
 int scan_new(struct scan **ret, const struct scan_question *q) {
-        /* Links last: what they are attached to has its name from the others. */
+        /* What users can make much of has a share of the time that is left, in eighths, so that
+         * what comes after it is complete none the less. What links are attached to has its name
+         * from those before; most of what anybody can fill comes last. */
         static const struct {
-                unsigned part;
+                unsigned part, share;
                 int (*look)(struct scan *s);
         } parts[] = {
-                {SCAN_HOLDERS | SCAN_PERF, scan_processes},
-                {SCAN_PINS, scan_file_systems},
-                {SCAN_CGROUPS, scan_control_groups},
-                {SCAN_NETWORKS, scan_network},
-                {SCAN_NETWORKS, scan_sockmaps},
-                {SCAN_ALL, scan_links},
+                {SCAN_CGROUPS, 3, scan_control_groups},
+                {SCAN_NETWORKS, 3, scan_network},
+                {SCAN_NETWORKS, 4, scan_sockmaps},
+                {SCAN_ALL, 6, scan_links},
+                {SCAN_HOLDERS | SCAN_PERF, 4, scan_processes},
+                {SCAN_PINS, 6, scan_file_systems},
+                {SCAN_ALL, 8, scan_perf_events},
         };
         _cleanup_(scan_freep) struct scan *s = calloc(1, sizeof(*s));
         int k;
@@ -311,6 +314,7 @@ int scan_new(struct scan **ret, const struct scan_question *q) {
         s->question = q;
         s->parts = q->parts;
         s->started = clock_now();
+        s->deadline = q->deadline;
         k = scan_objects(s);
         s->walked = clock_now();
         if (k < 0)
@@ -324,8 +328,13 @@ int scan_new(struct scan **ret, const struct scan_question *q) {
         if (k >= 0)
                 k = kfuncs_new(&s->kfuncs, NULL);
         for (size_t i = 0; k >= 0 && i < ELEMENTSOF(parts); i++)
-                if (q->parts & parts[i].part)
+                if (q->parts & parts[i].part) {
+                        const uint64_t now = clock_now(),
+                                       left = q->deadline - MIN(now, q->deadline);
+
+                        s->deadline = now + left / 8 * parts[i].share;
                         k = parts[i].look(s);
+                }
         if (k < 0)
                 return k;
         if (q->cancelled && atomic_load(q->cancelled))

@@ -213,7 +213,8 @@ struct scan {
         unsigned parts;      /* bits of enum scan_part: what was looked at */
         unsigned incomplete; /* bits of enum scan_part: what was cut short */
         bool objects_incomplete;
-        bool statistics; /* run times are counted */
+        bool statistics;   /* run times are counted */
+        uint64_t deadline; /* CLOCK_MONOTONIC, ns: of what is being looked at */
         struct scan_prog *progs;
         struct scan_map *maps;
         struct scan_link *links;
@@ -270,6 +271,7 @@ void *scan_add(void *array, size_t *n, size_t size, size_t max);
 /* Each adds what it finds. Return -ENOMEM, or 0. */
 int scan_objects(struct scan *s);
 int scan_links(struct scan *s);
+int scan_perf_events(struct scan *s);
 int scan_processes(struct scan *s);
 int scan_file_systems(struct scan *s);
 int scan_control_groups(struct scan *s);

@@ -5,6 +5,7 @@
 import json
 import os
 import re
+import resource
 import shutil
 import signal
 import subprocess
@@ -356,7 +357,43 @@ def many_at_once(b):
     equal(len(rows(b, "prog")) > 0, True, "and so is the next")
 
 
-TESTS = [agrees, who_brought_it, build_id, existed, own_objects, selection, scopes, pins, hostile_names, statistics, differences, many_at_once]
+CROWD = """
+import os, resource, sys
+resource.setrlimit(resource.RLIMIT_NOFILE, (resource.getrlimit(resource.RLIMIT_NOFILE)[1],) * 2)
+reading, writing = os.pipe()
+one = os.eventfd(0)
+for _ in range(resource.getrlimit(resource.RLIMIT_NOFILE)[1] - 100):
+    os.dup(one)
+for _ in range(int(sys.argv[1])):
+    if os.fork() == 0:
+        os.close(writing)
+        os.read(reading, 1)
+        os._exit(0)
+print("ready", flush=True)
+sys.stdin.read()
+"""
+
+
+def crowd(b):
+    """A user with millions of file descriptors hides no attachments, pins, and holders that are root's"""
+    start(b)
+    _, link = hold(b, "link-create")
+    most = min(resource.getrlimit(resource.RLIMIT_NOFILE)[1], 500000)
+    process = bed.Process(b, "crowd", ["prlimit", f"--nofile={most}:{most}", *NOBODY, "/usr/bin/python3", "-c", CROWD,
+                                       str(5000000 // most)], stdin=subprocess.PIPE)
+    wait_until(lambda: "ready" in process.output() or not process.running(), 60, "the crowd")
+    equal(process.running(), True, process.errors())
+    one = row(b, "prog", link["prog_id"])
+    equal(len(one["attachments"]), 1, "attachments")
+    contains(one["attachments"][0], f"link {link['id']}")
+    contains(one["holders"], f"trigger[{link['pid']}]", "holders")
+    equal(set(one.get("incomplete", [])) - {"holders"}, set(), "what else is incomplete")
+    print(f"# incomplete: {one.get('incomplete', 'nothing')}")
+    process.popen.stdin.close()
+    process.wait()
+
+
+TESTS = [agrees, crowd, who_brought_it, build_id, existed, own_objects, selection, scopes, pins, hostile_names, statistics, differences, many_at_once]
 
 if __name__ == "__main__":
     bed.main(TESTS)
