@@ -297,7 +297,7 @@ static void tell_gap(struct daemon *d, const char *where, const char *message) {
 
 static bool has_gap(const struct daemon *d) {
         return handover_gap(d->handover) ||
-               (handover_adopts(d->handover) && probe_set_has_monitors(d->probes));
+               (handover_adopts(d->handover) && probe_set_missed_restart(d->probes));
 }
 
 /* From here on events go to who is there. */

@@ -35,6 +35,9 @@ struct probe_info {
         const char *absent; /* why the kernel may lack the function altogether; NULL: it must not */
         bool required;
         struct alternative alternatives[ALTERNATIVES_MAX]; /* best first, up to one without hooks */
+        /* The probe behind which this one stands: it adds what happens where no hook runs. NULL:
+         * none. */
+        const char *behind;
 };
 
 /* All probes; `probe_count` rows, in the order in which they are attached. */

@@ -682,11 +682,24 @@ void probe_set_commit(struct probe_set *p) {
         ring_commit(p->ring);
 }
 
-bool probe_set_has_monitors(const struct probe_set *p) {
+static bool has_monitor(const struct probe *probe) {
+        for (size_t i = 0; i < HOOKS_TOGETHER_MAX; i++)
+                if (probe->monitors[i])
+                        return true;
+        return false;
+}
+
+static bool has_link(const struct probe_set *p, const char *name) {
+        for (size_t i = 0; name && i < probe_count; i++)
+                if (strcmp(probe_table[i].name, name) == 0)
+                        return p->probes[i].links[0] > 0;
+        return false;
+}
+
+bool probe_set_missed_restart(const struct probe_set *p) {
         for (size_t i = 0; i < probe_count; i++)
-                for (size_t j = 0; j < HOOKS_TOGETHER_MAX; j++)
-                        if (p->probes[i].monitors[j])
-                                return true;
+                if (has_monitor(&p->probes[i]) && !has_link(p, probe_table[i].behind))
+                        return true;
         return false;
 }
 

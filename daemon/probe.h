@@ -97,8 +97,10 @@ void probe_set_commit(struct probe_set *p);
 /* Whether so much is read and not committed that it is time to. */
 bool probe_set_presses(const struct probe_set *p);
 
-/* Whether a monitor stands in for a hook: those cannot be taken over. */
-bool probe_set_has_monitors(const struct probe_set *p);
+/* Whether things went by while no daemon ran: monitors cannot be taken over. One that stands behind
+ * a probe with hooks leaves out what happened where no hook runs, as in the middle of another
+ * program. */
+bool probe_set_missed_restart(const struct probe_set *p);
 
 /* Calls `row` with an event for each probe (fields probe.*). Stops at and returns the first
  * negative result of `row`. */
