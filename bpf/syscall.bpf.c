@@ -390,9 +390,16 @@ int process_fork(struct bpf_raw_tracepoint_args *ctx) {
         return 0;
 }
 
-/* Run once by the daemon, never attached: a pid namespace lies to getpid(). */
+/* Run once by the daemon, never attached: a pid namespace lies to getpid(). Where it takes over, the
+ * call that runs this was seen to begin: that it was our own is known only now, and it is told as
+ * little as all that come after it. */
 SEC("raw_tp")
 int whoami(void *ctx) {
-        own_tgid = bpf_get_current_pid_tgid() >> 32;
+        u64 thread = bpf_get_current_pid_tgid();
+        struct frame_key key = {.thread = thread, .depth = 1};
+
+        own_tgid = thread >> 32;
+        close_frame(&key);
+        bpf_map_delete_elem(&callers, &thread);
         return 0;
 }
