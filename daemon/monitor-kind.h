@@ -25,6 +25,8 @@ struct monitor_kind {
         int (*listen)(struct monitor *m, const struct probe_options *options);
         /* Frees `state`. */
         void (*stop)(struct monitor *m);
+        /* See monitor_hold(). */
+        void (*hold)(struct monitor *m, bool hold);
         /* Takes what the kernel has sent: a struct nlmsghdr, or a struct perf_event_header, with
          * as many bytes behind it as it says. */
         void (*message)(struct monitor *m, const void *data);

@@ -213,6 +213,12 @@ static void stop(struct monitor *m) {
         free(s);
 }
 
+static void hold(struct monitor *m, bool hold) {
+        struct state *s = m->state;
+
+        rtnl_hold(s->rtnl, hold);
+}
+
 static int prepare(struct monitor *m) {
         struct state *s = m->state = calloc(1, sizeof(*s));
 
@@ -240,4 +246,4 @@ static int listen_rtnl(struct monitor *m, const struct probe_options *options) {
         return k;
 }
 
-const struct monitor_kind monitor_rtnl_link = {prepare, listen_rtnl, stop, on_message};
+const struct monitor_kind monitor_rtnl_link = {prepare, listen_rtnl, stop, hold, on_message};

@@ -53,6 +53,7 @@ struct state {
         sd_event_source *timer;
         struct ring *rings;
         size_t count, page_size;
+        bool held;
 };
 
 static void tell(struct monitor *m, const struct bpf_event *e) {
@@ -105,19 +106,24 @@ static int on_time(_unused_ sd_event_source *source, _unused_ uint64_t usec, voi
         struct state *s = m->state;
 
         s->timer = sd_event_source_disable_unref(s->timer);
+        if (s->held)
+                return 0;
         for (size_t i = 0; i < s->count; i++)
                 read_ring(s, &s->rings[i]);
         m->handlers.idle(m->userdata);
         return 0;
 }
 
-static int on_io(sd_event_source *source, _unused_ int fd, uint32_t events, void *userdata) {
-        struct monitor *m = ((struct ring *) userdata)->monitor;
+static void read_soon(struct monitor *m) {
         struct state *s = m->state;
 
         if (!s->timer && sd_event_add_time_relative(m->loop, &s->timer, CLOCK_MONOTONIC, DELAY_USEC,
                                                     0, on_time, m) < 0)
                 on_time(NULL, 0, m);
+}
+
+static int on_io(sd_event_source *source, _unused_ int fd, uint32_t events, void *userdata) {
+        read_soon(((struct ring *) userdata)->monitor);
         /* The processor has gone: there is nothing to come. */
         return events & EPOLLHUP ? sd_event_source_set_enabled(source, SD_EVENT_OFF) : 0;
 }
@@ -174,6 +180,14 @@ static void stop(struct monitor *m) {
         free(s);
 }
 
+static void hold(struct monitor *m, bool hold) {
+        struct state *s = m->state;
+
+        s->held = hold;
+        if (!hold)
+                read_soon(m);
+}
+
 static int prepare(struct monitor *m) {
         struct state *s = m->state = calloc(1, sizeof(*s));
 
@@ -217,4 +231,4 @@ static int listen_perf(struct monitor *m, const struct probe_options *options) {
         return open_rings(m, cgroup);
 }
 
-const struct monitor_kind monitor_perf = {prepare, listen_perf, stop, on_record};
+const struct monitor_kind monitor_perf = {prepare, listen_perf, stop, hold, on_record};

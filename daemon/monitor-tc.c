@@ -255,6 +255,12 @@ static void stop(struct monitor *m) {
         free(s);
 }
 
+static void hold(struct monitor *m, bool hold) {
+        struct state *s = m->state;
+
+        rtnl_hold(s->rtnl, hold);
+}
+
 static int prepare(struct monitor *m) {
         struct state *s = m->state = calloc(1, sizeof(*s));
 
@@ -275,4 +281,4 @@ static int listen_rtnl(struct monitor *m, const struct probe_options *options) {
         return rtnl_new(&s->rtnl, m->loop, groups, &handlers, m);
 }
 
-const struct monitor_kind monitor_rtnl_tc = {prepare, listen_rtnl, stop, on_message};
+const struct monitor_kind monitor_rtnl_tc = {prepare, listen_rtnl, stop, hold, on_message};

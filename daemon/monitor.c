@@ -67,6 +67,10 @@ struct monitor *monitor_free(struct monitor *m) {
         return NULL;
 }
 
+void monitor_hold(struct monitor *m, bool hold) {
+        m->kind->hold(m, hold);
+}
+
 uint64_t monitor_hits(const struct monitor *m) {
         return m->hits;
 }

@@ -3,6 +3,7 @@
 /* Monitors: where the kernel's stable interfaces stand in for a hook. What a monitor sees it tells
  * as the kernel side does, in a struct record_action. */
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -31,6 +32,9 @@ int monitor_new(struct monitor **ret, enum hook hook, struct sd_event *loop,
 
 /* Ends it. NULL is fine; returns NULL. */
 struct monitor *monitor_free(struct monitor *m);
+
+/* While it is held it tells nothing: what comes stays where the kernel has put it. */
+void monitor_hold(struct monitor *m, bool hold);
 
 /* How much it has seen. */
 uint64_t monitor_hits(const struct monitor *m);

@@ -113,6 +113,10 @@ int rtnl_new(struct rtnl **ret, struct sd_event *loop, const int *groups,
         return 0;
 }
 
+void rtnl_hold(struct rtnl *r, bool hold) {
+        (void) sd_event_source_set_enabled(r->io, hold ? SD_EVENT_OFF : SD_EVENT_ON);
+}
+
 struct rtnl *rtnl_free(struct rtnl *r) {
         if (!r)
                 return NULL;

@@ -25,6 +25,9 @@ struct rtnl_handlers {
 int rtnl_new(struct rtnl **ret, struct sd_event *loop, const int *groups,
              const struct rtnl_handlers *handlers, void *userdata);
 
+/* While it is held nothing is handed out: it stays in the socket. */
+void rtnl_hold(struct rtnl *r, bool hold);
+
 /* NULL is fine; returns NULL. */
 struct rtnl *rtnl_free(struct rtnl *r);
 
