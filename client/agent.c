@@ -17,11 +17,14 @@ enum {
 
 /* Whether polkit takes an agent of the last resort, which leaves it to the desktop's where there is
  * one. Outside of a session it takes none (get_authentication_agent_for_subject() and
- * polkit_backend_session_monitor_get_session_for_subject() in its src/polkitbackend). */
+ * polkit_backend_session_monitor_get_session_for_subject() in its src/polkitbackend): the user is
+ * that of the cgroup, which a process of a system service has none of. */
 static bool in_session(void) {
         _cleanup_free_ char *session = NULL;
+        uid_t uid;
 
-        return sd_pid_get_session(0, &session) >= 0 || sd_uid_get_display(getuid(), &session) >= 0;
+        return sd_pid_get_session(0, &session) >= 0 ||
+               (sd_pid_get_owner_uid(0, &uid) >= 0 && sd_uid_get_display(uid, &session) >= 0);
 }
 
 /* In the child. The agent closes `notify_fd` once it is registered. */
