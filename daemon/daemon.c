@@ -438,8 +438,6 @@ static int setup_loop(struct daemon *d) {
         k = sd_event_default(&d->loop);
         for (size_t i = 0; k >= 0 && i < ELEMENTSOF(signals); i++)
                 k = sd_event_add_signal(d->loop, NULL, signals[i].number, signals[i].handler, d);
-        if (k >= 0)
-                k = sd_event_set_watchdog(d->loop, true);
         return k < 0 ? k : 0;
 }
 
@@ -665,6 +663,9 @@ static int become_ready(struct daemon *d) {
         tell_beginning(d);
         on_readers_changed(d);
         sd_notify(false, "READY=1");
+        /* Not before: until here TimeoutStartSec= counts, and a takeover leaves the loop no turn.
+         */
+        (void) sd_event_set_watchdog(d->loop, true);
         log_message(LOG_INFO, MESSAGE_STARTED, LOG_FIELDS({"BPFMON_VERSION", BPFMON_VERSION}),
                     "Watching bpf() calls%s",
                     probe_set_degraded(d->probes) ? ", but not all: see bpfmonctl probes" : "");

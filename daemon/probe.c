@@ -139,8 +139,6 @@ static void on_monitor_record(const void *data, size_t size, void *userdata) {
         struct probe_set *p = userdata;
         uint64_t before;
 
-        if (p->held)
-                p->handlers.pressed(p->userdata);
         do {
                 before = ring_position(p->ring);
                 ring_drain(p->ring);
@@ -305,11 +303,17 @@ static int attach(struct probe_set *p, struct probe *probe, const struct alterna
         return 0;
 }
 
-static bool kernel_has_all(const struct alternative *a) {
+/* Whether the first alternative could not be had for want of a function. */
+static bool kernel_lacks_first(const struct probe_info *info, const struct probe *probe) {
+        const struct alternative *a = &info->alternatives[0];
+
+        /* What the kernel says of a function that it does not find. */
+        if (probe->errors[0] == ENOENT && hook_is_kprobe(probe->failed[0]))
+                return true;
         for (size_t i = 0; i < HOOKS_TOGETHER_MAX && a->hooks[i]; i++)
                 if (hook_is_kprobe(a->hooks[i]) && !kernel_has(hook_function(a->hooks[i])))
-                        return false;
-        return true;
+                        return true;
+        return false;
 }
 
 static bool is_off(const struct probe_set *p, const struct alternative *a) {
@@ -348,14 +352,14 @@ static void probe_attach(struct probe_set *p, size_t i) {
                 }
                 probe->chosen = (int) n;
                 /* EINVAL: the function is there, and the kernel lets nobody hook it. */
-                probe->as_good = n == 0 || (a->as_good && p->kprobes &&
-                                            (probe->errors[0] == EINVAL ||
-                                             !kernel_has_all(&info->alternatives[0])));
+                probe->as_good = n == 0 ||
+                                 (a->as_good && p->kprobes &&
+                                  (probe->errors[0] == EINVAL || kernel_lacks_first(info, probe)));
                 probe->state = probe->links[0] > 0 || a->when != WHILE_TIMED ? STATE_ATTACHED
                                                                              : STATE_WAITING;
                 return;
         }
-        if (info->absent && p->kprobes && !kernel_has_all(&info->alternatives[0]))
+        if (info->absent && p->kprobes && kernel_lacks_first(info, probe))
                 probe->state = STATE_ABSENT;
 }
 
@@ -667,6 +671,10 @@ void probe_set_drain(struct probe_set *p) {
 void probe_set_hold(struct probe_set *p, bool hold) {
         p->held = hold;
         ring_hold(p->ring, hold);
+        for (size_t i = 0; i < probe_count; i++)
+                for (size_t j = 0; j < HOOKS_TOGETHER_MAX; j++)
+                        if (p->probes[i].monitors[j])
+                                monitor_hold(p->probes[i].monitors[j], hold);
 }
 
 bool probe_set_presses(const struct probe_set *p) {
