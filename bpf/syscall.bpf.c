@@ -390,9 +390,9 @@ int process_fork(struct bpf_raw_tracepoint_args *ctx) {
         return 0;
 }
 
-/* Run once by the daemon, never attached: a pid namespace lies to getpid(). Where it takes over, the
- * call that runs this was seen to begin: that it was our own is known only now, and it is told as
- * little as all that come after it. */
+/* Run once by the daemon, never attached: a pid namespace lies to getpid(). Where it takes over,
+ * the call that runs this was seen to begin: that it was our own is known only now, and it is told
+ * as little as all that come after it. */
 SEC("raw_tp")
 int whoami(void *ctx) {
         u64 thread = bpf_get_current_pid_tgid();

@@ -78,13 +78,28 @@ told() {
         echo "told: $1 has seen nothing of $2"
 }
 
-# What is in the kernel, without what changes from call to call.
-objects() {
-        trigger list-objects | sed 's/.*"progs"/{"progs"/'
+# The ids of what the service has in the kernel: others' objects come and go with their own services.
+list_ours() {
+        for each in programs:prog maps:map links:link btf:btf; do
+                bpfmonctl "${each%:*}" own=yes --json=short | grep -o "\"${each#*:}\.id\":[0-9]*" |
+                        sed "s/.*:/${each#*:}s /" | sort -u
+        done
 }
 
-same_objects() {
-        [[ $(objects) == "$(</out/objects.before)" ]]
+# Writes those of them that are still there.
+list_left() {
+        local now ids
+        now=$(trigger list-objects)
+        : >/out/objects.left
+        while read -r kind id; do
+                ids=${now#*\""$kind"\":[}
+                [[ ,${ids%%]*}, != *,"$id",* ]] || echo "$kind $id" >>/out/objects.left
+        done </out/objects.ours
+}
+
+nothing_left() {
+        list_left
+        [[ ! -s /out/objects.left ]]
 }
 
 # with NAME LINE…: a drop-in of the service.
@@ -283,7 +298,7 @@ kill_it() {
         local pid
         # More often than the service manager takes for an accident.
         with accident '[Unit]' StartLimitIntervalSec=0
-        start killed root bpfmonctl subscribe --json=short event=map-create event=prog-load \
+        start killed root bpfmonctl subscribe --json=short event=map-create event=prog-load event=tamper \
                 --fields=event,user.id,prog.id,map.id,seq,lost.count,lost.where
         told killed root
         load_programs >/out/killed.programs &
@@ -294,10 +309,10 @@ kill_it() {
                 kill -KILL "$pid"
                 await 300 main_is_not "$pid"
         done
+        of NRestarts >/out/killed.restarts
         pid=$(of MainPID)
         systemctl restart $unit
         await 300 main_is_not "$pid"
-        of NRestarts >/out/killed.restarts
         : >/tmp/enough
         wait $programs
         make_map root
@@ -319,9 +334,11 @@ break_it() {
 }
 
 end_it() {
+        list_ours >/out/objects.ours
+        list_left
+        cp /out/objects.left /out/objects.before
         systemctl stop $unit
-        await 300 same_objects
-        objects >/out/objects.after
+        await 300 nothing_left
         journalctl -u $unit -o json --no-pager >/out/journal.json
         journalctl -x -u $unit --no-pager >/out/journal.text
 }
@@ -338,7 +355,6 @@ compare() {
 }
 
 for step in install_it activate look_at_it see_own let_in ask_password sit_down reload_it kill_it break_it end_it compare; do
-        [[ $step == activate ]] && objects >/out/objects.before
         echo "== $step at $SECONDS s"
         $step
 done
