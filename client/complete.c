@@ -31,14 +31,20 @@ static bool begins(const char *s, const char *prefix) {
         return strncmp(s, prefix, strlen(prefix)) == 0;
 }
 
+void complete_offer(struct text *out, const char *word, size_t n, const char *value,
+                    const char *words) {
+        if (!begins(value, word + n))
+                return;
+        text_add_bytes(out, word, n);
+        text_printf(out, "%s\t%s\n", value, words);
+}
+
 /* Adds a candidate where it is what the word begins with. `prefix` is the part of the word that
  * comes before what is completed. */
 static void offer(struct line *l, const char *prefix, size_t n, const char *value,
                   const char *words) {
-        if (strncmp(l->word, prefix, n) != 0 || !begins(value, l->word + n))
-                return;
-        text_add_bytes(l->out, prefix, n);
-        text_printf(l->out, "%s\t%s\n", value, words);
+        if (strncmp(l->word, prefix, n) == 0)
+                complete_offer(l->out, l->word, n, value, words);
 }
 
 /* Rows of `option_rows` by "--name", "-n", "--name=…", "-nVALUE". */
@@ -100,9 +106,7 @@ static void read_words(struct line *l, char **words, size_t n) {
         }
 }
 
-/* What the daemon has goes into the command line: only what no shell and no terminal takes for more
- * than a word. */
-static bool harmless(const char *s) {
+bool complete_harmless(const char *s) {
         static const char allowed[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
                                       "0123456789_.:@/+,-";
 
@@ -120,7 +124,7 @@ static void add_foreign(const char *value, const char *words, void *userdata) {
         char shown[VALUE_MAX];
         size_t i;
 
-        if (!harmless(value) || f->line->n_foreign++ >= FOREIGN_MAX)
+        if (!complete_harmless(value) || f->line->n_foreign++ >= FOREIGN_MAX)
                 return;
         for (i = 0; words[i] && i + 1 < sizeof(shown); i++)
                 shown[i] = words[i] > ' ' && words[i] < 0x7f ? words[i] : ' ';

@@ -8,6 +8,7 @@
  * shell for its own, behind PREFIX. Nothing that comes from the daemon has characters that mean
  * something to a shell or to a terminal. */
 
+#include <stdbool.h>
 #include <stddef.h>
 
 #include "text.h"
@@ -26,6 +27,15 @@ struct complete_source {
 /* Adds the lines for the last of `n` words, those of the command line after "bpfmonctl". */
 void complete_words(struct text *out, const struct verb_table *table, char **words, size_t n,
                     const struct complete_source *source);
+
+/* Adds a candidate where it is what `word` begins with: its first `n` bytes, which stay, and then
+ * `value`. */
+void complete_offer(struct text *out, const char *word, size_t n, const char *value,
+                    const char *words);
+
+/* Whether what others named may go into a command line: no shell and no terminal takes it for more
+ * than a word. */
+bool complete_harmless(const char *s);
 
 /* The running daemon. (complete-source.c) */
 extern const struct complete_source complete_daemon;

@@ -1,56 +1,13 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* bpfmon-notify: alerts of bpfmond as notifications on the desktop. */
 
-#include <getopt.h>
 #include <locale.h>
 #include <string.h>
 
 #include "client.h"
 #include "mutes.h"
 #include "notifier.h"
-
-enum { OPTION_VERSION = 256, OPTION_TEST, OPTION_SCOPE, OPTION_MUTES, OPTION_MUTE, OPTION_UNMUTE };
-
-static const struct option options[] = {
-        {"help", no_argument, NULL, 'h'},
-        {"version", no_argument, NULL, OPTION_VERSION},
-        {"test", no_argument, NULL, OPTION_TEST},
-        {"scope", required_argument, NULL, OPTION_SCOPE},
-        {"list-mutes", no_argument, NULL, OPTION_MUTES},
-        {"mute", required_argument, NULL, OPTION_MUTE},
-        {"unmute", required_argument, NULL, OPTION_UNMUTE},
-        {},
-};
-
-static const char help[] =
-        "bpfmon-notify [OPTION…]\n"
-        "\n"
-        "Shows the alerts of bpfmond as notifications on the desktop, until the session ends.\n"
-        "\n"
-        "      --test              Show a sample, and end when it is closed\n"
-        "      --scope=SCOPE       Whose alerts: alerts (everybody's, without paths and arguments),\n"
-        "                          own, or all (everybody's with everything, for administrators)\n"
-        "      --list-mutes        List the programs that are muted\n"
-        "      --mute=PROGRAM      Mute a program: the path of its executable, or USER:NAME\n"
-        "      --unmute=PROGRAM    Show alerts about it again\n"
-        "  -h, --help              Show this\n"
-        "      --version           Show the version\n"
-        "\n"
-        "See bpfmon-notify(1).\n";
-
-/* Keeps one of several names, or complains. */
-static int choose_scope(const char *name, const char **ret) {
-        static const char *const scopes[] = {"alerts", "own", "all"};
-
-        for (size_t i = 0; i < ELEMENTSOF(scopes); i++)
-                if (strcmp(scopes[i], name) == 0) {
-                        *ret = scopes[i];
-                        return EXIT_SUCCESS;
-                }
-
-        complain("there is no scope \"%s\": alerts, own or all", name);
-        return EXIT_USAGE;
-}
+#include "options.h"
 
 static int list(struct mutes *mutes) {
         const char *const *programs;
@@ -87,30 +44,64 @@ static int change(struct mutes *mutes, int (*how)(struct mutes *m, const char *p
         return EXIT_SUCCESS;
 }
 
+static int print(struct text *t) {
+        bool well = !t->failed && fputs(text_string(t), stdout) >= 0 && fflush(stdout) == 0;
+
+        if (!well)
+                complain("cannot write the output: %s", strerror(t->failed ? ENOMEM : errno));
+        text_clear(t);
+        return well ? EXIT_SUCCESS : EXIT_FAILURE;
+}
+
+static int help(void) {
+        struct text t = {};
+
+        options_add_help(&t);
+        return print(&t);
+}
+
+/* Without a word where something is wrong: somebody is typing. */
+static int complete(char **words, size_t n) {
+        _cleanup_(mutes_freep) struct mutes *mutes = NULL;
+        struct text t = {};
+
+        (void) mutes_new(&mutes, NULL);
+        options_complete(&t, words, n, mutes);
+        return print(&t);
+}
+
 int main(int argc, char **argv) {
         _cleanup_(mutes_freep) struct mutes *mutes = NULL;
         struct notifier_options o = {.scope = "alerts"};
+        struct option table[NOTIFY_OPTIONS_MAX];
+        char letters[NOTIFY_OPTIONS_MAX];
         const char *program = NULL;
         int what = 0, c;
 
         setlocale(LC_ALL, "");
         setlocale(LC_NUMERIC, "C");
-        while ((c = getopt_long(argc, argv, "h", options, NULL)) >= 0)
+        options_for_getopt(table, letters);
+        while ((c = getopt_long(argc, argv, letters, table, NULL)) >= 0)
                 switch (c) {
                 case 'h':
-                        fputs(help, stdout);
-                        return EXIT_SUCCESS;
+                        return help();
                 case OPTION_VERSION:
                         puts("bpfmon-notify " BPFMON_VERSION);
                         return EXIT_SUCCESS;
+                case OPTION_COMPLETE: /* what follows is looked at, not done */
+                        optind += optind < argc && strcmp(argv[optind], "--") == 0;
+                        return complete(argv + optind, (size_t) (argc - optind));
                 case OPTION_TEST:
                         o.test = true;
                         break;
                 case OPTION_SCOPE:
-                        if (choose_scope(optarg, &o.scope) != EXIT_SUCCESS)
+                        o.scope = options_scope(optarg);
+                        if (!o.scope) {
+                                complain("there is no scope \"%s\": alerts, own or all", optarg);
                                 return EXIT_USAGE;
+                        }
                         break;
-                case OPTION_MUTES:
+                case OPTION_LIST_MUTES:
                 case OPTION_MUTE:
                 case OPTION_UNMUTE:
                         what = c;
@@ -131,7 +122,7 @@ int main(int argc, char **argv) {
                 return EXIT_FAILURE;
         }
 
-        if (what == OPTION_MUTES)
+        if (what == OPTION_LIST_MUTES)
                 return list(mutes);
         if (what == OPTION_MUTE)
                 return change(mutes, mutes_add, program, "is muted already");

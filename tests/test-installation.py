@@ -31,12 +31,14 @@ PLACES = [
     "lib/tmpfiles.d/bpfmon.conf",
     "libexec/bpfmon/bpfmond",
     "share/applications/org.bpfmon1.Notify.desktop",
+    "share/bash-completion/completions/bpfmon-notify",
     "share/bash-completion/completions/bpfmonctl",
     "share/dbus-1/interfaces/org.bpfmon1.xml",
     "share/dbus-1/system-services/org.bpfmon1.service",
     "share/dbus-1/system.d/org.bpfmon1.conf",
     "share/doc/bpfmon/examples/50-bpfmon.rules",
     "share/doc/bpfmon/examples/python/stream.py",
+    "share/fish/vendor_completions.d/bpfmon-notify.fish",
     "share/fish/vendor_completions.d/bpfmonctl.fish",
     "share/icons/hicolor/scalable/apps/org.bpfmon1.Notify.svg",
     "share/man/man1/bpfmon-notify.1",
@@ -48,6 +50,7 @@ PLACES = [
     "share/man/man8/bpfmond.8",
     "share/metainfo/org.bpfmon1.Monitor.metainfo.xml",
     "share/polkit-1/actions/org.bpfmon1.policy",
+    "share/zsh/vendor-completions/_bpfmon-notify",
     "share/zsh/vendor-completions/_bpfmonctl",
 ]
 

@@ -1,6 +1,6 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""What bash, zsh and fish make of Tab behind bpfmonctl. COMPLETIONS is where their files are."""
+"""What bash, zsh and fish make of Tab behind bpfmonctl and bpfmon-notify. COMPLETIONS is where their files are."""
 
 import os
 import pathlib
@@ -15,9 +15,18 @@ import time
 import bed
 from bed import contains, equal, wait_until
 
-CTL = os.environ["BPFMONCTL"]
+PROGRAMS = {"bpfmonctl": os.environ["BPFMONCTL"], "bpfmon-notify": os.environ["BPFMON_NOTIFY"]}
 FILES = pathlib.Path(os.environ["COMPLETIONS"])
 CONTROL = re.compile(r"\x1b\[[0-9;?]*[a-zA-Z]|\x1b[=>]|\x1b\][^\x07]*\x07|[\x00-\x09\x0b-\x1f]")
+
+
+def programs(b):
+    """A folder for PATH that has them."""
+    directory = b.directory / "bin"
+    directory.mkdir(exist_ok=True)
+    for name, path in PROGRAMS.items():
+        (directory / name).symlink_to(path)
+    return directory
 
 
 class Shell:
@@ -26,10 +35,7 @@ class Shell:
     def __init__(self, b, command, setup):
         if not shutil.which(command[0]):
             raise bed.Skip(f"{command[0]} is not installed")
-        directory = b.directory / "bin"
-        directory.mkdir(exist_ok=True)
-        (directory / "bpfmonctl").symlink_to(CTL)
-        environment = dict(b.environment, PATH=f"{directory}:{b.environment['PATH']}", TERM="dumb", HOME=str(b.directory),
+        environment = dict(b.environment, PATH=f"{programs(b)}:{b.environment['PATH']}", TERM="dumb", HOME=str(b.directory),
                            ZDOTDIR=str(b.directory), COLUMNS="200", LC_ALL="C.UTF-8")
         environment.pop("ENV", None)
         self.pid, self.terminal = pty.fork()
@@ -89,9 +95,23 @@ CASES = [
     ("query bpf.cmd=PROG_LO", "query bpf.cmd=PROG_LOAD"),
     ("show ma", "show map"),
 ]
+NOTIFY_CASES = [
+    ("--te", "--test"),
+    ("--sco", "--scope="),
+    ("--scope=al", "--scope=al"),  # alerts, all
+    ("--scope=ow", "--scope=own"),
+    ("--scope ale", "--scope alerts"),
+    ("--mute=some", "--mute=some file.svg"),
+    ("--unmute=/opt/", "--unmute=/opt/tool"),
+    ("--unmute root:bpf", "--unmute root:bpftrace"),
+]
 
 
 def start(b):
+    muted = b.directory / ".config/bpfmon"
+    muted.mkdir(parents=True)
+    (muted / "mutes").write_text("/opt/tool\nroot:bpftrace\n/opt/$(touch pwned)\n/usr/bin/with space\n")
+    b.environment.pop("XDG_CONFIG_HOME", None)
     state = b.directory / "state"
     state.mkdir()
     b.environment["STATE_DIRECTORY"] = str(state)
@@ -111,13 +131,18 @@ def check_cases(b, complete):
     equal(complete("bpfmonctl explain "), ["bpfmonctl", "explain", "1"], "the number of the one event that there is")
     equal(complete("bpfmonctl timeline --svg=som"), ["bpfmonctl", "timeline", "--svg=some file.svg"], "a file")
     equal(complete("bpfmonctl timeline --svg som"), ["bpfmonctl", "timeline", "--svg", "some file.svg"], "a file")
+    for line, want in NOTIFY_CASES:
+        option, _, argument = want.partition(" ") if "=" not in want else (want, "", "")
+        equal(complete(f"bpfmon-notify {line}"), ["bpfmon-notify", option, *([argument] if argument else [])],
+              f"what {line!r} becomes")
 
 
 def test_bash(b):
     """bash completes verbs, options, fields, their values, numbers of the daemon's and files"""
     start(b)
     shell = Shell(b, ["bash", "--norc", "--noprofile", "-i"],
-                  ["bind 'set enable-bracketed-paste off'", f"source {FILES}/bpfmonctl.bash", "PS1='$ '"])
+                  ["bind 'set enable-bracketed-paste off'", f"source {FILES}/bpfmonctl",
+                   f"source {FILES}/bpfmon-notify", "PS1='$ '"])
     try:
         check_cases(b, shell.complete)
     finally:
@@ -141,14 +166,11 @@ def test_fish(b):
     if not shutil.which("fish"):
         raise bed.Skip("fish is not installed")
     start(b)
-    directory = b.directory / "bin"
-    directory.mkdir()
-    (directory / "bpfmonctl").symlink_to(CTL)
-    environment = dict(b.environment, PATH=f"{directory}:{b.environment['PATH']}", HOME=str(b.directory))
+    environment = dict(b.environment, PATH=f"{programs(b)}:{b.environment['PATH']}", HOME=str(b.directory))
 
     def candidates(line):
         quoted = line.replace("'", "\\'")
-        run = subprocess.run(["fish", "--no-config", "-c", f"source {FILES}/bpfmonctl.fish; complete -C '{quoted}'"],
+        run = subprocess.run(["fish", "--no-config", "-c", f"source {FILES}/{line.split()[0]}.fish; complete -C '{quoted}'"],
                              env=environment, cwd=b.directory, capture_output=True, check=True, encoding="utf-8")
         return run.stdout.splitlines()
 
