@@ -88,7 +88,9 @@ int bus_complain(const sd_bus_error *error, int r) {
         }
 
         if (a->after)
-                complain("%s%.*s%s", a->before, without_stop(message), message, a->after);
+                complain("%s%.*s%s", a->before, without_stop(message), message,
+                         a->status == EXIT_NOT_AUTHORIZED && complains_about() ? "; try it as root"
+                                                                               : a->after);
         else
                 complain("%s", a->before);
         return a->status;

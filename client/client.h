@@ -53,6 +53,9 @@ void remark(const char *text);
 /* Says which place it is that is complained about from now on. Borrowed. */
 void complain_about(const char *place);
 
+/* That place, or NULL: it is here. */
+const char *complains_about(void);
+
 /* The verbs. `n` arguments (MATCH terms where the verb takes any). Each prints its own errors and
  * returns the exit status. */
 int verb_subscribe(char **arguments, size_t n, const struct options *options);

@@ -14,6 +14,10 @@ void complain_about(const char *place) {
         about = place;
 }
 
+const char *complains_about(void) {
+        return about;
+}
+
 void complain(const char *format, ...) {
         _cleanup_free_ char *message = NULL, *whole = NULL, *shown = NULL;
         va_list arguments;

@@ -121,11 +121,14 @@ static int open_machine(sd_bus **ret, const char *machine) {
                 return EXIT_NOT_AUTHORIZED;
         }
         if (r < 0) {
-                complain("cannot reach the system bus there: %s; machinectl lists the containers "
-                         "that run",
-                         r == -EHOSTDOWN || r == -ENOENT || r == -ENXIO
-                                 ? "there is no such container"
-                                 : strerror(-r));
+                /* Without a container libsystemd does not come so far as to miss the socket. */
+                if (r == -EHOSTDOWN || r == -ENXIO)
+                        complain("there is no such container; machinectl lists those that run");
+                else
+                        complain("cannot reach the system bus there: %s",
+                                 r == -ENOENT || r == -ECONNREFUSED ? "the container has no system "
+                                                                      "bus"
+                                                                    : strerror(-r));
                 return EXIT_FAILURE;
         }
 
