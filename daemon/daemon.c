@@ -364,8 +364,9 @@ static int connect_bus(struct daemon *d) {
                 log_error("Another bpfmond runs on this bus (it owns %s); stop it first",
                           BPFMON_BUS_NAME);
         else if (k < 0)
-                log_error("Cannot own %s: %s; install the bus policy (org.bpfmon1.conf) and run "
-                          "as root",
+                log_error("Cannot own %s: %s; install the bus policy (org.bpfmon1.conf), run "
+                          "as root or as the user that it names, and reload the bus where "
+                          "that user is new",
                           BPFMON_BUS_NAME, strerror(-k));
         (void) sd_bus_set_method_call_timeout(d->bus, START_TIMEOUT_USEC);
         return k;
