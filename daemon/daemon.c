@@ -664,8 +664,6 @@ static int become_ready(struct daemon *d) {
         tell_beginning(d);
         on_readers_changed(d);
         sd_notify(false, "READY=1");
-        /* Not before: until here TimeoutStartSec= counts, and a takeover leaves the loop no turn.
-         */
         (void) sd_event_set_watchdog(d->loop, true);
         log_message(LOG_INFO, MESSAGE_STARTED, LOG_FIELDS({"BPFMON_VERSION", BPFMON_VERSION}),
                     "Watching bpf() calls%s",
@@ -703,6 +701,9 @@ static int setup_stages(struct daemon *d, const struct probe_options *options) {
                 log_error("Cannot take over from the last bpfmond: %s", strerror(-k));
                 return k;
         }
+        /* A takeover leaves the loop no turn: there TimeoutStartSec= counts alone. */
+        if (!handover_adopts(d->handover))
+                (void) sd_event_set_watchdog(d->loop, true);
         d->since = handover_since(d->handover, realtime());
         d->events_lost = handover_lost(d->handover);
 
