@@ -113,6 +113,11 @@ static void tell(struct check *c, enum hiding how, struct suspect *x) {
         c->tell(how, x->kind, x->id, c->userdata);
 }
 
+static void begin_suspicion(const struct check *c, struct suspect *x, enum object_kind kind,
+                            uint32_t id, enum reason reason) {
+        *x = (struct suspect){.kind = kind, .id = id, .reason = reason, .since = c->scan->started};
+}
+
 static struct suspect *suspect(struct check *c, enum object_kind kind, uint32_t id,
                                enum reason reason) {
         struct suspect *x = NULL;
@@ -124,9 +129,11 @@ static struct suspect *suspect(struct check *c, enum object_kind kind, uint32_t 
                 if (c->n == CHECK_SUSPECTS_MAX)
                         return NULL;
                 x = &c->suspects[c->n++];
-                *x = (struct suspect){
-                        .kind = kind, .id = id, .reason = reason, .since = c->scan->started};
+                begin_suspicion(c, x, kind, id, reason);
         }
+        /* In the list by now: what it was suspected of counts no more. */
+        if (!x->seen && (x->reason == REASON_UNSEEN) != (reason == REASON_UNSEEN))
+                begin_suspicion(c, x, kind, id, reason);
         /* What is both remembered and referred to is referred to. */
         if (!x->seen) {
                 x->looks++;

@@ -203,6 +203,26 @@ START_TEST(held_by_a_process) {
 }
 END_TEST
 
+/* What hid it ends, and it goes itself between the list and the comparison. */
+START_TEST(hidden_then_gone) {
+        use_kernel(&thorough);
+        seen(OBJECT_PROG, 7);
+        kernel[OBJECT_PROG].listed[7] = false;
+        for (int i = 0; i < 2; i++) {
+                begin_look(10 * SECOND);
+                held(OBJECT_PROG, 7);
+                ck_assert(end_look());
+        }
+        kernel[OBJECT_PROG].listed[7] = true;
+        begin_look(10 * SECOND);
+        kernel[OBJECT_PROG].there[7] = kernel[OBJECT_PROG].listed[7] = false;
+        objects_forget(objects, OBJECT_PROG, 7);
+        end_look();
+        look(10 * SECOND);
+        ck_assert_uint_eq(n_told, 0);
+}
+END_TEST
+
 /* Each look finds another one that has just come. */
 START_TEST(held_for_a_moment) {
         use_kernel(&thorough);
@@ -410,6 +430,7 @@ static Suite *suite(void) {
         tcase_add_test(c, goes_meanwhile);
         tcase_add_test(c, comes_meanwhile);
         tcase_add_test(c, held_by_a_process);
+        tcase_add_test(c, hidden_then_gone);
         tcase_add_test(c, held_for_a_moment);
         tcase_add_test(c, only_remembered);
         tcase_add_test(c, lost_meanwhile);
