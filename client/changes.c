@@ -87,6 +87,7 @@ void changes_fields(struct field_set *ret) {
         static const enum field fields[] = {
                 FIELD_SEQ,
                 FIELD_TIME,
+                FIELD_TIME_AFTER,
                 FIELD_EVENT,
                 FIELD_RESULT,
                 FIELD_BOOT_ID,

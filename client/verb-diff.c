@@ -104,6 +104,11 @@ static int add_change(struct table *t, struct json_object *row, _unused_ const v
                              "<{unit}|{container.id}|{loaded_by.unit}|{loaded_by.container.id}>",
                              STYLE_DIM);
         time = time ?: row_number(row, FIELD_PROG_LOAD_TIME);
+        /* Nobody watched: some time between the two. */
+        if (row_get(row, FIELD_TIME_AFTER)) {
+                text_add_date(&when, row_number(row, FIELD_TIME_AFTER));
+                text_add(&when, " … ");
+        }
         if (time > 0)
                 text_add_date(&when, time);
         if (r >= 0)

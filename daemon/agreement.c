@@ -49,6 +49,12 @@ static int look_at_probe(const struct event *row, void *userdata) {
         return 0;
 }
 
+unsigned agreement_goings(struct probe_set *probes) {
+        struct check_hooks hooks = {};
+
+        return probe_set_list(probes, look_at_probe, &hooks) < 0 ? 0 : hooks.goes;
+}
+
 static int set_timer(struct agreement *a, uint64_t usec) {
         int k = sd_event_source_set_time_relative(a->timer, usec);
 

@@ -35,6 +35,9 @@ int agreement_new(struct agreement **ret, struct sd_event *loop,
 /* NULL is fine; returns NULL. */
 struct agreement *agreement_free(struct agreement *a);
 
+/* Kinds of objects (bits of enum object_kind) of which the hooks see the end. */
+unsigned agreement_goings(struct probe_set *probes);
+
 /* Compares what somebody's look has found, when the records that came before its end have been
  * followed. */
 void agreement_compare(struct agreement *a, const struct scan *scan);

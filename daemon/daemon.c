@@ -14,6 +14,7 @@
 #include <systemd/sd-event.h>
 #include <time.h>
 
+#include "absence.h"
 #include "agreement.h"
 #include "alerts.h"
 #include "authority.h"
@@ -101,6 +102,7 @@ struct daemon {
         struct agreement *agreement;
         struct origins *origins; /* while the history tells who brought what existed */
         sd_event_source *origins_timeout;
+        struct absence *absence; /* while it tells what went before we watched */
         struct statistics *statistics;
         struct statistics_users *statistics_users;
         struct clock_offset boottime;
@@ -569,6 +571,35 @@ static int begin_origins(struct daemon *d) {
                                           ORIGINS_USEC, 0, on_origins_timeout, d);
 }
 
+static void on_absent(void *userdata) {
+        tell(userdata);
+}
+
+static void on_absences(void *userdata) {
+        struct daemon *d = userdata;
+
+        d->absence = absence_free(d->absence);
+}
+
+/* Where the kernel side was not taken over, what went meanwhile has gone unseen. */
+static int begin_absence(struct daemon *d) {
+        const struct absence_context context = {
+                .queries = d->queries,
+                .objects = d->objects,
+                .kinds = agreement_goings(d->probes),
+                .from = d->history ? history_last_time(d->history) : 0,
+                .until = realtime(),
+                .event = d->event,
+                .gone = on_absent,
+                .done = on_absences,
+                .userdata = d,
+        };
+
+        if (!d->queries || handover_adopts(d->handover))
+                return 0;
+        return absence_new(&d->absence, &context);
+}
+
 static int setup_inventory(struct daemon *d) {
         struct inventory_context context = {
                 .queries = d->queries,
@@ -655,6 +686,8 @@ static int become_ready(struct daemon *d) {
         k = setup_usage(d);
         if (k >= 0)
                 k = begin_origins(d);
+        if (k >= 0)
+                k = begin_absence(d);
         if (k >= 0)
                 k = begin_hold(d);
         if (k < 0) {
@@ -805,6 +838,7 @@ static void daemon_done(struct daemon *d) {
         agreement_free(d->agreement);
         sd_event_source_disable_unref(d->origins_timeout);
         origins_free(d->origins);
+        absence_free(d->absence);
         inventory_free(d->inventory);
         statistics_users_free(d->statistics_users);
         statistics_free(d->statistics);

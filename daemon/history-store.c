@@ -364,6 +364,10 @@ uint64_t store_last_seq(const struct store *s) {
         return (uint64_t) s->last_seq;
 }
 
+uint64_t store_last_time(const struct store *s) {
+        return s->segment.rows > 0 ? (uint64_t) MAX(s->segment.time_max, (int64_t) 0) : 0;
+}
+
 bool store_in_place(const struct store *s) {
         struct stat now;
 

@@ -28,6 +28,9 @@ struct store *store_close(struct store *s, bool clean);
 /* Number of the last event (its `seq`) in the file. */
 uint64_t store_last_seq(const struct store *s);
 
+/* Time of the newest one in its last segment, µs since 1970; 0: it has none. */
+uint64_t store_last_time(const struct store *s);
+
 /* Adds an event; it is in the file once store_commit() has returned. Both return a result code of
  * SQLite; after a failure what was added since the last commit is gone. */
 int store_add(struct store *s, const struct event *e);

@@ -55,7 +55,7 @@ struct history {
         struct bytes queue;
         uint64_t offered, taken, finished; /* events */
         uint64_t lost, stored, size;
-        uint64_t last_seq;
+        uint64_t last_seq, last_time;
         bool opened, working, stop, hurry;
         struct note notes[NOTES_MAX];
         size_t n_notes;
@@ -145,8 +145,10 @@ static void set_working(struct history *h, bool working) {
 
 static void tell_opened(struct history *h) {
         pthread_mutex_lock(&h->lock);
-        if (!h->opened && h->store)
+        if (!h->opened && h->store) {
                 h->last_seq = store_last_seq(h->store);
+                h->last_time = store_last_time(h->store);
+        }
         h->opened = true;
         pthread_cond_broadcast(&h->progress);
         pthread_mutex_unlock(&h->lock);
@@ -462,6 +464,13 @@ uint64_t history_last_seq(struct history *h) {
         while (!h->opened && now_usec(CLOCK_MONOTONIC) < deadline)
                 wait_until(&h->progress, &h->lock, deadline);
         uint64_t last = h->last_seq;
+        pthread_mutex_unlock(&h->lock);
+        return last;
+}
+
+uint64_t history_last_time(struct history *h) {
+        pthread_mutex_lock(&h->lock);
+        uint64_t last = h->last_time;
         pthread_mutex_unlock(&h->lock);
         return last;
 }

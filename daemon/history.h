@@ -37,6 +37,9 @@ void history_report(struct history *h);
  * file is open, a few seconds at most. */
 uint64_t history_last_seq(struct history *h);
 
+/* When that was, µs since 1970; 0: there is none. */
+uint64_t history_last_time(struct history *h);
+
 /* Keeps the event. Of the classes `use` and `look`, which come in masses while somebody asks for
  * them, only those that count many (`calls`) and alerts. Never blocks; the event may be reused at
  * once. */

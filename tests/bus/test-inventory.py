@@ -336,6 +336,37 @@ def differences(b):
     equal(b.ctl("diff").wait(), 2, "without a time")
 
 
+def absent(b):
+    """What went while no bpfmond ran is told by the next one, with the time in which that must have been; once"""
+    daemon = start(b)
+    first, gone = hold(b, "prog-maps")
+    second, _ = hold(b, "prog-maps")
+
+    def unloads():
+        return b.ctl("query", "-j", "event=prog-unload", f"prog.id={gone['id']}").objects()
+
+    equal(unloads(), [], "removals")
+    begin = bed.time.time()
+    daemon.stop()
+    first.truth()
+    end = bed.time.time()
+    for _ in range(2):
+        daemon = start(b)
+        wait_until(unloads, what="the removal")
+        b.subscriber().settle()
+        (event,) = unloads()
+        equal(event["time.after"] <= begin * 1e6 and event["time"] >= end * 1e6, True, f"{event}, {begin}, {end}")
+        equal((event["prog.name"], event["loaded_by.pid"], event["attributed"]), (gone["name"], first.pid, False), "what is told")
+        equal("process.pid" in event, False, "who did it")
+        daemon.stop()
+    start(b)
+    rows = [x for x in b.ctl("diff", f"--since=@{begin:.6f}", "-j").objects() if x.get("event") == "prog-unload"]
+    equal([(x["change"], x["prog.id"], x["time.after"]) for x in rows], [("removed", gone["id"], event["time.after"])], "diff")
+    (line,) = [x for x in b.ctl("diff", f"--since=@{begin:.6f}").output().splitlines() if f" {gone['id']} " in x]
+    contains(line, " … ")
+    second.truth()
+
+
 def many_at_once(b):
     """Many who ask at once share a look; one who leaves or has too many holds up nobody"""
     start(b)
@@ -393,7 +424,8 @@ def crowd(b):
     process.wait()
 
 
-TESTS = [agrees, crowd, who_brought_it, build_id, existed, own_objects, selection, scopes, pins, hostile_names, statistics, differences, many_at_once]
+TESTS = [agrees, crowd, who_brought_it, build_id, existed, own_objects, selection, scopes, pins, hostile_names, statistics,
+         differences, absent, many_at_once]
 
 if __name__ == "__main__":
     bed.main(TESTS)

@@ -1,0 +1,334 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "absence.h"
+
+#include <bpf/bpf.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <systemd/sd-id128.h>
+#include <unistd.h>
+
+#include "access.h"
+#include "action.h"
+#include "attr.h"
+#include "bytes.h"
+#include "event.h"
+#include "history-flat.h"
+#include "history-query.h"
+#include "log.h"
+#include "match.h"
+#include "message.h"
+#include "objects.h"
+#include "util.h"
+
+enum {
+        PAGE_ROWS = 4096,   /* of one question */
+        PAGES_MAX = 64,     /* the newest: what came before them is not asked for */
+        GONE_MAX = 4096,    /* that are told one by one */
+        KEYS_MIN = 1 << 10, /* a power of two */
+        TERM_SIZE = 64,
+};
+
+/* In which events objects come and go. A road without bpf_link_create() makes a link, too. */
+static const struct {
+        enum object_kind kind;
+        enum field id;
+        const char *comes[2], *goes;
+        int (*open)(uint32_t id);
+} kinds[] = {
+        {OBJECT_LINK, FIELD_LINK_ID, {"link-create", "attach"}, "link-free", bpf_link_get_fd_by_id},
+        {OBJECT_PROG, FIELD_PROG_ID, {"prog-load"}, "prog-unload", bpf_prog_get_fd_by_id},
+        {OBJECT_MAP, FIELD_MAP_ID, {"map-create"}, "map-free", bpf_map_get_fd_by_id},
+};
+
+/* What the event in which it came says of it, and of who brought it. */
+static const enum field kept[] = {
+        FIELD_PROG_ID,   FIELD_PROG_NAME,     FIELD_PROG_TYPE,   FIELD_PROG_TAG,
+        FIELD_MAP_ID,    FIELD_MAP_NAME,      FIELD_MAP_TYPE,    FIELD_LINK_ID,
+        FIELD_LINK_TYPE, FIELD_ATTACH_TARGET, FIELD_ATTACH_TYPE, FIELD_ATTACH_NAMESPACE,
+};
+static const enum field loaders[][2] = {
+        {FIELD_PROCESS_PID, FIELD_LOADED_BY_PID},
+        {FIELD_PROCESS_NAME, FIELD_LOADED_BY_NAME},
+        {FIELD_PROCESS_EXECUTABLE, FIELD_LOADED_BY_EXECUTABLE},
+        {FIELD_PROCESS_BUILD_ID, FIELD_LOADED_BY_BUILD_ID},
+        {FIELD_USER_ID, FIELD_LOADED_BY_USER_ID},
+        {FIELD_UNIT, FIELD_LOADED_BY_UNIT},
+        {FIELD_CONTAINER_ID, FIELD_LOADED_BY_CONTAINER_ID},
+        {FIELD_TIME, FIELD_LOADED_BY_TIME},
+};
+
+struct absence {
+        struct absence_context context;
+        struct query *query;
+        char cursor[HISTORY_CURSOR_MAX];
+        unsigned pages;
+        uint64_t *keys; /* known to be there, or told to have gone; an open hash, 0: free */
+        size_t n_keys, size_keys;
+        struct bytes found; /* events in which they came, of history-flat.h: the newest first */
+        size_t places[GONE_MAX];
+        size_t n_found, more;
+        int result;
+};
+
+/* A set of objects ------------------------------------------------------------------------------
+ */
+
+static uint64_t key(uint32_t kind, uint32_t id) {
+        return (uint64_t) (kind + 1) << 32 | id;
+}
+
+static uint64_t *place_of(uint64_t *keys, size_t size, uint64_t wanted) {
+        size_t i = (size_t) (wanted * UINT64_C(0x9e3779b97f4a7c15) >> 20);
+
+        while (keys[i & (size - 1)] != 0 && keys[i & (size - 1)] != wanted)
+                i++;
+        return &keys[i & (size - 1)];
+}
+
+static bool has_key(const struct absence *a, uint64_t wanted) {
+        return *place_of(a->keys, a->size_keys, wanted) == wanted;
+}
+
+static int add_key(struct absence *a, uint64_t added) {
+        if ((a->n_keys + 1) * 2 > a->size_keys) {
+                const size_t size = MAX(a->size_keys * 2, (size_t) KEYS_MIN);
+                uint64_t *keys = calloc(size, sizeof(keys[0]));
+
+                if (!keys)
+                        return -ENOMEM;
+                for (size_t i = 0; i < a->size_keys; i++)
+                        if (a->keys[i] != 0)
+                                *place_of(keys, size, a->keys[i]) = a->keys[i];
+                free(a->keys);
+                a->keys = keys;
+                a->size_keys = size;
+        }
+        uint64_t *place = place_of(a->keys, a->size_keys, added);
+
+        a->n_keys += *place == 0;
+        *place = added;
+        return 0;
+}
+
+static void add_present(uint32_t kind, uint32_t id, void *userdata) {
+        struct absence *a = userdata;
+
+        if (a->result >= 0)
+                a->result = add_key(a, key(kind, id));
+}
+
+/* Telling ---------------------------------------------------------------------------------------
+ */
+
+static void copy_as(struct event *e, enum field f, const struct value *v) {
+        if (v && v->type == TYPE_U32)
+                event_set_u32(e, f, v->u32);
+        else if (v && v->type == TYPE_U64)
+                event_set_u64(e, f, v->u64);
+        else if (v && v->type == TYPE_STRING)
+                event_set_string(e, f, v->string);
+}
+
+static void describe(struct event *e, size_t kind, const struct event *came,
+                     const struct absence_context *c) {
+        const struct value *time = event_get(came, FIELD_TIME);
+        /* Of a kind whose ends nobody sees it is only known that it came. */
+        const uint64_t from = c->kinds & 1U << kinds[kind].kind ? c->from : 0;
+        const char *message;
+
+        event_reset(e);
+        event_set_u64(e, FIELD_TIME, c->until);
+        event_set_u64(e, FIELD_TIME_AFTER, MIN(MAX(from, time ? time->u64 : 0), c->until));
+        event_set_static(e, FIELD_EVENT, kinds[kind].goes);
+        event_set_static(e, FIELD_CLASS, "remove");
+        event_set_static(e, FIELD_RESULT, "ok");
+        event_set_static(e, FIELD_SOURCE, "history");
+        event_set_bool(e, FIELD_ATTRIBUTED, false);
+        for (size_t i = 0; i < ELEMENTSOF(kept); i++)
+                event_copy(e, came, kept[i]);
+        for (size_t i = 0; i < ELEMENTSOF(loaders); i++)
+                copy_as(e, loaders[i][1], event_get(came, loaders[i][0]));
+        message_set(e, action_free_info(kinds[kind].kind));
+        message = event_string(e, FIELD_MESSAGE);
+        if (message) {
+                _cleanup_free_ char *copy = strdup(message);
+
+                event_set_printf(e, FIELD_MESSAGE, "%s, while bpfmond did not see it",
+                                 copy ?: "An object went");
+        }
+}
+
+static size_t kind_of(const struct event *e, bool *ret_comes) {
+        const char *event = event_string(e, FIELD_EVENT);
+        size_t i = 0;
+
+        for (; event && i < ELEMENTSOF(kinds); i++) {
+                if (!event_has(e, kinds[i].id))
+                        continue;
+                *ret_comes = strcmp(event, kinds[i].comes[0]) == 0 ||
+                             (kinds[i].comes[1] && strcmp(event, kinds[i].comes[1]) == 0);
+                if (*ret_comes || strcmp(event, kinds[i].goes) == 0)
+                        return i;
+        }
+        return ELEMENTSOF(kinds);
+}
+
+static void tell_all(struct absence *a) {
+        _cleanup_free_ struct event *came = malloc(sizeof(*came));
+
+        for (size_t i = a->n_found; came && i > 0; i--) {
+                struct bytes_reader r = bytes_reader(a->found.data + a->places[i - 1],
+                                                     a->found.n - a->places[i - 1]);
+                bool comes;
+
+                event_reset(came);
+                if (flat_take(&r, came) < 0)
+                        continue;
+                const size_t kind = kind_of(came, &comes);
+                if (kind == ELEMENTSOF(kinds))
+                        continue;
+                describe(a->context.event, kind, came, &a->context);
+                a->context.gone(a->context.userdata);
+        }
+        if (a->more > 0)
+                log_warning("%zu more objects went while no daemon watched; they are not told one "
+                            "by one",
+                            a->more);
+}
+
+/* Asking ----------------------------------------------------------------------------------------
+ */
+
+static bool is_there(size_t kind, uint32_t id) {
+        const int fd = kinds[kind].open(id);
+
+        if (fd >= 0)
+                close(fd);
+        return fd != -ENOENT;
+}
+
+/* The newest first: what has gone is known before it came. */
+static int on_event(const struct event *e, void *userdata) {
+        struct absence *a = userdata;
+        bool comes;
+        const size_t kind = kind_of(e, &comes);
+
+        if (kind == ELEMENTSOF(kinds))
+                return 0;
+        const uint32_t id = event_get(e, kinds[kind].id)->u32;
+        const uint64_t k = key(kinds[kind].kind, id);
+        const struct value *time = event_get(e, FIELD_TIME);
+        const char *result = event_string(e, FIELD_RESULT);
+
+        if (comes && result && strcmp(result, "ok") != 0)
+                return 0;
+        if (has_key(a, k) || (comes && time && time->u64 > a->context.until))
+                return 0;
+        if (comes && !is_there(kind, id)) {
+                if (a->n_found == GONE_MAX) {
+                        a->more++;
+                } else {
+                        a->places[a->n_found++] = a->found.n;
+                        flat_put(&a->found, e);
+                }
+        }
+        return a->found.failed ? -ENOMEM : add_key(a, k);
+}
+
+static int ask(struct absence *a);
+
+static void on_done(int r, const struct history_answer *answer, void *userdata) {
+        struct absence *a = userdata;
+
+        a->query = NULL;
+        if (r >= 0 && answer->more && answer->cursor[0] && ++a->pages < PAGES_MAX) {
+                memcpy(a->cursor, answer->cursor, sizeof(a->cursor));
+                r = ask(a);
+                if (r >= 0)
+                        return;
+        }
+        /* Of an answer that broke off it is not known what went in the rest. */
+        if (r < 0)
+                log_warning("Cannot tell what went while no daemon watched: %s", strerror(-r));
+        tell_all(a);
+        a->context.done(a->context.userdata);
+}
+
+/* The events of this boot in which objects come and go. */
+static int make_match(struct match **ret) {
+        char texts[ELEMENTSOF(kinds) * 3 + 1][TERM_SIZE];
+        const char *terms[ELEMENTSOF(texts)];
+        sd_id128_t boot;
+        size_t n = 0;
+        int r = sd_id128_get_boot(&boot);
+
+        if (r < 0)
+                return r;
+        snprintf(texts[n++], TERM_SIZE, "boot.id=" SD_ID128_FORMAT_STR, SD_ID128_FORMAT_VAL(boot));
+        for (size_t i = 0; i < ELEMENTSOF(kinds); i++) {
+                const char *const events[] = {kinds[i].comes[0], kinds[i].comes[1], kinds[i].goes};
+
+                for (size_t j = 0; j < ELEMENTSOF(events); j++)
+                        if (events[j])
+                                snprintf(texts[n++], TERM_SIZE, "event=%s", events[j]);
+        }
+        for (size_t i = 0; i < n; i++)
+                terms[i] = texts[i];
+        return match_new(ret, terms, n, NULL);
+}
+
+static int ask(struct absence *a) {
+        static const struct query_handlers handlers = {on_event, on_done};
+        struct history_question question = {
+                .viewer = {.scope = SCOPE_ALL},
+                .until = UINT64_MAX,
+                .limit = PAGE_ROWS,
+                .reverse = true,
+                .cursor = a->cursor[0] ? a->cursor : NULL,
+        };
+        struct match *match = NULL;
+        int r = make_match(&match);
+
+        question.match = match;
+        if (r >= 0)
+                r = query_new(&a->query, a->context.queries, &question, &handlers, a);
+        if (r < 0)
+                match_free(match);
+        return r;
+}
+
+DEFINE_CLEANUP(struct absence *, absence_free);
+
+int absence_new(struct absence **ret, const struct absence_context *context) {
+        _cleanup_(absence_freep) struct absence *a = calloc(1, sizeof(*a));
+        int r;
+
+        if (!a)
+                return -ENOMEM;
+        a->context = *context;
+        r = add_key(a, key(OBJECT_PROG, 0));
+        if (r >= 0) {
+                objects_each(context->objects, add_present, a);
+                r = a->result;
+        }
+        if (r >= 0)
+                r = ask(a);
+        if (r < 0)
+                return r;
+        *ret = TAKE_PTR(a);
+        return 0;
+}
+
+struct absence *absence_free(struct absence *a) {
+        if (!a)
+                return NULL;
+
+        if (a->query)
+                query_cancel(a->query);
+        bytes_done(&a->found);
+        free(a->keys);
+        free(a);
+        return NULL;
+}
