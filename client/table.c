@@ -6,6 +6,7 @@
 enum {
         GAP = 2,
         INDENT = 4,         /* of notes */
+        LEAST = 4,          /* columns of a cell on a terminal that is too narrow for all */
         NOTE_WIDTH_MIN = 20 /* of the text of a note */
 };
 
@@ -70,21 +71,36 @@ int table_add_note(struct table *t, const char *s, enum style style) {
         return add_item(t, s, style, true);
 }
 
+/* What must remain of a column; where that is too much for the terminal, of all but numbers little
+ * does. */
+static size_t least_of(const struct table_column *c, bool narrow) {
+        if (narrow && !c->right)
+                return LEAST;
+        return c->least > 0 ? c->least : SIZE_MAX;
+}
+
 /* Takes columns from the widest column that may be cut until the table fits. */
 static void shrink(const struct table *t, size_t *widths, size_t columns) {
-        size_t total = GAP * (t->n_columns - 1);
+        size_t total = GAP * (t->n_columns - 1), least = total;
+        bool narrow = false;
 
-        for (size_t i = 0; i < t->n_columns; i++)
+        for (size_t i = 0; i < t->n_columns; i++) {
                 total += widths[i];
+                least += MIN(widths[i], least_of(&t->columns[i], true));
+        }
 
         while (total > columns) {
                 size_t widest = t->n_columns;
                 for (size_t i = 0; i < t->n_columns; i++)
-                        if (t->columns[i].least > 0 && widths[i] > t->columns[i].least &&
+                        if (widths[i] > least_of(&t->columns[i], narrow) &&
                             (widest == t->n_columns || widths[i] > widths[widest]))
                                 widest = i;
-                if (widest == t->n_columns)
-                        return;
+                if (widest == t->n_columns) {
+                        if (narrow || least > columns) /* it does not fit, whatever is cut */
+                                return;
+                        narrow = true;
+                        continue;
+                }
                 widths[widest]--;
                 total--;
         }

@@ -12,7 +12,7 @@ struct table;
 struct table_column {
         const char *name;
         bool right;   /* numbers */
-        size_t least; /* columns that remain where the terminal is narrow; 0: never cut */
+        size_t least; /* columns that remain where the terminal is narrow; 0: all, if it can be */
 };
 
 struct table_format {

@@ -4,6 +4,7 @@
 #include <inttypes.h>
 #include <json.h>
 #include <string.h>
+#include <time.h>
 
 #include "bus-json.h"
 #include "bus.h"
@@ -22,9 +23,17 @@ static const struct table_column columns[] = {
         {"ID", .right = true},
         {"WHAT", .least = 16},
         {"BY", .least = 14},
-        {"UNIT", .least = 8},
         {"WHEN"},
+        {"UNIT", .least = 8}, /* on terminals that are wide enough */
 };
+
+enum { WIDE = 100 };
+
+static bool is_narrow(const struct options *options) {
+        const size_t width = options->full ? 0 : output_columns();
+
+        return width > 0 && width < WIDE;
+}
 
 static const struct {
         const char *change, *sign;
@@ -82,7 +91,18 @@ static const struct what *what_of(struct json_object *row) {
         return &whats[0];
 }
 
-static int add_change(struct table *t, struct json_object *row, _unused_ const void *userdata) {
+/* "Nov 26 17:31:20" */
+static void add_short_date(struct text *t, uint64_t time) {
+        time_t seconds = (time_t) (time / 1000000);
+        char date[32];
+        struct tm tm;
+
+        if (localtime_r(&seconds, &tm) && strftime(date, sizeof(date), "%b %d %T", &tm) > 0)
+                text_add(t, date);
+}
+
+static int add_change(struct table *t, struct json_object *row, const void *userdata) {
+        const bool narrow = is_narrow(userdata);
         const struct what *what = what_of(row);
         _cleanup_text_ struct text when = {};
         uint64_t time = row_number(row, FIELD_TIME) ?: row_number(row, FIELD_LOADED_BY_TIME);
@@ -99,20 +119,21 @@ static int add_change(struct table *t, struct json_object *row, _unused_ const v
                              "<{process.name}[{process.pid}]|{loaded_by.name}[{loaded_by.pid}]|"
                              "user {loaded_by.user.id}|(kernel)>",
                              STYLE_NONE);
-        if (r >= 0)
-                r = rows_add(t, row,
-                             "<{unit}|{container.id}|{loaded_by.unit}|{loaded_by.container.id}>",
-                             STYLE_DIM);
         time = time ?: row_number(row, FIELD_PROG_LOAD_TIME);
         /* Nobody watched: some time between the two. */
         if (row_get(row, FIELD_TIME_AFTER)) {
-                text_add_date(&when, row_number(row, FIELD_TIME_AFTER));
-                text_add(&when, " … ");
+                if (!narrow)
+                        text_add_date(&when, row_number(row, FIELD_TIME_AFTER));
+                text_add(&when, narrow ? "… " : " … ");
         }
         if (time > 0)
-                text_add_date(&when, time);
+                (narrow ? add_short_date : text_add_date)(&when, time);
         if (r >= 0)
                 r = when.failed ? -ENOMEM : table_add(t, text_string(&when), STYLE_NONE);
+        if (r >= 0 && !narrow)
+                r = rows_add(t, row,
+                             "<{unit}|{container.id}|{loaded_by.unit}|{loaded_by.container.id}>",
+                             STYLE_DIM);
         return r;
 }
 
@@ -175,8 +196,9 @@ static int run(sd_bus *bus, struct changes *c, const struct options *options) {
                 "class=install",  "class=remove",   "class=self",       "event!=seccomp-filter",
                 "result!=denied", "result!=failed", "result!=rejected",
         };
-        static const struct rows_view view = {
-                columns, ELEMENTSOF(columns), add_change, "change", "changes",
+        const struct rows_view view = {
+                columns, ELEMENTSOF(columns) - is_narrow(options), add_change, "change", "changes",
+                options,
         };
         char *matches[ELEMENTSOF(terms)];
         struct field_set wanted = {};

@@ -7,6 +7,7 @@
 #include "bus-json.h"
 #include "bus.h"
 #include "client.h"
+#include "output.h"
 #include "rows.h"
 #include "value.h"
 
@@ -15,8 +16,16 @@ static const struct table_column columns[] = {
         {"STATE"},
         {"HOOK", .least = 12},
         {"HITS", .right = true},
-        {"PURPOSE", .least = 10},
+        {"PURPOSE", .least = 10}, /* on terminals that are wide enough */
 };
+
+enum { WIDE = 120 };
+
+static bool is_narrow(const struct options *options) {
+        const size_t width = options->full ? 0 : output_columns();
+
+        return width > 0 && width < WIDE;
+}
 
 static const struct state {
         const char *name;
@@ -62,7 +71,8 @@ static int add_notes(struct table *t, struct json_object *row) {
         return r;
 }
 
-static int add_probe(struct table *t, struct json_object *row, _unused_ const void *userdata) {
+static int add_probe(struct table *t, struct json_object *row, const void *userdata) {
+        struct json_object *purpose = row_get(row, FIELD_PROBE_PURPOSE);
         int r = rows_add(t, row, "<{probe.name}>", STYLE_NONE);
 
         if (r >= 0)
@@ -72,8 +82,10 @@ static int add_probe(struct table *t, struct json_object *row, _unused_ const vo
                 r = rows_add(t, row, "<{probe.hook}>", STYLE_NONE);
         if (r >= 0)
                 r = rows_add(t, row, "<{probe.hits}>", STYLE_NONE);
-        if (r >= 0)
+        if (r >= 0 && !is_narrow(userdata))
                 r = rows_add(t, row, "<{probe.purpose}>", STYLE_DIM);
+        else if (r >= 0 && purpose)
+                r = add_note(t, "", purpose, STYLE_DIM);
         if (r >= 0)
                 r = add_notes(t, row);
 
@@ -81,8 +93,9 @@ static int add_probe(struct table *t, struct json_object *row, _unused_ const vo
 }
 
 int verb_probes(char **arguments, size_t n, const struct options *options) {
-        static const struct rows_view view = {
-                columns, ELEMENTSOF(columns), add_probe, "probe", "probes",
+        const struct rows_view view = {
+                columns, ELEMENTSOF(columns) - is_narrow(options), add_probe, "probe", "probes",
+                options,
         };
         _cleanup_(sd_bus_flush_close_unrefp) sd_bus *bus = NULL;
         _cleanup_(sd_bus_message_unrefp) sd_bus_message *reply = NULL;

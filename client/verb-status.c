@@ -15,6 +15,8 @@ enum {
         INDENT = 4,
 };
 
+static const char refused[] = "refused.";
+
 /* How a value of the status is shown. */
 static void add_plain(struct text *t, struct json_object *value) {
         value_add(t, -1, value);
@@ -98,15 +100,22 @@ static void add_label(struct text *t, const char *key) {
                 add_key(t, key);
 }
 
-static size_t widest_label(struct json_object *status) {
+/* There is a counter for each limit, and most were never met. */
+static bool is_silent(const char *key, struct json_object *value, const struct options *options) {
+        return strncmp(key, refused, strlen(refused)) == 0 && !json_object_get_boolean(value) &&
+               !options->full;
+}
+
+static size_t widest_label(struct json_object *status, const struct options *options) {
         size_t widest = 0;
 
         json_object_object_foreach(status, key, value) {
                 _cleanup_text_ struct text label = {};
 
+                if (is_silent(key, value, options))
+                        continue;
                 add_label(&label, key);
                 widest = MAX(widest, text_width(text_string(&label)));
-                (void) value;
         }
 
         return widest;
@@ -131,13 +140,22 @@ static void add_row(struct text *t, const char *key, struct json_object *value, 
 }
 
 static void add_status(struct text *t, struct json_object *status, const struct options *options) {
-        size_t width = widest_label(status);
+        size_t width = widest_label(status, options) + INDENT;
+        bool told = false;
 
         text_add_styled(t, "●", SIZE_MAX, STYLE_GREEN, options->colour);
         text_add(t, " bpfmond is running\n");
 
-        json_object_object_foreach(status, key, value)
-                add_row(t, key, value, width + INDENT, options->colour);
+        json_object_object_foreach(status, key, value) {
+                if (is_silent(key, value, options))
+                        continue;
+                add_row(t, key, value, width, options->colour);
+                told = told || strncmp(key, refused, strlen(refused)) == 0;
+        }
+        if (!told) {
+                text_add_char(t, ' ', width - strlen("Refused"));
+                text_add(t, "Refused: nothing\n");
+        }
 }
 
 int verb_status(char **arguments, size_t n, const struct options *options) {

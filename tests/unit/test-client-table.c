@@ -45,6 +45,12 @@ static const struct {
          "    blind: calls made\n"
          "    inside\n"
          "日本語      -  \\x1b[31m\n"},
+        /* Unless it fits then. */
+        {{.columns = 19},
+         "bpf-…  12345  entr…\n"
+         "    blind: calls made\n"
+         "    inside\n"
+         "日本…      -  \\x1b…\n"},
         {{.colour = true},
          "bpf-call  \x1b[31m12345\x1b[0m  entry of every call\n"
          "    blind: calls made inside\n"
