@@ -4,6 +4,7 @@ configured, and the archive that it starts from."""
 
 import json
 import pathlib
+import re
 import shutil
 import subprocess
 import tempfile
@@ -82,6 +83,20 @@ def unpack(deb, root):
         subprocess.run(["tar", "-x", "--keep-directory-symlink", "-C", root, *excluded], stdin=package.stdout, check=True)
 
 
+def record(debs, root):
+    """Lets dpkg know of the packages as installed, though nobody has configured them."""
+    place = root / "var/lib/dpkg"
+    for name in ("info", "triggers", "updates"):
+        (place / name).mkdir(parents=True, exist_ok=True)
+    with open(place / "status", "w", encoding="utf-8") as status:
+        for deb in sorted(debs.glob("*.deb")):
+            about = subprocess.run(["dpkg-deb", "--field", deb], capture_output=True, text=True, check=True).stdout
+            status.write(about.replace("\n", "\nStatus: install ok installed\n", 1) + "\n")
+            fields = dict(re.findall(r"^(Package|Architecture|Multi-Arch): (.*)$", about, re.MULTILINE))
+            same = f":{fields['Architecture']}" if fields.get("Multi-Arch") == "same" else ""
+            (place / "info" / f"{fields['Package']}{same}.list").write_text("/.\n")
+
+
 def fill(image, debs, root, files, links):
     """Makes the image of the packages in a folder."""
     root.mkdir()
@@ -91,6 +106,7 @@ def fill(image, debs, root, files, links):
         (root / name).symlink_to(f"usr/{name}")
     for deb in sorted(debs.glob("*.deb")):
         unpack(deb, root)
+    record(debs, root)
     for name, text in files.items():
         (root / name).parent.mkdir(parents=True, exist_ok=True)
         (root / name).write_text(text)
