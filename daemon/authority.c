@@ -9,6 +9,7 @@
 #include "clock.h"
 #include "errors.h"
 #include "limit.h"
+#include "peer.h"
 #include "util.h"
 
 enum {
@@ -39,7 +40,7 @@ struct waiting {
         sd_bus_message *message;
         uid_t uid;
         unsigned right;
-        sd_bus_track *sender;
+        struct peer *sender;
         struct polkit_question *question;
         bool interactive;    /* polkit may ask for a password */
         bool answered;       /* the message is on its way to its handler again */
@@ -78,7 +79,7 @@ static struct waiting *waiting_free(struct waiting *w) {
                 }
         polkit_question_free(w->question);
         sd_event_source_disable_unref(w->leftover);
-        sd_bus_track_unref(w->sender);
+        peer_free(w->sender);
         sd_bus_message_unref(w->message);
         free(w);
         return NULL;
@@ -292,9 +293,10 @@ static void on_answer(const struct polkit_answer *answer, void *userdata) {
         }
 }
 
-static int on_sender_left(_unused_ sd_bus_track *track, void *userdata) {
-        waiting_free(userdata);
-        return 0;
+/* Where the bus does not tell, polkit's answer ends it, or that none comes. */
+static void on_sender_left(int error, void *userdata) {
+        if (error >= 0)
+                waiting_free(userdata);
 }
 
 static int check_limits(const struct authority *a, uid_t uid, sd_bus_error *error) {
@@ -314,8 +316,7 @@ static int check_limits(const struct authority *a, uid_t uid, sd_bus_error *erro
         return 0;
 }
 
-/* Keeps the message and asks. Adding the name asks the bus whether it is still there, so that a
- * sender that left before we listened is not missed. */
+/* Keeps the message and asks. */
 static int keep(struct authority *a, sd_bus_message *m, uid_t uid, unsigned right) {
         _cleanup_(waiting_freep) struct waiting *w = calloc(1, sizeof(*w));
         int r;
@@ -327,9 +328,7 @@ static int keep(struct authority *a, sd_bus_message *m, uid_t uid, unsigned righ
         w->message = sd_bus_message_ref(m);
         w->uid = uid;
         w->right = right;
-        r = sd_bus_track_new(a->bus, &w->sender, on_sender_left, w);
-        if (r >= 0)
-                r = sd_bus_track_add_name(w->sender, sd_bus_message_get_sender(m));
+        r = peer_new(&w->sender, a->bus, sd_bus_message_get_sender(m), on_sender_left, w);
         if (r >= 0)
                 r = ask(w);
         if (r < 0)

@@ -15,6 +15,7 @@
 #include "limit.h"
 #include "match.h"
 #include "options.h"
+#include "peer.h"
 #include "util.h"
 
 enum {
@@ -27,7 +28,7 @@ struct call {
         struct inventory_calls *calls;
         struct call *next;
         sd_bus_message *message, *reply;
-        sd_bus_track *sender;
+        struct peer *sender;
         struct look *look;
         struct origin *origin; /* of one object, while the history is asked */
         sd_event_source *slice;
@@ -69,7 +70,7 @@ static struct call *call_free(struct call *c) {
         origin_free(c->origin);
         look_free(c->look);
         match_free(c->match);
-        sd_bus_track_unref(c->sender);
+        peer_free(c->sender);
         sd_bus_message_unref(c->reply);
         sd_bus_message_unref(c->message);
         free(c);
@@ -239,10 +240,10 @@ static void on_looked(int r, struct scan *scan, void *userdata) {
                 reply_error(c, r, NULL);
 }
 
-/* Nobody waits for it any more. */
-static int on_sender_left(_unused_ sd_bus_track *track, void *userdata) {
-        call_free(userdata);
-        return 0;
+/* Nobody waits for it any more. Where the bus does not tell, it ends when it is answered. */
+static void on_sender_left(int error, void *userdata) {
+        if (error >= 0)
+                call_free(userdata);
 }
 
 static int call_new(struct call **ret, struct inventory_calls *calls, sd_bus_message *m,
@@ -258,9 +259,8 @@ static int call_new(struct call **ret, struct inventory_calls *calls, sd_bus_mes
         c->message = sd_bus_message_ref(m);
         c->kind = kind;
         c->viewer = *viewer;
-        r = sd_bus_track_new(sd_bus_message_get_bus(m), &c->sender, on_sender_left, c);
-        if (r >= 0)
-                r = sd_bus_track_add_sender(c->sender, m);
+        r = peer_new(&c->sender, sd_bus_message_get_bus(m), sd_bus_message_get_sender(m),
+                     on_sender_left, c);
         if (r >= 0)
                 r = sd_bus_message_new_method_return(m, &c->reply);
         if (r < 0)

@@ -8,6 +8,7 @@
 #include "limit.h"
 #include "match.h"
 #include "options.h"
+#include "peer.h"
 #include "util.h"
 
 enum {
@@ -16,7 +17,7 @@ enum {
 
 struct call {
         sd_bus_message *call, *reply;
-        sd_bus_track *sender;
+        struct peer *sender;
         struct query *query;
         struct field_set fields;
         bool all_fields;
@@ -26,7 +27,7 @@ static struct call *call_free(struct call *c) {
         if (!c)
                 return NULL;
 
-        sd_bus_track_unref(c->sender);
+        peer_free(c->sender);
         sd_bus_message_unref(c->reply);
         sd_bus_message_unref(c->call);
         free(c);
@@ -81,13 +82,14 @@ static void on_done(int r, const struct history_answer *answer, void *userdata) 
         call_free(c);
 }
 
-/* Nobody waits for it any more. */
-static int on_sender_left(_unused_ sd_bus_track *track, void *userdata) {
+/* Nobody waits for it any more. Where the bus does not tell, it ends when it is answered. */
+static void on_sender_left(int error, void *userdata) {
         struct call *c = userdata;
 
+        if (error < 0)
+                return;
         query_cancel(c->query);
         call_free(c);
-        return 0;
 }
 
 static int call_new(struct call **ret, sd_bus_message *m, const struct options *options) {
@@ -99,9 +101,8 @@ static int call_new(struct call **ret, sd_bus_message *m, const struct options *
         c->call = sd_bus_message_ref(m);
         c->all_fields = !(options->given & OPTION_BIT(OPTION_FIELDS));
         c->fields = options->fields;
-        r = sd_bus_track_new(sd_bus_message_get_bus(m), &c->sender, on_sender_left, c);
-        if (r >= 0)
-                r = sd_bus_track_add_sender(c->sender, m);
+        r = peer_new(&c->sender, sd_bus_message_get_bus(m), sd_bus_message_get_sender(m),
+                     on_sender_left, c);
         if (r >= 0)
                 r = sd_bus_message_new_method_return(m, &c->reply);
         if (r >= 0)

@@ -13,6 +13,7 @@
 #include "log.h"
 #include "match-bus.h"
 #include "match.h"
+#include "peer.h"
 #include "reader.h"
 #include "util.h"
 
@@ -42,7 +43,7 @@ struct subscription {
         struct subscription_table *table;
         char path[sizeof(BPFMON_SUBSCRIPTION_PREFIX) + 24];
         struct delivery delivery;
-        sd_bus_track *track;
+        struct peer *owner;
 };
 
 struct subscription_table {
@@ -110,7 +111,7 @@ static struct subscription *subscription_free(struct subscription *s) {
 
         reader_remove(&s->reader);
         delivery_done(&s->delivery);
-        sd_bus_track_unref(s->track);
+        peer_free(s->owner);
         free(s);
         return NULL;
 }
@@ -141,9 +142,13 @@ static void take_revoked(struct reader *r, const char *reason) {
         subscription_free(s);
 }
 
-static int on_owner_left(_unused_ sd_bus_track *track, void *userdata) {
-        subscription_free(userdata);
-        return 0;
+static void on_owner_left(int error, void *userdata) {
+        struct subscription *s = userdata;
+
+        if (error < 0) /* it might be there for ever */
+                take_revoked(&s->reader, "The bus does not tell bpfmond when you leave");
+        else
+                subscription_free(s);
 }
 
 /* Strangers may know the path, but not touch what is behind it. */
@@ -361,19 +366,6 @@ uint64_t subscription_table_window_lost(const struct subscription_table *t) {
         return t->context.dropped;
 }
 
-/* Adding the name asks the bus whether it is still there, so that an owner that left before we
- * listened is not missed. */
-static int watch_owner(struct subscription *s) {
-        int r;
-
-        r = sd_bus_track_new(s->table->bus, &s->track, on_owner_left, s);
-        if (r < 0)
-                return r;
-
-        r = sd_bus_track_add_name(s->track, owner_of(s));
-        return r < 0 ? r : 0;
-}
-
 int subscription_new(struct subscription_table *t, const struct permission *permission,
                      struct match *match, const struct field_set *only, const char **ret_path) {
         _cleanup_(subscription_freep) struct subscription *s = NULL;
@@ -391,7 +383,7 @@ int subscription_new(struct subscription_table *t, const struct permission *perm
 
         s->table = t;
         reader_init(&s->reader, &kind, permission, only);
-        r = watch_owner(s);
+        r = peer_new(&s->owner, t->bus, owner_of(s), on_owner_left, s);
         if (r < 0)
                 return r;
 

@@ -2,6 +2,9 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """The life of a subscription: who may change it, and when it ends."""
 
+import signal
+import time
+
 import dbus
 
 import bed
@@ -10,6 +13,8 @@ from bed import SUBSCRIPTION, contains, equal, wait_until
 ACCESS_DENIED = "org.freedesktop.DBus.Error.AccessDenied"
 INVALID_MATCH = "org.bpfmon1.Error.InvalidMatch"
 UNKNOWN_OBJECT = "org.freedesktop.DBus.Error.UnknownObject"
+BUS_TIMEOUT = 2  # seconds that the bus may take to answer, daemon/daemon.c
+MANY = 50        # subscriptions; a user may have 64
 
 
 def update(subscriber, *matches):
@@ -156,5 +161,26 @@ def test_stranger(b):
     equal(kinds(subscriber), ["map-create"], "the owner goes on as before")
 
 
+def test_standstill(b):
+    """A daemon that stands still for longer than a call may take, while many subscribe, loses nobody"""
+    daemon = b.daemon()
+    client, paths, errors = b.client(), [], []
+    for _ in range(MANY):
+        client.bus.call_async(bed.NAME, bed.PATH, bed.MANAGER, "Subscribe", "asa{sv}", (["event=map-create"], {}),
+                              paths.append, errors.append)
+    wait_until(lambda: paths or errors, what="the first answer")
+    daemon.kill(signal.SIGSTOP)
+    end = time.monotonic() + BUS_TIMEOUT + 0.5
+    wait_until(lambda: time.monotonic() > end)
+    daemon.kill(signal.SIGCONT)
+    wait_until(lambda: len(paths) + len(errors) == MANY or not daemon.running(), what="all answers")
+    equal((len(paths), errors), (MANY, []), f"subscriptions, errors ({daemon.errors()})")
+    make_events(b, b.subscriber())
+    equal(b.client().property("Subscribers"), MANY + 1)
+    client.close()
+    b.clients.remove(client)
+    wait_until(lambda: b.client().property("Subscribers") == 1, what="the end of all others")
+
+
 bed.main([test_match, test_fields, test_unicast, test_sequence, test_update, test_update_to_elements, test_close,
-          test_peer_leaves, test_stranger])
+          test_peer_leaves, test_stranger, test_standstill])
