@@ -13,6 +13,7 @@
 #include <time.h>
 
 #include "text.h"
+#include "top-terminal.h"
 #include "value.h"
 
 enum {
@@ -71,6 +72,8 @@ int screen_open(bool colour) {
         if (ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) >= 0 && size.ws_col > 0 &&
             (size.ws_col < SCREEN_COLUMNS_MIN || size.ws_row < SCREEN_LINES_MIN))
                 return -ENOSPC;
+        if (!terminal_is_known())
+                return -ENOENT;
         state.screen = newterm(NULL, stdout, stdin);
         if (!state.screen)
                 return -ENOENT;
