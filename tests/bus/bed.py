@@ -88,6 +88,11 @@ def wait_until(condition, timeout=30, what="it"):
     return value
 
 
+def limit(seconds):
+    """How long something may take that takes `seconds` at most where nothing is built with sanitizers."""
+    return seconds * 6 if SANITIZED else seconds
+
+
 def equal(got, want, what=""):
     if got != want:
         raise AssertionError(f"{what or 'value'}: got {got!r}, want {want!r}")
