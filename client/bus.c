@@ -18,6 +18,7 @@ static const struct advice {
         const char *name;
         int status;
         const char *before, *after;
+        const char *begins; /* so does what the error says; NULL: whatever that is */
 } advice[] = {
         {SD_BUS_ERROR_SERVICE_UNKNOWN, EXIT_FAILURE,
          "bpfmond is not running: systemctl start bpfmond"},
@@ -34,6 +35,11 @@ static const struct advice {
          "bpfmond is of another version: ", "; restart it: systemctl restart bpfmond"},
         {SD_BUS_ERROR_DISCONNECTED, EXIT_FAILURE, "the system bus went away"},
         {BPFMON_ERROR_INVALID_MATCH, EXIT_USAGE, "", ""},
+        /* What we ask for is in our own tables. */
+        {BPFMON_ERROR_INVALID_OPTION, EXIT_FAILURE, "bpfmond is of another version: ",
+         "; restart it: systemctl restart bpfmond", "Unknown field"},
+        {BPFMON_ERROR_INVALID_OPTION, EXIT_FAILURE, "bpfmond is of another version: ",
+         "; restart it: systemctl restart bpfmond", "Unknown option"},
         {BPFMON_ERROR_INVALID_OPTION, EXIT_USAGE, "", ""},
         {BPFMON_ERROR_LIMIT_EXCEEDED, EXIT_FAILURE, "", ""},
         {BPFMON_ERROR_NO_HISTORY, EXIT_FAILURE, "", ""},
@@ -45,10 +51,13 @@ static const char *const refusals[] = {
         "Sender is not authorized to send mess", /* dbus-broker */
 };
 
-static const struct advice *find_advice(const char *name) {
-        for (size_t i = 0; i < ELEMENTSOF(advice); i++)
-                if (strcmp(advice[i].name, name) == 0)
+static const struct advice *find_advice(const char *name, const char *message) {
+        for (size_t i = 0; i < ELEMENTSOF(advice); i++) {
+                const char *begins = advice[i].begins ?: "";
+                if (strcmp(advice[i].name, name) == 0 &&
+                    strncmp(message, begins, strlen(begins)) == 0)
                         return &advice[i];
+        }
 
         return NULL;
 }
@@ -81,7 +90,7 @@ int bus_complain(const sd_bus_error *error, int r) {
         }
 
         const char *message = error->message ? plain_words(error->message) : error->name;
-        const struct advice *a = find_advice(error->name);
+        const struct advice *a = find_advice(error->name, message);
         if (!a) {
                 complain("bpfmond: %s", message);
                 return EXIT_FAILURE;

@@ -158,10 +158,20 @@ static int complete(const struct verb_table *table, char **words, size_t n) {
         return output_finish(&output);
 }
 
+/* Nothing else takes the place of what was closed: a connection would be written to. */
+static void keep_standard_fds(void) {
+        static const int modes[] = {O_WRONLY, O_RDONLY, O_RDONLY}; /* so that all fail, as before */
+
+        for (int fd = 0; fd < (int) ELEMENTSOF(modes); fd++)
+                if (fcntl(fd, F_GETFD) < 0 && errno == EBADF)
+                        (void) open("/dev/null", modes[fd]); /* the lowest that is free */
+}
+
 int main(int argc, char **argv) {
         const struct verb_table table = {verbs, ELEMENTSOF(verbs)};
         struct command_line c;
 
+        keep_standard_fds();
         setlocale(LC_ALL, "");
         setlocale(LC_NUMERIC, "C"); /* numbers are for programs, too */
         signal(SIGPIPE, SIG_IGN);   /* a reader that left is an error of write() */
@@ -171,8 +181,9 @@ int main(int argc, char **argv) {
         if (c.complete)
                 return complete(&table, argv + c.first, (size_t) (argc - c.first));
         if (c.version) {
-                puts("bpfmonctl " BPFMON_VERSION);
-                return EXIT_SUCCESS;
+                struct output output = OUTPUT_INIT;
+                text_add(&output.text, "bpfmonctl " BPFMON_VERSION "\n");
+                return output_finish(&output);
         }
         if (c.list_fields)
                 return list_fields(&c.options);

@@ -60,6 +60,13 @@ static int help(void) {
         return print(&t);
 }
 
+static int version(void) {
+        struct text t = {};
+
+        text_add(&t, "bpfmon-notify " BPFMON_VERSION "\n");
+        return print(&t);
+}
+
 /* Without a word where something is wrong: somebody is typing. */
 static int complete(char **words, size_t n) {
         _cleanup_(mutes_freep) struct mutes *mutes = NULL;
@@ -86,8 +93,7 @@ int main(int argc, char **argv) {
                 case 'h':
                         return help();
                 case OPTION_VERSION:
-                        puts("bpfmon-notify " BPFMON_VERSION);
-                        return EXIT_SUCCESS;
+                        return version();
                 case OPTION_COMPLETE: /* what follows is looked at, not done */
                         optind += optind < argc && strcmp(argv[optind], "--") == 0;
                         return complete(argv + optind, (size_t) (argc - optind));

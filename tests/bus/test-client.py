@@ -74,6 +74,37 @@ def test_no_daemon(b):
         contains(refused(b, 1, verb), "systemctl start bpfmond", f"what {verb} says")
 
 
+class Older(bed.Client):
+    """A bpfmond that lacks something: all its methods answer with one error."""
+
+    def __init__(self, b, error, message):
+        super().__init__(b.address)
+        b.clients.append(self)
+        self.reply = error, message
+        self.bus.add_message_filter(self._filter)
+        self.bus.request_name(bed.NAME)
+
+    def _filter(self, _connection, message):
+        if not message.is_method_call(bed.MANAGER, message.get_member() or ""):
+            return bed.dbus.lowlevel.HANDLER_RESULT_NOT_YET_HANDLED
+        self.bus.send_message(bed.dbus.lowlevel.ErrorMessage(message, *self.reply))
+        return bed.dbus.lowlevel.HANDLER_RESULT_HANDLED
+
+
+def test_older_daemon(b):
+    """A bpfmond that does not know a method, a field or an option yet is said to be of another version, with exit status 1"""
+    for error, message in (("org.freedesktop.DBus.Error.UnknownMethod", "Unknown method ListThings"),
+                           ("org.bpfmon1.Error.InvalidOption", 'Unknown field "of.tomorrow" in the option fields'),
+                           ("org.bpfmon1.Error.InvalidOption", 'Unknown option "later"; valid options of ListMaps: fields')):
+        daemon = Older(b, error, message)
+        for verb in ("subscribe", "query", "maps", "status", "top --batch"):
+            line = refused(b, 1, *verb.split())
+            contains(line, "another version", f"what {verb} says of {message}")
+            contains(line, "systemctl restart bpfmond", f"what {verb} says to do")
+        daemon.close()
+        b.clients.remove(daemon)
+
+
 def test_no_bus(b):
     """Without a bus it says so and exits with 1"""
     b.environment["DBUS_SYSTEM_BUS_ADDRESS"] = f"unix:path={b.directory}/nowhere"
@@ -262,6 +293,10 @@ def test_closed_output(b):
         wait_until(lambda: follower.poll() is not None, what="its end")
         equal(follower.stderr.read(), b"", "what it says")
     wait_until(lambda: client.property("Subscribers") == 0, what="the end of its subscription")
+    for arguments in ("status", "callers", "--version", "--help"):
+        process = b.run("sh", "-c", f"exec {CTL} {arguments} >&-")
+        equal((process.popen.returncode, len(process.errors().splitlines())), (1, 1), f"{arguments}: {process.errors()}")
+        contains(process.errors(), "output", f"what {arguments} says where it has none")
 
 
 def test_hostile_name(b):
@@ -377,6 +412,6 @@ def test_pager(b):
     equal("paged" in on_terminal(b, "-h", PAGER="", BPFMON_PAGER="cat", **trusted), False, "no pager")
 
 
-bed.main([test_usage, test_help, test_no_daemon, test_no_bus, test_host, test_host_unreachable, test_unattended, test_not_authorized, test_verbs, test_count, test_fields,
+bed.main([test_usage, test_help, test_no_daemon, test_older_daemon, test_no_bus, test_host, test_host_unreachable, test_unattended, test_not_authorized, test_verbs, test_count, test_fields,
           test_text, test_interrupt, test_sums, test_restart, test_closed_output, test_hostile_name, test_terminal,
           test_colours, test_pager])
