@@ -20,6 +20,7 @@
 
 enum {
         PAGE_ROWS = 1000,          /* asked for at once */
+        FLUSH_BYTES = 1 << 16,     /* written at once, about */
         PATIENCE_USEC = 60000000,  /* that bpfmond may be away */
         LOOK_BACK_USEC = 10000000, /* before the last event that was shown: the order is not of time
                                     */
@@ -47,8 +48,10 @@ struct question {
         uint64_t last_before; /* the same of the one before it */
         uint64_t last_time;   /* of the newest event that was shown */
         bool again;           /* bpfmond was away: some of the past was shown */
-        /* Rows that are asked for in the other order. */
-        struct json_object *kept;
+        /* Events that are asked for in the other order, as they will be shown. */
+        bool keep;
+        char **kept;
+        size_t n_kept;
         char *owner, *path;
         int status; /* of what ends it; -1: it goes on */
 };
@@ -118,6 +121,27 @@ static bool was_shown(struct question *q, struct json_object *event) {
         return shown;
 }
 
+/* Takes what was added from a byte on out of the output again. */
+static int keep_shown(struct question *q, size_t from) {
+        struct text *t = &q->output.text;
+
+        /* The array doubles whenever its length is a power of two. */
+        if ((q->n_kept & (q->n_kept - 1)) == 0) {
+                char **kept = reallocarray(q->kept, q->n_kept ? q->n_kept * 2 : 1, sizeof(*kept));
+                if (!kept)
+                        return -ENOMEM;
+                q->kept = kept;
+        }
+        char *shown = t->failed ? NULL : strdup(text_string(t) + MIN(from, t->n));
+        if (!shown)
+                return -ENOMEM;
+        q->kept[q->n_kept++] = shown;
+        if (t->data)
+                t->data[from] = '\0';
+        t->n = from;
+        return 0;
+}
+
 /* Rows become events; returns how many, or a negative errno. */
 static int64_t take_rows(struct question *q, sd_bus_message *reply) {
         const struct field_set *only = q->all_fields ? NULL : &q->wanted;
@@ -125,6 +149,7 @@ static int64_t take_rows(struct question *q, sd_bus_message *reply) {
         int r = sd_bus_message_enter_container(reply, 'a', "a{sv}");
 
         while (r >= 0) {
+                const size_t before = q->output.text.n;
                 struct json_object *event = NULL;
 
                 r = bus_json_read_row(reply, only, &event);
@@ -135,10 +160,10 @@ static int64_t take_rows(struct question *q, sd_bus_message *reply) {
                         json_object_put(event);
                         continue;
                 }
-                if (q->kept && json_object_array_add(q->kept, event) == 0)
-                        continue;
                 show(q, event);
                 json_object_put(event);
+                if (q->keep && keep_shown(q, before) < 0)
+                        r = -ENOMEM;
         }
         if (r >= 0)
                 r = sd_bus_message_exit_container(reply);
@@ -170,13 +195,24 @@ static int64_t ask(struct question *q) {
         }
         q->left -= MIN(q->left, (uint64_t) n);
         progress_count(q->asked += (uint64_t) n, "events");
-        return flush(q) < 0 ? -1 : n;
+        return !q->keep && flush(q) < 0 ? -1 : n;
 }
 
 static void show_kept(struct question *q) {
-        for (size_t i = json_object_array_length(q->kept); i > 0; i--)
-                show(q, json_object_array_get_idx(q->kept, i - 1));
+        for (size_t i = q->n_kept; i > 0 && q->status < 0; i--) {
+                text_add(&q->output.text, q->kept[i - 1]);
+                if (q->output.text.n >= FLUSH_BYTES)
+                        (void) flush(q);
+        }
         (void) flush(q);
+}
+
+static void forget_kept(struct question *q) {
+        while (q->n_kept > 0)
+                free(q->kept[--q->n_kept]);
+        free(q->kept);
+        q->kept = NULL;
+        q->keep = false;
 }
 
 /* A page that is not full may have ended at a limit of its bytes: only one without events is the
@@ -186,17 +222,15 @@ static void show_past(struct question *q) {
         int64_t n = 1;
 
         /* The last ones, the oldest of them first. */
-        if (q->options->lines < UINT64_MAX && !q->options->reverse)
-                q->kept = json_object_new_array();
-        q->backwards = q->options->reverse || q->kept;
+        q->keep = q->options->lines < UINT64_MAX && !q->options->reverse;
+        q->backwards = q->options->reverse || q->keep;
         progress_begin("Reading the history");
         while (n > 0 && q->left > 0 && !ending_came())
                 n = ask(q);
         progress_end();
-        if (n >= 0 && q->kept)
+        if (n >= 0)
                 show_kept(q);
-        json_object_put(q->kept);
-        q->kept = NULL;
+        forget_kept(q);
 }
 
 static int take_events(struct question *q, sd_bus_message *m) {
