@@ -7,6 +7,31 @@
 #include "client.h"
 #include "field-values.h"
 
+/* What people write who do not know the form: a value alone, or another language's operator. */
+static int check_form(const char *term) {
+        const char *equal = strchr(term, '=');
+        _cleanup_free_ char *name = equal ? strndup(term, (size_t) (equal - term)) : NULL;
+
+        if (name && equal[1] == '=' && field_from_name(name) >= 0) {
+                complain("\"%s\": did you mean \"%s%s\"?", term, name, equal + 1);
+                return EXIT_USAGE;
+        }
+        if (term[strcspn(term, "=<>")])
+                return EXIT_SUCCESS;
+        for (int f = 0; f < _FIELD_MAX; f++) {
+                const struct field_values known = field_values((enum field) f);
+
+                for (size_t i = 0; i < known.n; i++)
+                        if (known.values[i] && strcmp(known.values[i], term) == 0) {
+                                complain("\"%s\" is no term: did you mean \"%s=%s\"?", term,
+                                         field_info((enum field) f)->name, term);
+                                return EXIT_USAGE;
+                        }
+        }
+
+        return EXIT_SUCCESS;
+}
+
 static int check_value(const char *term) {
         enum field field;
         const char *value, *meant = field_value_meant(term, &field, &value);
@@ -23,6 +48,12 @@ static int check_value(const char *term) {
 int bus_check_matches(char **matches, size_t n) {
         _cleanup_(match_freep) struct match *match = NULL;
         struct match_error error;
+        int status = EXIT_SUCCESS;
+
+        for (size_t i = 0; i < n && status == EXIT_SUCCESS; i++)
+                status = check_form(matches[i]);
+        if (status != EXIT_SUCCESS)
+                return status;
 
         int r = match_new(&match, (const char *const *) matches, n, &error);
         if (r == -EINVAL || r == -E2BIG) {
@@ -34,7 +65,6 @@ int bus_check_matches(char **matches, size_t n) {
                 return EXIT_FAILURE;
         }
 
-        int status = EXIT_SUCCESS;
         for (size_t i = 0; i < n && status == EXIT_SUCCESS; i++)
                 status = check_value(matches[i]);
         return status;

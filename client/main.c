@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <locale.h>
 #include <signal.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "command-line.h"
@@ -132,7 +133,15 @@ static int run(const struct verb_table *table, char **arguments, size_t n,
                 return c->help ? status : EXIT_USAGE;
         }
 
+        const bool help = strcmp(arguments[0], "help") == 0; /* "help", or "help COMMAND" */
+        if (help && n == 1)
+                return help_print(table, &c->options, STDOUT_FILENO);
+        arguments += help;
+        n -= help;
+
         const struct verb *verb = verb_find(table, arguments[0]);
+        if (verb && help)
+                return help_print_verb(verb, &c->options);
         if (!verb) {
                 const struct verb *nearest = verb_nearest(table, arguments[0]);
                 complain("unknown command \"%s\"%s%s%s", arguments[0],

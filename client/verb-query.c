@@ -488,6 +488,10 @@ int verb_query(char **arguments, size_t n, const struct options *options) {
                 complain("--follow goes on forward: it takes neither --reverse nor --until");
                 return EXIT_USAGE;
         }
+        if (options->until < options->since) {
+                complain("--until is before --since: there is nothing between");
+                return EXIT_USAGE;
+        }
         int status = bus_check_matches(arguments, n);
         if (status == EXIT_SUCCESS)
                 status = bus_connect(&q.bus, options);

@@ -492,7 +492,10 @@ static int run(struct notifier *n) {
         }
         r = link_open(n->session);
         if (r < 0) {
-                complain("there is no session bus: %s", strerror(-r));
+                complain("there is no session bus: %s",
+                         r == -ENOMEDIUM ? "DBUS_SESSION_BUS_ADDRESS is not set, as it is in "
+                                           "desktop sessions"
+                                         : strerror(-r));
                 return EXIT_FAILURE;
         }
         refresh_mutes(n);

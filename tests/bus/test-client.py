@@ -56,6 +56,9 @@ def test_usage(b):
                             (["query", "prog.type!=kprob"], '"kprobe"'), (["--json=shrt", "status"], '"short"'), (["status", "more"], "more"),
                             (["subscribe", "--stream", "-H", "there"], "--stream"),
                             (["-H", "-oProxyCommand=x", "status"], "-oProxyCommand"),
+                            (["subscribe", "prog-load"], '"event=prog-load"'), (["query", "kprobe"], '"prog.type=kprobe"'),
+                            (["query", "event==pin"], '"event=pin"'), (["query", "--since=-1h", "--until=-2h"], "--until"),
+                            (["help", "qery"], '"query"'),
                             (["subscribe", "--fields=prog.nmae"], '"prog.name"')):
         contains(refused(b, 2, *arguments), part, f"what {arguments} says")
 
@@ -63,6 +66,8 @@ def test_usage(b):
 def test_help(b):
     """-h lists the verbs, --version says the version; both need no daemon"""
     text = succeeded(b, "-h")
+    equal(succeeded(b, "help"), text, "help")
+    equal(succeeded(b, "help", "query"), succeeded(b, "query", "-h"), "help of a command")
     for verb in ("subscribe", "status", "probes", "callers"):
         contains(text, verb, "help")
     contains(succeeded(b, "--version"), ".", "version")
