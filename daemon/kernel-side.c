@@ -142,6 +142,18 @@ static bool leave_out(struct bpfmon_bpf *skel, const char names[][sizeof(refused
         return true;
 }
 
+/* The image is of no use any more, and most of what we have in memory. Whole pages of it alone are
+ * given back: they come from the file again, if they are read. */
+static void give_back_image(void) {
+        const uintptr_t page = (uintptr_t) sysconf(_SC_PAGESIZE);
+        size_t size;
+        const uintptr_t start = (uintptr_t) bpfmon_bpf__elf_bytes(&size);
+        const uintptr_t from = (start + page - 1) & ~(page - 1), to = (start + size) & ~(page - 1);
+
+        if (to > from)
+                (void) madvise((void *) from, to - from, MADV_DONTNEED);
+}
+
 /* Loads all but the `n` programs of these names. */
 static int load_without(struct bpfmon_bpf **ret, const struct probe_options *options, bool kprobes,
                         unsigned cpus, const char names[][sizeof(refused)], size_t n) {
@@ -155,6 +167,7 @@ static int load_without(struct bpfmon_bpf **ret, const struct probe_options *opt
                 k = -EINVAL;
         if (k >= 0)
                 k = bpfmon_bpf__load(skel);
+        give_back_image();
         if (k >= 0)
                 k = find_self(bpf_program__fd(skel->progs.whoami));
         if (k < 0) {
