@@ -322,6 +322,15 @@ void kernel_side_seed_maps(struct kernel_side *s) {
         bpf_link__destroy(link);
 }
 
+bool kernel_side_holds(const struct kernel_side *s, const struct handover *h, const char *program) {
+        if (strcmp(program, WHOAMI) == 0)
+                return handover_kept(h);
+        for (int hook = HOOK_NONE + 1; hook < _HOOK_MAX; hook++)
+                if (s->programs[hook] >= 0 && strcmp(hook_program(hook), program) == 0)
+                        return true;
+        return false;
+}
+
 void kernel_side_loaded(struct kernel_side *s) {
         bpfmon_bpf__destroy(s->skel);
         s->skel = NULL;

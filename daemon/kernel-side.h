@@ -55,6 +55,9 @@ int kernel_side_adopt(struct kernel_side *ret, struct handover *h);
 /* Lets the kernel side, just loaded, remember the maps that are there already. */
 void kernel_side_seed_maps(struct kernel_side *s);
 
+/* Whether a program, by its name, stays when kernel_side_loaded() is done. */
+bool kernel_side_holds(const struct kernel_side *s, const struct handover *h, const char *program);
+
 /* Frees what only loading took. */
 void kernel_side_loaded(struct kernel_side *s);
 

@@ -43,6 +43,10 @@ void ownership_take_all(const struct ownership *o, const struct bpf_object *obje
         (void) ownership_take(o, OBJECT_BTF, bpf_object__btf_fd(object));
 }
 
+void ownership_give_program(const struct ownership *o, int fd) {
+        ownership_give(o, OBJECT_PROG, id_of(OBJECT_PROG, fd));
+}
+
 void ownership_adopt(const struct ownership *o) {
         struct object_key key, *last = NULL;
 

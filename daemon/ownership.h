@@ -20,6 +20,9 @@ uint32_t ownership_take(const struct ownership *o, uint32_t kind, int fd);
 /* Takes the programs, maps and BTF of an object that is loaded. */
 void ownership_take_all(const struct ownership *o, const struct bpf_object *object);
 
+/* Gives up a program that is about to go. */
+void ownership_give_program(const struct ownership *o, int fd);
+
 /* The kernel side knows them from the daemon before us: tells whoever follows events. */
 void ownership_adopt(const struct ownership *o);
 

@@ -472,6 +472,15 @@ static int observe_setup(struct probe_set *p) {
         }
 }
 
+/* Programs that were run once go without anybody telling, since it is us who drops them. */
+static void give_the_rest(struct probe_set *p) {
+        struct bpf_program *program;
+
+        bpf_object__for_each_program (program, p->kernel.skel->obj)
+                if (!kernel_side_holds(&p->kernel, p->handover, bpf_program__name(program)))
+                        ownership_give_program(&p->ownership, bpf_program__fd(program));
+}
+
 static int keep_watching(struct probe_set *p, bool adopted) {
         int k;
 
@@ -481,6 +490,7 @@ static int keep_watching(struct probe_set *p, bool adopted) {
                         return k;
                 if (p->kprobes)
                         kernel_side_seed_maps(&p->kernel);
+                give_the_rest(p);
                 kernel_side_loaded(&p->kernel);
         }
         k = handover_begin(p->handover);

@@ -153,6 +153,8 @@ round() {
         bpfmonctl subscribe --json=short class=use class=look >"$out/use" 2>"$out/use.err" &
         use=$!
         settle_both
+        # The first look: what it finds missing is told as hidden when it still is two minutes later.
+        bpfmonctl programs >/dev/null 2>&1
 
         act </actions
         rm -f /sys/fs/bpf/pinned /sys/fs/bpf/existing
