@@ -18,12 +18,17 @@ enum {
         PAUSE_MSEC = 200,     /* between two updates */
 };
 
+static const char gone[] = "\r\x1b[K";
+static const int interrupts[] = {SIGINT, SIGTERM};
+
 /* A thread of its own writes it, whatever the rest waits for. */
 static struct {
         pthread_mutex_t lock;
         pthread_cond_t wake;
         pthread_t thread;
         bool running, ending;
+        volatile sig_atomic_t shown;
+        struct sigaction before[ELEMENTSOF(interrupts)];
         const char *what, *unit;
         uint64_t count;
         struct timespec began;
@@ -51,20 +56,41 @@ static void show(void) {
         (void) !write(STDERR_FILENO, text_string(&line), line.n);
 }
 
+/* Dies of it as it would have, once the line is gone. */
+static void on_interrupt(int number) {
+        if (state.shown)
+                (void) !write(STDERR_FILENO, gone, strlen(gone));
+        signal(number, SIG_DFL);
+        raise(number);
+}
+
+static void take_interrupts(void) {
+        const struct sigaction ours = {.sa_handler = on_interrupt};
+
+        for (size_t i = 0; i < ELEMENTSOF(interrupts); i++)
+                if (sigaction(interrupts[i], NULL, &state.before[i]) >= 0 &&
+                    state.before[i].sa_handler == SIG_DFL)
+                        (void) sigaction(interrupts[i], &ours, NULL);
+}
+
+static void give_back_interrupts(void) {
+        for (size_t i = 0; i < ELEMENTSOF(interrupts); i++)
+                if (state.before[i].sa_handler == SIG_DFL)
+                        (void) sigaction(interrupts[i], &state.before[i], NULL);
+}
+
 static void *run(void *userdata) {
-        static const char gone[] = "\r\x1b[K";
-        bool shown = false;
         struct timespec next;
 
         pthread_mutex_lock(&state.lock);
         now_and(&next, PATIENCE_MSEC);
         while (!state.ending)
                 if (pthread_cond_timedwait(&state.wake, &state.lock, &next) == ETIMEDOUT) {
+                        state.shown = true;
                         show();
-                        shown = true;
                         now_and(&next, PAUSE_MSEC);
                 }
-        if (shown)
+        if (state.shown)
                 (void) !write(STDERR_FILENO, gone, strlen(gone));
         pthread_mutex_unlock(&state.lock);
         return NULL;
@@ -85,6 +111,7 @@ bool progress_begin(const char *what) {
         state.what = what;
         state.count = 0;
         state.ending = false;
+        state.shown = false;
         clock_gettime(CLOCK_MONOTONIC, &state.began);
         pthread_condattr_init(&attributes);
         pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
@@ -95,6 +122,8 @@ bool progress_begin(const char *what) {
         sigfillset(&all);
         pthread_sigmask(SIG_SETMASK, &all, &before);
         state.running = pthread_create(&state.thread, NULL, run, NULL) == 0;
+        if (state.running)
+                take_interrupts();
         pthread_sigmask(SIG_SETMASK, &before, NULL);
         return state.running;
 }
@@ -116,5 +145,6 @@ void progress_end(void) {
         pthread_mutex_unlock(&state.lock);
         pthread_join(state.thread, NULL);
         pthread_cond_destroy(&state.wake);
+        give_back_interrupts();
         state.running = false;
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 /* One line on standard error that says that something takes its time: after a second, on a terminal
- * alone, and gone when it is over. There is one at a time. */
+ * alone, and gone when it is over, also by Ctrl-C. There is one at a time. */
 
 #include <stdbool.h>
 #include <stdint.h>

@@ -202,9 +202,9 @@ def test_exec_refusals(b):
     contains(refused(b, 2, "subscribe", "-j", "--exec=x"), "--json", "what it says of JSON")
 
 
-def on_terminal(b, *arguments):
-    """Runs bpfmonctl with a terminal as its standard error while the daemon is stopped for a while. Returns what the
-    terminal got, and standard output."""
+def on_terminal(b, *arguments, interrupt=False):
+    """Runs bpfmonctl with a terminal as its standard error while the daemon is stopped for a while; or until it is
+    interrupted. Returns what the terminal got, and standard output."""
     daemon = next(p for p in b.processes if p.name == "bpfmond")
     master, slave = pty.openpty()
     said = []
@@ -224,12 +224,15 @@ def on_terminal(b, *arguments):
         reader.start()
         try:
             wait_until(lambda: b"\x1b[K" in b"".join(said), what=f"a word of {arguments}")
+            if interrupt:
+                process.send_signal(signal.SIGINT)
+                process.wait(30)
         finally:
             daemon.kill(signal.SIGCONT)
         output = process.stdout.read().decode()
     reader.join()
     os.close(master)
-    equal(process.returncode, 0, f"exit status of {arguments}: {said}")
+    equal(process.returncode, -signal.SIGINT if interrupt else 0, f"exit status of {arguments}: {said}")
     return b"".join(said).decode(), output
 
 
@@ -243,6 +246,8 @@ def test_progress(b):
         contains(said, word, f"what {verb} says")
         equal(said.endswith("\r\x1b[K"), True, f"it is gone: {said!r}")
         equal(bool(output) and word not in output, True, f"output of {verb}")
+    said, _output = on_terminal(b, "timeline", interrupt=True)
+    equal(said.endswith("\r\x1b[K"), True, f"it is gone after Ctrl-C, too: {said!r}")
     daemon = next(p for p in b.processes if p.name == "bpfmond")
     daemon.kill(signal.SIGSTOP)
     process = bed.Process(b, "bpfmonctl", [CTL, "query"])
