@@ -7,6 +7,11 @@
 
 #include "util.h"
 
+/* Entries that share a place: of a few that come again and again two would else turn each other
+ * out.
+ */
+enum { WAYS = 4 };
+
 struct entry {
         uint64_t hash;
         uint64_t number; /* 0: none */
@@ -75,30 +80,51 @@ static uint64_t hash_of(const struct cache *c, const uint8_t *data, size_t n) {
         return mix(mix(hash, word), c->seed);
 }
 
+/* The first place of those that share what a hash leads to. */
+static size_t place_of(const struct cache *c, uint64_t hash) {
+        return hash & (c->size - 1) & ~(size_t) (WAYS - 1);
+}
+
+/* What is asked for moves ahead, and what nobody asks for falls out. */
 uint64_t cache_find(struct cache *c, const void *data, size_t n) {
         uint64_t hash = hash_of(c, data, n);
-        const struct entry *e = &c->entries[hash & (c->size - 1)];
+        struct entry *e = &c->entries[place_of(c, hash)];
 
-        return e->hash == hash && e->n == n && e->data && memcmp(e->data, data, n) == 0 ? e->number
-                                                                                        : 0;
+        for (size_t i = 0; i < WAYS; i++) {
+                const struct entry found = e[i];
+
+                if (found.hash != hash || found.n != n || !found.data ||
+                    memcmp(found.data, data, n) != 0)
+                        continue;
+                if (i > 0) {
+                        e[i] = e[i - 1];
+                        e[i - 1] = found;
+                }
+                return found.number;
+        }
+        return 0;
 }
 
 bool cache_seen(struct cache *c, const void *data, size_t n) {
         uint64_t hash = hash_of(c, data, n);
-        uint64_t *seen = &c->seen[hash & (c->size - 1)];
-        bool before = *seen == hash;
+        uint64_t *seen = &c->seen[place_of(c, hash)];
 
-        *seen = hash;
-        return before;
+        for (size_t i = 0; i < WAYS; i++)
+                if (seen[i] == hash)
+                        return true;
+        memmove(seen + 1, seen, (WAYS - 1) * sizeof(seen[0]));
+        seen[0] = hash;
+        return false;
 }
 
 void cache_keep(struct cache *c, const void *data, size_t n, uint64_t number) {
         uint64_t hash = hash_of(c, data, n);
-        struct entry *e = &c->entries[hash & (c->size - 1)];
+        struct entry *e = &c->entries[place_of(c, hash)];
         void *copy = malloc(n ?: 1);
 
         if (!copy)
                 return;
-        free(e->data);
+        free(e[WAYS - 1].data);
+        memmove(e + 1, e, (WAYS - 1) * sizeof(*e));
         *e = (struct entry){hash, number, memcpy(copy, data, n), n};
 }

@@ -9,7 +9,7 @@
 
 struct cache;
 
-/* `size` entries, a power of two. Returns 0 or a negative errno. */
+/* `size` entries, a power of two from 4 on. Returns 0 or a negative errno. */
 int cache_new(struct cache **ret, size_t size);
 struct cache *cache_free(struct cache *c);
 

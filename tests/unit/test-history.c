@@ -2,6 +2,7 @@
 /* What goes into the history comes out of it: every type, pages, matches, retention. */
 
 #include "history-bed.h"
+#include "history-cache.h"
 
 static bool same_value(const struct value *a, const struct value *b) {
         if (a->type != b->type)
@@ -564,6 +565,25 @@ START_TEST(all_shares_are_equal_where_the_administrator_says_so) {
 }
 END_TEST
 
+/* Of few that come again and again none turns another out, wherever the seed has them. */
+START_TEST(few_have_one_number_each) {
+        for (unsigned round = 0; round < 50; round++) {
+                struct cache *c = NULL;
+
+                ck_assert_int_eq(cache_new(&c, 1024), 0);
+                for (unsigned i = 0; i < 16 * 100; i++) {
+                        const unsigned word = i % 16 * 7919;
+                        const uint64_t number = cache_find(c, &word, sizeof(word));
+
+                        ck_assert_uint_eq(number, i < 16 ? 0 : i % 16 + 1);
+                        if (number == 0)
+                                cache_keep(c, &word, sizeof(word), i % 16 + 1);
+                }
+                cache_free(c);
+        }
+}
+END_TEST
+
 START_TEST(a_full_queue_is_told) {
         bed_options.queue_bytes = 1000;
         struct history *h = bed_open();
@@ -606,6 +626,7 @@ static Suite *suite(void) {
         tcase_add_test(c, a_flood_pushes_out_its_own);
         tcase_add_test(c, many_users_push_out_their_own);
         tcase_add_test(c, all_shares_are_equal_where_the_administrator_says_so);
+        tcase_add_test(c, few_have_one_number_each);
         tcase_add_test(c, a_full_queue_is_told);
         suite_add_tcase(s, c);
         return s;
