@@ -222,8 +222,11 @@ static void try_open(struct history *h) {
         }
 }
 
+/* What we write contradicts nothing but a file that somebody has changed. */
 static enum schema_state state_of(int rc) {
-        return rc == SQLITE_CORRUPT || rc == SQLITE_NOTADB ? SCHEMA_BROKEN : SCHEMA_GOOD;
+        return rc == SQLITE_CORRUPT || rc == SQLITE_NOTADB || rc == SQLITE_CONSTRAINT
+                       ? SCHEMA_BROKEN
+                       : SCHEMA_GOOD;
 }
 
 static void make_lost(struct event *e, const char *where, uint64_t count) {

@@ -137,6 +137,50 @@ START_TEST(changed_values_do_no_harm) {
 }
 END_TEST
 
+/* The same in full segments, of which a user has too much. */
+START_TEST(changed_segments_do_no_harm) {
+        static const char *const sql[] = {
+                "UPDATE event_3 SET id=id-300",
+                "UPDATE event_2 SET rest=randomblob(50), boot='b'",
+                "UPDATE kind_2 SET data=NULL",
+                "UPDATE process_2 SET uid=-1, data=zeroblob(100000)",
+                "UPDATE segment SET base=-1, first=-1, rows=-1, time_min=5, time_max=-5",
+                "UPDATE segment SET base=9223372036854775807 WHERE id < 6",
+                "UPDATE segment SET sealed=1-sealed WHERE id < 6",
+                "DELETE FROM segment WHERE id IN (2, 3)",
+                "UPDATE segment SET id=id+1000000 WHERE id < 4",
+                "DELETE FROM word_2; DELETE FROM word_3",
+        };
+        struct history *h;
+        struct history_answer answer;
+        uint64_t seq = 0;
+
+        bed_options.segment_rows = 300;
+        h = bed_open();
+        for (unsigned i = 0; i < 3000; i++) {
+                struct event *e = bed_make(++seq);
+
+                event_set_u32(e, FIELD_USER_ID, i % 4 ? 1000 : 0);
+                history_offer(h, e);
+        }
+        history_free(h);
+        bed_sql(sql[_i]);
+        bed_options.max_size = 200 << 10;
+        for (unsigned round = 0; round < 3; round++) {
+                h = bed_open();
+                bed_fill(h, seq + 1, seq + 310);
+                seq += 310;
+                history_free(h);
+        }
+        h = bed_open();
+        bed_fill(h, seq + 1, seq + 10);
+        ck_assert_int_eq(ASK(&answer, .since = 0, "event=map-create"), 0);
+        ck_assert_uint_ge(answer.n, 10);
+        history_answer_done(&answer);
+        history_free(h);
+}
+END_TEST
+
 /* Flips bytes all over the file. */
 START_TEST(damaged_pages_do_no_harm) {
         struct history *h;
@@ -333,6 +377,7 @@ static Suite *suite(void) {
         tcase_add_loop_test(c, foreign_files_are_set_aside, 0, 4);
         tcase_add_loop_test(c, changed_tables_are_set_aside, 0, 10);
         tcase_add_loop_test(c, changed_values_do_no_harm, 0, 16);
+        tcase_add_loop_test(c, changed_segments_do_no_harm, 0, 10);
         tcase_add_loop_test(c, damaged_pages_do_no_harm, 0, 10);
         tcase_add_loop_test(c, older_versions_are_brought_forward, 0, 2);
         tcase_add_test(c, replaced_while_it_is_written);
