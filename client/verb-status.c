@@ -72,7 +72,6 @@ static const struct label {
         {"history.working", "History is written", add_yes},
         {"history.stored", "Events stored", add_plain},
         {"history.lost", "Events not stored", add_plain, true},
-        {"history.displaced", "Events displaced by their own user's", add_plain, true},
         {"history.size", "History", add_size},
 };
 

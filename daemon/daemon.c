@@ -496,7 +496,6 @@ static int setup_history(struct daemon *d) {
                 .path = path,
                 .max_size = d->configuration.now.history_size,
                 .max_age = d->configuration.now.history_age,
-                .user_share = (unsigned) d->configuration.now.history_user_share,
         };
         int k;
 

@@ -10,7 +10,6 @@ struct history_options {
         const char *path;      /* of the file; its directory exists */
         uint64_t max_size;     /* bytes */
         uint64_t max_age;      /* µs; 0: no limit */
-        unsigned user_share;   /* percent that one user may have of a full one; 0: the default */
         size_t queue_bytes;    /* memory for what waits to be written */
         uint32_t segment_rows; /* events that are dropped together */
         sd_id128_t boot;       /* this boot of the kernel */

@@ -10,15 +10,11 @@
 #include "history-fields.h"
 #include "history-options.h"
 #include "history-seen.h"
-#include "history-share.h"
-#include "history-thin.h"
 #include "util.h"
 
 enum {
         SEGMENTS_MIN = 16, /* that the file is divided into */
         SEGMENTS_MAX = 1024,
-        LOOKS_MAX = 32, /* at segments, in one go, for whose they are */
-        THINS_MAX = 2,  /* segments that are written anew in one go */
 };
 
 struct store {
@@ -32,9 +28,6 @@ struct store {
         bool unclean; /* it was not closed well the last time */
         bool open;    /* a transaction is */
         struct stat file;
-        struct shares *shares;
-        uint64_t displaced; /* events */
-        uint32_t displaced_uid;
 };
 
 static int begin(struct store *s) {
@@ -166,73 +159,18 @@ static int drop_oldest(struct store *s, int64_t id) {
         snprintf(sql, sizeof(sql), "DELETE FROM segment WHERE id=%lld", (long long) id);
         if (rc == SQLITE_OK)
                 rc = schema_run(s->db, sql);
-        shares_forget(s->shares, id, false);
         return rc == SQLITE_OK ? store_commit(s) : rollback(s, rc);
 }
 
-static bool too_old(const struct store *s, int64_t time_max, uint64_t now) {
+static bool too_much(struct store *s, int64_t count, int64_t time_max, uint64_t now) {
         const struct history_options *o = s->options;
 
-        return o->max_age > 0 && now > o->max_age && (uint64_t) time_max < now - o->max_age;
+        return (o->max_age > 0 && now > o->max_age && (uint64_t) time_max < now - o->max_age) ||
+               count > SEGMENTS_MAX || (uint64_t) store_size(s) > o->max_size;
 }
 
-static bool too_much(struct store *s, int64_t count) {
-        return count > SEGMENTS_MAX || (uint64_t) store_size(s) > s->options->max_size;
-}
-
-/* Writes a segment anew, without what a user did who has more than a share. `ret_done`: it did;
- * else nobody has. */
-static int thin_one(struct store *s, bool *ret_done) {
-        int64_t segment, merged = 0;
-        uint64_t dropped = 0;
-        uint32_t uid;
-        int rc;
-
-        *ret_done = shares_choose(s->shares, s->options->user_share, &uid, &segment);
-        if (!*ret_done)
-                return SQLITE_OK;
-        rc = begin(s);
-        if (rc == SQLITE_OK)
-                rc = thin_segment(s->db, s->appender, &s->fields, segment, uid, &dropped, &merged);
-        if (rc == SQLITE_OK)
-                rc = appender_prepare(s->appender, s->segment.id);
-        rc = rc == SQLITE_OK ? store_commit(s) : rollback(s, rc);
-        if (rc != SQLITE_OK)
-                return rc;
-        shares_forget(s->shares, segment, dropped == 0);
-        if (merged > 0)
-                shares_forget(s->shares, merged, false);
-        s->displaced += dropped;
-        s->displaced_uid = dropped > 0 ? uid : s->displaced_uid;
-        return rc;
-}
-
-uint64_t store_displaced(const struct store *s, uint32_t *ret_uid) {
-        *ret_uid = s->displaced_uid;
-        return s->displaced;
-}
-
-int64_t store_segment(const struct store *s) {
-        return s->segment.id;
-}
-
-/* What somebody has beyond a share goes before what is oldest. */
-static int make_room(struct store *s, int64_t oldest, bool *ret_again) {
-        bool done = false;
-        int rc = shares_look(s->shares, s->db, LOOKS_MAX, &done);
-
-        *ret_again = !done;
-        if (rc != SQLITE_OK || !done)
-                return rc;
-        rc = thin_one(s, &done);
-        if (rc == SQLITE_OK && !done)
-                rc = drop_oldest(s, oldest);
-        return rc;
-}
-
-int store_retain(struct store *s, uint64_t now, bool *ret_again) {
-        *ret_again = false;
-        for (unsigned thins = 0;;) {
+int store_retain(struct store *s, uint64_t now) {
+        for (;;) {
                 int64_t count = 0, id = 0, time_max = 0;
                 int rc = schema_number(s->db, "SELECT count(*) FROM segment", &count);
 
@@ -243,17 +181,10 @@ int store_retain(struct store *s, uint64_t now, bool *ret_again) {
                         rc = schema_number(s->db,
                                            "SELECT time_max FROM segment ORDER BY id LIMIT 1",
                                            &time_max);
-                if (rc != SQLITE_OK || id == s->segment.id)
+                if (rc != SQLITE_OK || id == s->segment.id || !too_much(s, count, time_max, now))
                         return rc;
-                if (too_old(s, time_max, now)) {
-                        rc = drop_oldest(s, id);
-                } else if (!too_much(s, count)) {
-                        return rc;
-                } else {
-                        rc = make_room(s, id, ret_again);
-                        *ret_again = *ret_again || ++thins >= THINS_MAX;
-                }
-                if (rc != SQLITE_OK || *ret_again)
+                rc = drop_oldest(s, id);
+                if (rc != SQLITE_OK)
                         return rc;
         }
 }
@@ -272,10 +203,8 @@ static int load_fields(struct store *s) {
                 statement_bind_text(statement, 1, field_info((enum field) f)->name);
                 rc = statement_run(statement);
                 int64_t id = sqlite3_last_insert_rowid(s->db);
-                if (rc != SQLITE_OK || id > CODE_FIELDS_MAX)
-                        continue;
-                s->fields.number[f] = (uint8_t) id;
-                s->fields.field[id] = (int16_t) f;
+                if (rc == SQLITE_OK && id <= CODE_FIELDS_MAX)
+                        s->fields.number[f] = (uint8_t) id;
         }
         sqlite3_finalize(statement);
         return rc;
@@ -375,10 +304,6 @@ int store_open(struct store **ret_store, const struct history_options *options,
         if (!s)
                 return rc;
         s->options = options;
-        if (shares_new(&s->shares) < 0) {
-                free(s);
-                return rc;
-        }
         rc = schema_open(&s->db, options->path, false);
         if (rc == SQLITE_OK)
                 rc = appender_new(&s->appender, s->db, &s->fields);
@@ -430,7 +355,6 @@ struct store *store_close(struct store *s, bool clean) {
         if (clean && !s->open)
                 (void) schema_run(s->db, "UPDATE meta SET clean=1");
         appender_free(s->appender);
-        shares_free(s->shares);
         sqlite3_close(s->db);
         free(s);
         return NULL;

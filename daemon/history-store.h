@@ -40,16 +40,8 @@ int store_commit(struct store *s);
 int store_seen(struct store *s, struct bytes *ret);
 int store_keep_seen(struct store *s, const struct seen_pair *pairs, size_t n);
 
-/* Drops what is too old at `now` (µs since 1970) or too much: of a user who has more than a share
- * first. `ret_again`: there is more to do, which would take long. Returns a result code of SQLite.
- */
-int store_retain(struct store *s, uint64_t now, bool *ret_again);
-
-/* What of users was dropped before what is older: how many events up to now, and whose lastly. */
-uint64_t store_displaced(const struct store *s, uint32_t *ret_uid);
-
-/* Number of the segment that is being written: it has changed when one is full. */
-int64_t store_segment(const struct store *s);
+/* Drops what is too old at `now` (µs since 1970) or too much. Returns a result code of SQLite. */
+int store_retain(struct store *s, uint64_t now);
 
 /* Bytes in use in the file. */
 int64_t store_size(struct store *s);

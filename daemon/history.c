@@ -33,7 +33,6 @@ enum {
         RETRY_USEC = 10000000,  /* between attempts to open the file */
         RETAIN_USEC = 60000000, /* between looks at what is too old */
         START_USEC = 5000000,   /* that the start waits for the file */
-        USER_SHARE = 25,        /* percent */
         NOTES_MAX = 8,          /* that wait to be logged */
         PAIRS_MAX = 2 * SEEN_MAX,
 };
@@ -55,7 +54,7 @@ struct history {
         /* Below the lock. */
         struct bytes queue;
         uint64_t offered, taken, finished; /* events */
-        uint64_t lost, stored, size, displaced;
+        uint64_t lost, stored, size;
         uint64_t last_seq, last_time;
         bool opened, working, stop, hurry;
         struct note notes[NOTES_MAX];
@@ -69,10 +68,7 @@ struct history {
         struct event *own_event; /* not the writer's: of who offers */
         uint64_t told_lost;      /* how many of `lost` the file tells of */
         uint64_t retry, retain;
-        int64_t segment; /* that was written when it was last retained */
-        uint64_t displaced_of_file, told_displaced;
-        uint64_t tell_displaced; /* when to tell it again */
-        int complained;          /* result code that was logged last */
+        int complained; /* result code that was logged last */
 };
 
 static uint64_t now_usec(clockid_t clock) {
@@ -184,7 +180,6 @@ static void give_up(struct history *h, int rc, enum schema_state state) {
         char aside[4096];
 
         h->store = store_close(h->store, false);
-        h->displaced_of_file = 0;
         h->retry = now_usec(CLOCK_MONOTONIC) + RETRY_USEC;
         if (state == SCHEMA_GOOD || state == SCHEMA_EMPTY) {
                 complain(h, rc, "cannot be written");
@@ -300,44 +295,18 @@ static void write_pairs(struct history *h) {
                 give_up(h, rc, state_of(rc));
 }
 
-/* Tells at once, and then together with what follows within the next minute. */
-static void tell_displaced(struct history *h, uint64_t now) {
-        uint32_t uid;
-        const uint64_t of_file = store_displaced(h->store, &uid);
-
-        pthread_mutex_lock(&h->lock);
-        h->displaced += of_file - MIN(h->displaced_of_file, of_file);
-        const uint64_t news = h->displaced - h->told_displaced;
-        pthread_mutex_unlock(&h->lock);
-        h->displaced_of_file = of_file;
-        if (news == 0 || now < h->tell_displaced)
-                return;
-        note(h, LOG_WARNING,
-             "History %s: it is full, and user %" PRIu32 " has more than a share of it: the oldest "
-             "%" PRIu64 " events of such users went before those of others",
-             h->path, uid, news);
-        h->told_displaced += news;
-        h->tell_displaced = now + RETAIN_USEC;
-}
-
 static void retain(struct history *h) {
         uint64_t now = now_usec(CLOCK_MONOTONIC);
-        bool again;
 
-        if (!h->store || (now < h->retain && store_segment(h->store) == h->segment))
+        if (!h->store || now < h->retain)
                 return;
         h->retain = now + RETAIN_USEC;
-        h->segment = store_segment(h->store);
 
-        int rc = store_retain(h->store, now_usec(CLOCK_REALTIME), &again);
-        if (rc != SQLITE_OK) {
+        int rc = store_retain(h->store, now_usec(CLOCK_REALTIME));
+        if (rc != SQLITE_OK)
                 give_up(h, rc, state_of(rc));
-                return;
-        }
-        if (again)
-                h->retain = 0;
-        tell_displaced(h, now);
-        set_working(h, true);
+        else
+                set_working(h, true);
 }
 
 /* Somebody moved the file away or put another in its place: what is written would be lost. */
@@ -349,15 +318,12 @@ static void check_place(struct history *h) {
              "History %s: the file was replaced or removed; going on with what is there now",
              h->path);
         h->store = store_close(h->store, false);
-        h->displaced_of_file = 0;
         h->retry = 0;
 }
 
 /* Waits for work; takes all that there is. Returns how many events, below the lock. */
 static uint64_t take_batch(struct history *h, struct bytes *batch) {
-        /* What is still to be dropped does not wait for news. */
-        const bool busy = h->store && h->retain == 0;
-        uint64_t deadline = 0, idle = now_usec(CLOCK_MONOTONIC) + (busy ? 0 : RETRY_USEC);
+        uint64_t deadline = 0, idle = now_usec(CLOCK_MONOTONIC) + RETRY_USEC;
 
         while (!h->stop && !h->hurry && h->queue.n < WAKE_BYTES) {
                 uint64_t now = now_usec(CLOCK_MONOTONIC);
@@ -462,7 +428,6 @@ int history_new(struct history **ret, const struct history_options *options) {
         h->path = strdup(options->path);
         h->options.path = h->path;
         h->options.max_size = options->max_size ?: UINT64_C(1) << 30;
-        h->options.user_share = options->user_share ?: USER_SHARE;
         h->options.queue_bytes = options->queue_bytes ?: QUEUE_BYTES;
         h->options.segment_rows = options->segment_rows ?: SEGMENT_ROWS;
         h->event = malloc(sizeof(*h->event));
@@ -591,13 +556,7 @@ void history_wait(struct history *h, uint64_t mark, uint64_t usec) {
 
 void history_status(struct history *h, struct history_status *ret) {
         pthread_mutex_lock(&h->lock);
-        *ret = (struct history_status){
-                .stored = h->stored,
-                .lost = h->lost,
-                .displaced = h->displaced,
-                .size = h->size,
-                .working = h->working,
-        };
+        *ret = (struct history_status){h->stored, h->lost, h->size, h->working};
         pthread_mutex_unlock(&h->lock);
 }
 

@@ -14,11 +14,10 @@ struct seen_pair;
 
 /* How it is. */
 struct history_status {
-        uint64_t stored;    /* events written since the start */
-        uint64_t lost;      /* events that could not be */
-        uint64_t displaced; /* events of users with too many that went before older ones did */
-        uint64_t size;      /* bytes in use in the file */
-        bool working;       /* the file takes events */
+        uint64_t stored; /* events written since the start */
+        uint64_t lost;   /* events that could not be */
+        uint64_t size;   /* bytes in use in the file */
+        bool working;    /* the file takes events */
 };
 
 /* Starts the writer. `options` is copied; in it only `path` must be set, the rest has defaults

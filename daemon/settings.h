@@ -25,13 +25,12 @@ enum limit {
 /* Every setting is a number, whatever it looks like in the file. */
 struct settings {
         uint64_t limits[_LIMIT_MAX];
-        uint64_t ring_size;          /* bytes */
-        uint64_t kprobes;            /* 0 or 1 */
-        uint64_t log_level;          /* of syslog */
-        uint64_t log_interval;       /* µs */
-        uint64_t history_size;       /* bytes */
-        uint64_t history_age;        /* µs */
-        uint64_t history_user_share; /* percent */
+        uint64_t ring_size;    /* bytes */
+        uint64_t kprobes;      /* 0 or 1 */
+        uint64_t log_level;    /* of syslog */
+        uint64_t log_interval; /* µs */
+        uint64_t history_size; /* bytes */
+        uint64_t history_age;  /* µs */
         uint64_t log_burst;
 };
 

@@ -97,8 +97,9 @@ static int append_history(sd_bus_message *reply, struct history *history) {
                 return 0;
         history_status(history, &h);
         const struct status entries[] = {
-                {"history.working", 'b', h.working}, {"history.stored", 't', h.stored},
-                {"history.lost", 't', h.lost},       {"history.displaced", 't', h.displaced},
+                {"history.working", 'b', h.working},
+                {"history.stored", 't', h.stored},
+                {"history.lost", 't', h.lost},
                 {"history.size", 't', h.size},
         };
         for (size_t i = 0; r >= 0 && i < ELEMENTSOF(entries); i++)

@@ -2,7 +2,6 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """What happened is kept: the past is told as the present was, across restarts and kills."""
 
-import os
 import signal
 
 import dbus
@@ -28,12 +27,12 @@ def plain(value):
     return int(value)
 
 
-def start(test, *options):
+def start(test):
     """A daemon with a state directory."""
     state = test.directory / "state"
     state.mkdir(exist_ok=True)
     test.environment["STATE_DIRECTORY"] = str(state)
-    return test.daemon(*options)
+    return test.daemon()
 
 
 def query(test, *matches, **options):
@@ -229,46 +228,5 @@ def masses(test):
     equal(status["history.size"] > 0, True, "size")
 
 
-# Makes maps, which it may not; in portions, so that the ring takes them.
-CALLS = """
-import ctypes, os, time
-call, attr = ctypes.CDLL(None).syscall, (ctypes.c_uint * 16)(2, 4, 4, 1)
-while os.getppid() == int(os.environ["PARENT"]):
-    for _ in range(1000):
-        call({"x86_64": 321, "aarch64": 280}[os.uname().machine], 0, attr, 64)
-    time.sleep(0.02)
-"""
-
-
-def shares(test):
-    """A user who fills the history pushes out its own events, and not what others did before; that is told"""
-    config = test.directory / "test.conf"
-    config.write_text("[History]\nMaxSize=4M\n")
-    daemon = start(test, f"--config={config}")
-    maps(test, "one", "two")
-    test.environment["PARENT"] = str(os.getpid())
-    flood = bed.Process(test, "flood", ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", "/usr/bin/python3", "-c",
-                                        CALLS])
-
-    client = test.client()
-
-    def status(name):
-        bed.time.sleep(0.1)
-        return int(client.call("GetStatus")[f"history.{name}"])
-
-    wait_until(lambda: status("displaced") > 20000 or not flood.running(), 200, "what is displaced")
-    equal(flood.running(), True, flood.errors())
-    flood.stop()
-    wait_until(lambda: status("size") <= 4 << 20, what="the size")
-    equal([e["map.name"] for e in query(test, "event=map-create", "user.id=0")[0]], ["one", "two"], "maps of root")
-    newest, _ = query(test, "event=map-create", "user.id=65534", limit=1, reverse=True)
-    equal((newest[0]["process.pid"], newest[0]["result"]), (flood.pid, "denied"), "the newest of the flood")
-    # The last segment may only just be full.
-    wait_until(lambda: sum(e["lost.count"] for e in query(test, "lost.where=share", "user.id=65534")[0]) == status("displaced"),
-               what="as many lost as displaced")
-    equal(query(test, "lost.where=share", "user.id!=65534")[0], [], "what of others is lost")
-    equal("user 65534 has more than a share of it" in daemon.errors(), True, daemon.errors())
-
-
 if __name__ == "__main__":
-    bed.main([masses, shares, as_it_was, numbers_go_on, options_select, refusals, garbage, client, follow, follow_restarts])
+    bed.main([masses, as_it_was, numbers_go_on, options_select, refusals, garbage, client, follow, follow_restarts])

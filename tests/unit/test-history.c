@@ -443,128 +443,6 @@ START_TEST(old_events_go_when_there_are_too_many) {
 }
 END_TEST
 
-/* Adds events of a user whose process and names are new each time. */
-static void flood(struct history *h, uint64_t *seq, uint32_t uid, unsigned n) {
-        for (unsigned i = 0; i < n; i++) {
-                struct event *e = bed_make(++*seq);
-
-                event_set_u32(e, FIELD_USER_ID, uid);
-                event_set_u32(e, FIELD_PROCESS_PID, (uint32_t) *seq);
-                event_set_printf(e, FIELD_PROCESS_EXECUTABLE, "/home/%u/%0200u", (unsigned) uid,
-                                 (unsigned) *seq);
-                history_offer(h, e);
-        }
-        bed_flush(h);
-}
-
-/* All `lost` events of the history count these. */
-static uint64_t count_lost(void) {
-        struct history_answer answer;
-        struct bytes_reader r;
-        uint64_t n = 0;
-
-        ck_assert_int_eq(ASK(&answer, .since = 0, "lost.where=share"), 0);
-        r = bytes_reader(answer.rows.data, answer.rows.n);
-        while (bytes_left(&r) > 0) {
-                ck_assert_int_ge(flat_take(&r, &bed_event), 0);
-                n += event_get(&bed_event, FIELD_LOST_COUNT)->u64;
-        }
-        history_answer_done(&answer);
-        return n;
-}
-
-/* Who makes many events pushes out its own, and nobody else's; what is left is as it was. */
-START_TEST(a_flood_pushes_out_its_own) {
-        struct history_status status;
-        uint64_t seq = 0, last = 0;
-
-        bed_options.max_size = 3 << 20;
-        bed_options.segment_rows = 1000;
-        struct history *h = bed_open();
-        bed_fill(h, 1, 1500);
-        seq = 1500;
-        flood(h, &seq, 1001, 300);
-        for (unsigned i = 0; i < 100; i++) {
-                flood(h, &seq, 1000, 400);
-                bed_fill(h, seq + 1, seq + 5);
-                seq += 5;
-        }
-        for (unsigned i = 0; i < 200; i++) {
-                history_status(h, &status);
-                if (status.size < bed_options.max_size)
-                        break;
-                flood(h, &seq, 1000, 1);
-        }
-        ck_assert_uint_lt(status.size, bed_options.max_size);
-        ck_assert_uint_gt(status.displaced, 20000);
-        ck_assert_uint_eq(status.lost, 0);
-        ck_assert_uint_eq(bed_count("user.id=0"), 2000);
-        ck_assert_uint_eq(bed_count("user.id=1001"), 300);
-        const size_t left = bed_count("process.executable=/home/1000/*");
-        ck_assert_uint_gt(left, 500);
-        ck_assert_uint_eq(left + status.displaced, seq - 1500 - 300 - 500);
-        ck_assert_uint_eq(count_lost(), status.displaced);
-
-        /* In order, with the fields that they had, and the newest of the flood. */
-        struct history_answer answer;
-        ck_assert_int_eq(ASK(&answer, .since = 0, "event=map-create"), 0);
-        struct bytes_reader r = bytes_reader(answer.rows.data, answer.rows.n);
-        while (bytes_left(&r) > 0) {
-                ck_assert_int_ge(flat_take(&r, &bed_event), 0);
-                const uint64_t number = event_get(&bed_event, FIELD_SEQ)->u64;
-
-                ck_assert_uint_gt(number, last);
-                last = number;
-                ck_assert_uint_eq(event_get(&bed_event, FIELD_MAP_ID)->u32, number);
-                ck_assert_uint_eq(event_get(&bed_event, FIELD_TIME)->u64,
-                                  UINT64_C(1700000000000000) + number * 1000);
-        }
-        ck_assert_uint_eq(last, seq);
-        history_answer_done(&answer);
-        ck_assert_uint_eq(bed_count("map.id=17"), 1);
-
-        /* So it is after a restart, which knows nothing of whose the segments are. */
-        history_free(h);
-        h = bed_open();
-        for (unsigned i = 0; i < 20; i++)
-                flood(h, &seq, 1000, 500);
-        ck_assert_uint_eq(bed_count("user.id=0"), 2000);
-        ck_assert_uint_eq(bed_count("user.id=1001"), 300);
-        history_free(h);
-}
-END_TEST
-
-/* Nor do many users together, as one who has a range of ids may be. */
-START_TEST(many_users_push_out_their_own) {
-        uint64_t seq = 1500;
-
-        bed_options.max_size = 3 << 20;
-        bed_options.segment_rows = 1000;
-        struct history *h = bed_open();
-        bed_fill(h, 1, 1500);
-        for (unsigned i = 0; i < 100; i++)
-                flood(h, &seq, 100000 + i % 10, 400);
-        ck_assert_uint_eq(bed_count("user.id=0"), 1500);
-        history_free(h);
-}
-END_TEST
-
-START_TEST(all_shares_are_equal_where_the_administrator_says_so) {
-        uint64_t seq = 1500;
-
-        bed_options.max_size = 3 << 20;
-        bed_options.segment_rows = 1000;
-        bed_options.user_share = 100;
-        struct history *h = bed_open();
-        bed_fill(h, 1, 1500);
-        for (unsigned i = 0; i < 100; i++)
-                flood(h, &seq, 1000, 400);
-        ck_assert_uint_eq(bed_count("user.id=0"), 0);
-        ck_assert_uint_eq(bed_count("lost.where=share"), 0);
-        history_free(h);
-}
-END_TEST
-
 /* Of few that come again and again none turns another out, wherever the seed has them. */
 START_TEST(few_have_one_number_each) {
         for (unsigned round = 0; round < 50; round++) {
@@ -623,9 +501,6 @@ static Suite *suite(void) {
         tcase_add_test(c, boots_are_told_apart);
         tcase_add_test(c, masses_are_not_kept);
         tcase_add_test(c, old_events_go_when_there_are_too_many);
-        tcase_add_test(c, a_flood_pushes_out_its_own);
-        tcase_add_test(c, many_users_push_out_their_own);
-        tcase_add_test(c, all_shares_are_equal_where_the_administrator_says_so);
         tcase_add_test(c, few_have_one_number_each);
         tcase_add_test(c, a_full_queue_is_told);
         suite_add_tcase(s, c);
