@@ -115,6 +115,10 @@ static int try_console(int level, bool stream, const char *text) {
         char line[CONSOLE_BYTES];
         const size_t n = compose(line, level, stream, text);
 
+        /* A terminal keeps its writer until it has taken everything, whatever room it says it has.
+         */
+        if (isatty(STDERR_FILENO))
+                return -EAGAIN;
         if (!is_file() && poll(&poll_fd, 1, 0) == 0)
                 return -EAGAIN;
         if (send(STDERR_FILENO, line, n, MSG_DONTWAIT | MSG_NOSIGNAL) >= 0)
