@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <systemd/sd-id128.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "access.h"
@@ -28,6 +29,7 @@ enum {
         GONE_MAX = 4096,    /* that are told one by one */
         KEYS_MIN = 1 << 10, /* a power of two */
         TERM_SIZE = 64,
+        SLACK_USEC = 600000000, /* that the clock may have been set forward since the start */
 };
 
 /* In which events objects come and go. A road without bpf_link_create() makes a link, too. */
@@ -279,9 +281,19 @@ static int make_match(struct match **ret) {
         return match_new(ret, terms, n, NULL);
 }
 
+/* When the machine was started, about: what is older need not be read. */
+static uint64_t boot_time(const struct absence *a) {
+        struct timespec up;
+
+        clock_gettime(CLOCK_BOOTTIME, &up);
+        const uint64_t usec = (uint64_t) up.tv_sec * 1000000 + SLACK_USEC;
+        return a->context.until > usec ? a->context.until - usec : 0;
+}
+
 static int ask(struct absence *a) {
         static const struct query_handlers handlers = {on_event, on_done};
         struct history_question question = {
+                .since = boot_time(a),
                 .viewer = {.scope = SCOPE_ALL},
                 .until = UINT64_MAX,
                 .limit = PAGE_ROWS,
