@@ -154,7 +154,7 @@ def test_host_unreachable(b):
 
 def test_unattended(b):
     """Tab behind -H asks for no password and waits for nobody"""
-    fake_ssh(b, f'echo "$@" >>{b.directory}/arguments; exec sleep 100')
+    fake_ssh(b, f'echo "$@" >>{b.directory}/arguments; exec sleep 30')
     began = time.monotonic()
     process = b.ctl("--complete", "--", "-H", "there", "show", "prog", "")
     equal((process.output(), process.errors()), ("", ""), "what it says")
