@@ -7,7 +7,9 @@
 #include "send.h"
 
 enum {
-        TOLD_MAX = 1024, /* processes */
+        TOLD_MAX = 1024,    /* processes */
+        NUMBERS_MAX = 4096, /* that were given last */
+        CONTEXTS_MAX = 4,   /* a task, and interrupts on top of it: linux/preempt.h */
 
         /* include/linux/socket.h */
         AF_UNIX = 1,
@@ -34,7 +36,7 @@ enum {
 
 /* Set by the daemon, while it asks for connections. */
 __u32 connection_generation __weak; /* of the round over all sockets at hand */
-__u32 connections_seeded __weak;    /* those that were open before are known: others are new */
+__u32 connections_seeded __weak;    /* AF_UNIX: those that were open before are known */
 __u32 connections_counted __weak;   /* it is seen what passes */
 __u32 connection_slots __weak;      /* elements of connection_counts in use */
 
@@ -71,6 +73,14 @@ struct {
         __type(value, u64);
 } connection_processes __weak SEC(".maps");
 
+/* The numbers of connections that were given last. */
+struct {
+        __uint(type, BPF_MAP_TYPE_LRU_HASH);
+        __uint(max_entries, NUMBERS_MAX);
+        __type(key, u64);
+        __type(value, u8);
+} connection_numbers __weak SEC(".maps");
+
 struct task_struct___exec {
         u64 self_exec_id;
 } __attribute__((preserve_access_index));
@@ -96,24 +106,42 @@ static __always_inline void count_removed(void) {
                 __sync_fetch_and_add(&n->removed, 1);
 }
 
-/* Makes, or makes anew, the end of a socket, with a number of its own. */
+/* A number of its own. An interrupt on top of us may read the same counter: who writes the number
+ * down first has it. 0: there is none to be had. */
+static __always_inline u64 connection_number(struct connection_counts *n, u32 slot) {
+        u8 taken = 1;
+        u64 id;
+
+#pragma unroll
+        for (int i = 0; i < CONTEXTS_MAX; i++) {
+                __sync_fetch_and_add(&n->numbers, 1);
+                id = n->numbers * connection_slots + slot;
+                if (!bpf_map_update_elem(&connection_numbers, &id, &taken, BPF_NOEXIST))
+                        return id;
+        }
+        return 0;
+}
+
+/* Makes, or makes anew, the end of a socket. */
 static __always_inline struct connection *connection_make(void *all, u64 key, bool iterating) {
         struct connection_counts *n = counts(iterating);
         u32 slot = iterating ? connection_slots - 1 : bpf_get_smp_processor_id();
         struct connection *c;
+        u64 id;
 
         if (!n)
                 return NULL;
         if (!bpf_map_delete_elem(all, &key))
                 __sync_fetch_and_add(&n->removed, 1);
-        if (bpf_map_update_elem(all, &key, &blank_connection, BPF_NOEXIST))
+        id = connection_number(n, slot);
+        if (!id || bpf_map_update_elem(all, &key, &blank_connection, BPF_NOEXIST))
                 return NULL;
         c = bpf_map_lookup_elem(all, &key);
         if (!c)
                 return NULL;
         __sync_fetch_and_add(&n->made, 1);
         c->start = bpf_ktime_get_ns();
-        c->id = n->made * connection_slots + slot;
+        c->id = id;
         return c;
 }
 
@@ -275,10 +303,18 @@ static __always_inline u64 tcp_given(struct tcp_sock *tp) {
                (u32) (BPF_CORE_READ(tp, write_seq) - BPF_CORE_READ(tp, snd_nxt));
 }
 
+/* The other end has closed: its FIN takes a number like a byte. */
+static __always_inline bool tcp_has_fin(struct tcp_sock *tp) {
+        struct sock___connection *more = (void *) tp;
+
+        return BPF_CORE_READ(more, __sk_common.skc_flags) >> SOCK_DONE_BIT & 1;
+}
+
 /* Bytes that a program has taken from it. */
 static __always_inline u64 tcp_taken(struct tcp_sock *tp) {
-        return BPF_CORE_READ(tp, bytes_received) -
-               (u32) (BPF_CORE_READ(tp, rcv_nxt) - BPF_CORE_READ(tp, copied_seq));
+        u32 left = BPF_CORE_READ(tp, rcv_nxt) - BPF_CORE_READ(tp, copied_seq);
+
+        return BPF_CORE_READ(tp, bytes_received) - left - (left == 0 && tcp_has_fin(tp));
 }
 
 static __always_inline void sample_tcp(struct connection *c, struct tcp_sock *tp) {
@@ -314,17 +350,15 @@ static __always_inline void pick_up_tcp(struct connection *c, struct sock *sk) {
 }
 
 /* The kernel's own numbers are what counts in the end: without what was never acknowledged, and
- * without the FIN, which takes a number like a byte. */
+ * without the FIN. */
 static __always_inline void end_tcp(struct connection *c, struct sock *sk) {
-        struct sock___connection *more = (void *) sk;
         struct tcp_sock *tp = (void *) sk;
         u64 acked = BPF_CORE_READ(tp, bytes_acked);
         u64 sent = BPF_CORE_READ(tp, bytes_sent) - BPF_CORE_READ(tp, bytes_retrans);
         u64 received = BPF_CORE_READ(tp, bytes_received);
-        bool fin = BPF_CORE_READ(more, __sk_common.skc_flags) >> SOCK_DONE_BIT & 1;
 
         c->sent = acked < sent ? acked : sent;
-        c->received = received - (fin && received ? 1 : 0);
+        c->received = received - (received && tcp_has_fin(tp));
         sample_tcp(c, tp);
 }
 

@@ -283,6 +283,15 @@ static __always_inline void lost_action(void) {
         __sync_fetch_and_add(&s->lost, 1);
 }
 
+static __always_inline void lost_connection(void) {
+        struct cpu_stats *s = cpu_stats();
+
+        if (!s)
+                return;
+        __sync_fetch_and_add(&s->lost_connections, 1);
+        __sync_fetch_and_add(&s->lost, 1);
+}
+
 static __always_inline void count_left(void) {
         struct cpu_stats *s = cpu_stats();
 

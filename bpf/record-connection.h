@@ -76,4 +76,5 @@ struct record_connection {
 struct connection_counts {
         __u64 made;
         __u64 removed;
+        __u64 numbers; /* given to ends */
 };

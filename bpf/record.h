@@ -47,6 +47,8 @@ enum record_kind {
         RECORD_CONTENT, /* struct record_content: an element operation with its key and value, only
                            while somebody asks for those */
         RECORD_FREE,    /* struct record_free: an object is gone; they come in storms */
+        RECORD_CONNECTION, /* struct record_connection: one opens or closes; only while somebody
+                              asks for connections */
         _RECORD_KIND_MAX
 };
 
@@ -99,6 +101,8 @@ struct record_context {
         char executable[RECORD_EXECUTABLE_MAX];
         char cgroup[RECORD_CGROUP_MAX];
 };
+
+#include "record-connection.h"
 
 /* Ends with what is used of the paths: that of the cgroup follows that of the executable at once.
  */
@@ -420,6 +424,7 @@ struct cpu_stats {
         __u64 lost;                      /* sum of what follows */
         __u64 lost_ring[COMMAND_SLOTS];  /* calls that found no room in the ring */
         __u64 lost_probe[COMMAND_SLOTS]; /* calls whose end was not seen */
+        __u64 lost_connections;          /* that opened or closed, and found no room */
         __u64 lost_actions;              /* actions that found no room, or whose end was not seen */
         __u64 lost_other; /* process and caller records and parts that found no room */
         __u64 left; /* threads whose counters found no room in the ring and wait in their map */

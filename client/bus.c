@@ -189,9 +189,21 @@ static int append_arguments(sd_bus_message *m, char **matches, size_t n,
         return r < 0 ? r : 0;
 }
 
+static int append_interval(sd_bus_message *m, const void *userdata) {
+        const uint64_t *interval = userdata;
+
+        return *interval > 0 ? sd_bus_message_append(m, "{sv}", "interval", "t", *interval) : 0;
+}
+
 int bus_append_matches(sd_bus_message *m, char **matches, size_t n, const struct field_set *only,
-                       const char *scope) {
-        return append_arguments(m, matches, n, &(struct bus_options){.only = only}, scope);
+                       const char *scope, uint64_t every) {
+        const struct bus_options more = {
+                .only = only,
+                .append = append_interval,
+                .userdata = &every,
+        };
+
+        return append_arguments(m, matches, n, &more, scope);
 }
 
 bool bus_error_wants_password(const sd_bus_error *error, const struct options *options) {

@@ -59,11 +59,11 @@ int bus_new_call(sd_bus *bus, sd_bus_message **ret, const char *method, char **m
 /* Whether a call should be made again so that polkit may ask for a password (agent_start()). */
 bool bus_error_wants_password(const sd_bus_error *error, const struct options *options);
 
-/* Appends `as` (the matches) and a{sv} (the options): the fields in `only` and the
- * scope, where they are not NULL.
- * Returns 0 or a negative errno. */
+/* Appends `as` (the matches) and a{sv} (the options) of a subscription: the fields in `only` and
+ * the scope, where they are not NULL, and how often it is told of connections (µs), where that is
+ * not 0. Returns 0 or a negative errno. */
 int bus_append_matches(sd_bus_message *m, char **matches, size_t n, const struct field_set *only,
-                       const char *scope);
+                       const char *scope, uint64_t every);
 
 /* Complains about a failed call: `error` (may be unset), or the negative errno `r`. Returns the
  * exit status for it. */

@@ -37,6 +37,10 @@ struct options {
         const char *host;      /* [user@]host whose bpfmond is asked; NULL: this one's, */
         const char *machine;   /* or that of a local container */
         bool statistics;       /* have run times counted */
+        bool watch;            /* connections: again and again */
+        int by;                /* connections: enum connections_by */
+        const char *service;   /* connections: of this one; NULL: of all */
+        uint64_t every;        /* connections: how often, µs; 0: the default */
         const char *scope;     /* NULL: what the daemon gives by itself */
         bool ask_password;     /* polkit may ask for one */
         bool unattended;       /* nor does ssh, and nobody waits for long */
@@ -66,6 +70,7 @@ int verb_status(char **arguments, size_t n, const struct options *options);
 int verb_probes(char **arguments, size_t n, const struct options *options);
 int verb_metrics(char **arguments, size_t n, const struct options *options);
 int verb_top(char **arguments, size_t n, const struct options *options);
+int verb_connections(char **arguments, size_t n, const struct options *options);
 int verb_callers(char **arguments, size_t n, const struct options *options);
 int verb_programs(char **arguments, size_t n, const struct options *options);
 int verb_maps(char **arguments, size_t n, const struct options *options);

@@ -5,6 +5,7 @@
 
 #include "command-line.h"
 #include "distance.h"
+#include "number.h"
 #include "verb.h"
 #include "when.h"
 
@@ -47,6 +48,14 @@ const struct option_row option_rows[] = {
          .help = "Go on with events as they happen, until Ctrl-C"},
         {OPTION_STATISTICS, "statistics", .verbs = VERB_STATISTICS,
          .help = "Have the kernel count the runs of programs for a second"},
+        {OPTION_WATCH, "watch", .verbs = VERB_CONNECTIONS,
+         .help = "Show rates and latencies again and again, until Ctrl-C"},
+        {OPTION_EVERY, "every", "SPAN", ARGUMENT_OTHER, .verbs = VERB_EVERY,
+         .help = "How often connections are told of, such as 500ms; a second by itself"},
+        {OPTION_BY, "by", "WHAT", ARGUMENT_WORD, "connection service client unit", VERB_CONNECTIONS,
+         "Sum connections up by service, client or unit"},
+        {OPTION_SERVICE, "service", "NAME", ARGUMENT_OTHER, .verbs = VERB_CONNECTIONS,
+         .help = "Show connections to that service, such as postgresql"},
         {OPTION_NO_LEGEND, "no-legend", .help = "Leave out the headings and totals"},
         {'l', "full", .help = "Cut nothing to fit the terminal"},
         {OPTION_NO_PAGER, "no-pager", .help = "Do not put a pager in front of the output"},
@@ -125,6 +134,20 @@ static int parse_lines(const char *s, uint64_t *ret) {
 
         *ret = n;
         return 0;
+}
+
+/* At least as long as the daemon's shortest, and at most a day. */
+static int parse_every(const char *s, uint64_t *ret) {
+        struct number number;
+        int r = number_parse(&number, s, UNIT_MICROSECONDS);
+
+        if (r >= 0 && !number.negative && number.magnitude >= 100000 &&
+            number.magnitude <= UINT64_C(86400000000)) {
+                *ret = number.magnitude;
+                return 0;
+        }
+        complain("--every=%s: write a span from 100ms to 1440min", s);
+        return -EINVAL;
 }
 
 static int parse_time(const char *option, const char *s, uint64_t *ret) {
@@ -300,6 +323,16 @@ static int take_option(struct command_line *c, int value, const char *argument) 
                 return parse_scope(argument, &o->scope);
         case OPTION_STATISTICS:
                 c->options.statistics = true;
+                return 0;
+        case OPTION_WATCH:
+                o->watch = true;
+                return 0;
+        case OPTION_EVERY:
+                return parse_every(argument, &o->every);
+        case OPTION_BY:
+                return o->by = parse_word(value, argument);
+        case OPTION_SERVICE:
+                o->service = argument;
                 return 0;
         case OPTION_NO_ASK_PASSWORD:
                 o->ask_password = false;

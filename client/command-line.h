@@ -24,6 +24,10 @@ enum {
         OPTION_SVG,
         OPTION_BATCH,
         OPTION_SORT,
+        OPTION_WATCH,
+        OPTION_BY,
+        OPTION_SERVICE,
+        OPTION_EVERY,
         OPTION_NO_ASK_PASSWORD,
         OPTION_COMPLETE,
 };

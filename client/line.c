@@ -13,6 +13,11 @@
 /* Of events that are about nothing but what they say. */
 #define MESSAGE "<{message}>"
 
+#define PLACE "<{service.name} ><{destination.address}:{destination.port}|{destination.address}>"
+#define TRAFFIC                                                                     \
+        "<, {connection.requests} requests><, 99 % below {connection.latency.p99}>" \
+        "<, {bytes.sent} sent><, {bytes.received} received>"
+
 /* What happened, by event; and what is worth a line of its own below. */
 static const struct sentence {
         const char *event;
@@ -54,6 +59,9 @@ static const struct sentence {
         {"tamper", MESSAGE},
         {"alert", MESSAGE},
         {"hidden-object", MESSAGE},
+        {"connection-open", PLACE "< ← {source.address}:{source.port}>"},
+        {"connection-close", PLACE TRAFFIC "<, open for {connection.duration}>"},
+        {"connection-stats", PLACE TRAFFIC},
         {"object-get", "<{bpf.cmd}>< {pin.path}>< prog {prog.id}| map {map.id}| link {link.id}|"
                        " btf {btf.id}>"},
         {"probe-state", "<{probe.name}>< {probe.state}>< {probe.hook}>"},

@@ -15,7 +15,7 @@
 
 static const struct verb verbs[] = {
         {GROUP_EVENTS, "subscribe", "[MATCH…]", 0, MATCHES_MAX, TAKES_MATCHES,
-         VERB_LINES | VERB_TABLE | VERB_STREAM | VERB_SCOPE, verb_subscribe,
+         VERB_LINES | VERB_TABLE | VERB_STREAM | VERB_SCOPE | VERB_EVERY, verb_subscribe,
          "Show events as they happen, until Ctrl-C",
          "Each MATCH is FIELD=VALUE, FIELD!=VALUE or, for numbers, FIELD<N, <=, > or >=.\n"
          "Values may contain * and ?. Terms of one field are alternatives; all others must\n"
@@ -66,7 +66,7 @@ static const struct verb verbs[] = {
          "  bpfmonctl diff --since yesterday\n"
          "  bpfmonctl diff --since 2026-11-22 --until 2026-11-23\n"},
         {GROUP_OBJECTS, "show", "KIND ID", 2, 2, TAKES_OBJECT, VERB_TABLE | VERB_STATISTICS,
-         verb_show, "Show everything about one prog, map, link or btf",
+         verb_show, "Show everything about one prog, map, link, btf or connection",
          "  bpfmonctl show prog 12\n"
          "  bpfmonctl show prog 12 --statistics\n"},
         {GROUP_OBJECTS, "top", "[MATCH…]", 0, MATCHES_MAX, TAKES_MATCHES,
@@ -78,6 +78,14 @@ static const struct verb verbs[] = {
          "\n"
          "  bpfmonctl top prog.type=xdp\n"
          "  bpfmonctl top --batch -n 1 --sort=memory\n"},
+        {GROUP_TRAFFIC, "connections", "[MATCH…]", 0, MATCHES_MAX, TAKES_MATCHES,
+         VERB_LINES | VERB_TABLE | VERB_SCOPE | VERB_CONNECTIONS | VERB_EVERY, verb_connections,
+         "Show who is connected to whom, what passes, how long answers take",
+         "Connections are measured while somebody asks for them: what passed before is known\n"
+         "where TCP counted it, requests are not. \"bpfmonctl show connection ID\" shows one.\n"
+         "\n"
+         "  bpfmonctl connections --watch --service=postgresql\n"
+         "  bpfmonctl connections --by=client 'connection.latency.p99>10ms'\n"},
         {GROUP_TRAFFIC, "callers", "[MATCH…]", 0, MATCHES_MAX, TAKES_MATCHES,
          VERB_LINES | VERB_TABLE | VERB_SCOPE, verb_callers,
          "List who calls bpf() how often, the busiest first",

@@ -106,6 +106,12 @@ bool output_is_file(void) {
                (S_ISCHR(st.st_mode) && stat("/dev/null", &null) >= 0 && st.st_rdev == null.st_rdev);
 }
 
+size_t output_lines(void) {
+        struct winsize size = {};
+
+        return ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) >= 0 ? size.ws_row : 0;
+}
+
 size_t output_columns(void) {
         struct winsize size = {};
 

@@ -43,6 +43,9 @@ size_t output_columns(void);
 /* Whether standard output goes to a file, or nowhere: nobody looks at it while it is written. */
 bool output_is_file(void);
 
+/* Lines of the terminal that output goes to; 0 when it is none. */
+size_t output_lines(void);
+
 /* Adds an object as the options want JSON: one line, or several. Characters that could harm a
  * terminal are escaped as JSON escapes characters. */
 void output_json(struct output *o, struct json_object *object, const struct options *options);

@@ -280,9 +280,15 @@ int verb_connections(char **arguments, size_t n, const struct options *options) 
                                        "connection", "connections",     NULL};
         _cleanup_(sd_bus_flush_close_unrefp) sd_bus *bus = NULL;
         _cleanup_json_ struct json_object *rows = NULL;
-        bool whole = options->n_fields > 0 || options->json != JSON_OFF;
+        /* Sums are made of those that lists show. */
+        bool whole = options->by == BY_CONNECTION &&
+                     (options->n_fields > 0 || options->json != JSON_OFF);
         int r;
 
+        if (options->watch && options->by != BY_CONNECTION) {
+                complain("--watch shows connections, and --by sums of them: leave one out");
+                return EXIT_USAGE;
+        }
         for (size_t i = 0; i < ELEMENTSOF(columns); i++)
                 heads[i] = columns[i].table;
         r = bus_check_matches(arguments, n);

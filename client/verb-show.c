@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* bpfmonctl show: everything about one program, map, link or BTF. */
+/* bpfmonctl show: everything about one program, map, link, BTF or connection. */
 
 #include <json.h>
 #include <string.h>
@@ -8,6 +8,7 @@
 #include "bus-json.h"
 #include "bus.h"
 #include "client.h"
+#include "connections.h"
 #include "objects.h"
 #include "output.h"
 #include "page.h"
@@ -20,7 +21,7 @@ static int parse(char **arguments, enum kind *ret_kind, uint32_t *ret_id) {
 
         int kind = kind_from_name(arguments[0]);
         if (kind < 0) {
-                complain("show %s: write prog, map, link or btf", arguments[0]);
+                complain("show %s: write prog, map, link, btf or connection", arguments[0]);
                 return EXIT_USAGE;
         }
         errno = 0;
@@ -49,7 +50,26 @@ static int measure(sd_bus *bus, enum kind kind, uint32_t id, const struct option
         return r;
 }
 
+static int show_connection(const char *argument, const struct options *options) {
+        _cleanup_(sd_bus_flush_close_unrefp) sd_bus *bus = NULL;
+        char *end;
+
+        errno = 0;
+        unsigned long long id = strtoull(argument, &end, 10);
+        if (errno || *end || argument[0] < '0' || argument[0] > '9') {
+                complain(
+                        "show connection %s: write its id, a number; bpfmonctl connections lists them",
+                        argument);
+                return EXIT_USAGE;
+        }
+        int r = bus_connect(&bus, options);
+        return r == EXIT_SUCCESS ? connection_show(bus, id, options) : r;
+}
+
 int verb_show(char **arguments, _unused_ size_t n, const struct options *options) {
+        if (strcmp(arguments[0], "connection") == 0)
+                return show_connection(arguments[1], options);
+
         _cleanup_(sd_bus_flush_close_unrefp) sd_bus *bus = NULL;
         _cleanup_json_ struct json_object *row = NULL;
         struct output output = OUTPUT_INIT;

@@ -201,7 +201,8 @@ static int subscribe(struct subscribe *s) {
                                                    s->options->stream ? "OpenStream" : "Subscribe");
         if (r >= 0)
                 r = bus_append_matches(m, s->matches, s->n_matches,
-                                       s->all_fields ? NULL : &s->wanted, s->options->scope);
+                                       s->all_fields ? NULL : &s->wanted, s->options->scope,
+                                       s->options->every);
         if (r >= 0)
                 r = sd_bus_message_set_allow_interactive_authorization(m, s->interactive);
         if (r >= 0)

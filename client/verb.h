@@ -13,18 +13,20 @@ enum {
 
 /* Options that not every verb takes: the rows of command-line.c that have one of these. */
 enum verb_options {
-        VERB_LINES = 1 << 0,      /* --lines */
-        VERB_TABLE = 1 << 1,      /* --fields */
-        VERB_SCOPE = 1 << 2,      /* --scope */
-        VERB_SINCE = 1 << 3,      /* --since */
-        VERB_UNTIL = 1 << 4,      /* --until */
-        VERB_PAST = 1 << 5,       /* --follow */
-        VERB_STREAM = 1 << 6,     /* --stream, --exec */
-        VERB_PICTURE = 1 << 7,    /* --svg */
-        VERB_STATISTICS = 1 << 8, /* --statistics */
-        VERB_REVERSE = 1 << 20,   /* --reverse */
-        VERB_INTERVAL = 1 << 21,  /* --interval */
-        VERB_TOP = 1 << 22,       /* --batch, --sort */
+        VERB_LINES = 1 << 0,       /* --lines */
+        VERB_TABLE = 1 << 1,       /* --fields */
+        VERB_SCOPE = 1 << 2,       /* --scope */
+        VERB_SINCE = 1 << 3,       /* --since */
+        VERB_UNTIL = 1 << 4,       /* --until */
+        VERB_PAST = 1 << 5,        /* --follow */
+        VERB_STREAM = 1 << 6,      /* --stream, --exec */
+        VERB_PICTURE = 1 << 7,     /* --svg */
+        VERB_STATISTICS = 1 << 8,  /* --statistics */
+        VERB_REVERSE = 1 << 20,    /* --reverse */
+        VERB_INTERVAL = 1 << 21,   /* --interval */
+        VERB_TOP = 1 << 22,        /* --batch, --sort */
+        VERB_CONNECTIONS = 1 << 9, /* --watch, --by, --service */
+        VERB_EVERY = 1 << 10,      /* --every */
 };
 
 /* Under which heading of the help it stands; the headings come in this order. */

@@ -487,8 +487,9 @@ bool match_names(const struct match *m, enum field f) {
 }
 
 bool match_names_kind(const struct match *m) {
-        static const enum field names[] = {FIELD_EVENT, FIELD_CLASS, FIELD_BPF_CMD,
-                                           FIELD_BPF_CMD_NUMBER};
+        static const enum field names[] = {FIELD_EVENT,        FIELD_CLASS,
+                                           FIELD_BPF_CMD,      FIELD_BPF_CMD_NUMBER,
+                                           FIELD_SERVICE_NAME, FIELD_CONNECTION_ID};
 
         for (size_t i = 0; i < ELEMENTSOF(names); i++)
                 if (match_names(m, names[i]))

@@ -54,8 +54,8 @@ bool match_may(const struct match *m, const struct event *partial);
 /* Whether an equal term names the field (so that its owner asked for it by name). */
 bool match_names(const struct match *m, enum field f);
 
-/* Whether an equal term names what sort of event it is for: `event`, `class`, `bpf.cmd` or
- * `bpf.cmd_number`. */
+/* Whether an equal term names what sort of event it is for: `event`, `class`, `bpf.cmd`,
+ * `bpf.cmd_number`, `service.name` or `connection.id`. */
 bool match_names_kind(const struct match *m);
 
 /* The field of the first term, of any sort, for which `found` says so; -ENOENT where there is none.

@@ -109,6 +109,8 @@ static bool concerns_all(const struct event *e) {
 static bool is_own(const struct viewer *v, const struct event *e) {
         const struct value *user = event_get(e, FIELD_USER_ID);
 
+        if (is_user(event_get(e, FIELD_DESTINATION_USER_ID), v->uid))
+                return true;
         if (user)
                 return is_user(user, v->uid);
         return is_user(event_get(e, FIELD_LOADED_BY_USER_ID), v->uid) || concerns_all(e);
@@ -121,12 +123,28 @@ static bool is_unprivileged(const struct event *e) {
         return capabilities && capabilities->u64 == 0;
 }
 
+/* Of the end of a connection that is another user's, that there is one. */
+static void hide_other_end(const struct viewer *v, const struct event *e, struct field_set *set) {
+        bool client = is_user(event_get(e, FIELD_USER_ID), v->uid);
+
+        if (!client)
+                add_range(set, FIELD_PROCESS_PID, FIELD_NAMESPACE_USER);
+        if (!client && event_has(e, FIELD_PROCESS_PID))
+                field_set_add(set, FIELD_MESSAGE);
+        if (!is_user(event_get(e, FIELD_DESTINATION_USER_ID), v->uid))
+                add_range(set, FIELD_DESTINATION_PROCESS_PID, FIELD_DESTINATION_CONTAINER_ID);
+}
+
 static void hide_from_owner(const struct viewer *v, const struct event *e, struct field_set *set) {
         add_fields(set, kernel_fields, ELEMENTSOF(kernel_fields));
         if (!is_user(event_get(e, FIELD_LOADED_BY_USER_ID), v->uid))
                 add_range(set, FIELD_LOADED_BY_PID, FIELD_LOADED_BY_TIME);
         if (!is_unprivileged(e))
                 add_fields(set, privileged_fields, ELEMENTSOF(privileged_fields));
+        if (event_has(e, FIELD_CONNECTION_ID)) {
+                hide_other_end(v, e, set);
+                return;
+        }
         if (event_has(e, FIELD_USER_ID))
                 return;
 

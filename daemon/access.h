@@ -38,7 +38,8 @@ enum scope scope_default(uid_t uid);
 /* Whether the event is for the viewer. If so, hides from it the fields that are not, until
  * event_show() gets what came in `ret_hidden`. Cheap where nothing is to be hidden.
  *
- * own: what a process of the viewer's user did, and what becomes of objects that one of them
+ * own: what a process of the viewer's user did, connections with an end of the user's (of the other
+ * end's process nothing is told), and what becomes of objects that one of them
  * brought where nobody did it; and the daemon's own losses and states. Who brought an object is
  * told where that was the user, too.
  * alerts: what is of severity warning or critical: of other users only an allow-list of fields. */

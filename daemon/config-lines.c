@@ -94,6 +94,28 @@ static bool on_heading(const struct ini_place *at, char *name, void *userdata) {
         return l->section;
 }
 
+static void take_service(const struct lines *l, const struct ini_place *at,
+                         const struct setting *setting, const char *text) {
+        struct service_rules *rules = setting_services_in(setting, l->sink->settings);
+        char shown[SHOWN_BYTES], expect[SETTING_EXPECT_BYTES];
+        int k;
+
+        if (!*text) {
+                *rules = (struct service_rules){};
+                return;
+        }
+        k = service_rules_add(rules, text);
+        if (k >= 0)
+                return;
+        escape_shortened(text, shown, sizeof(shown));
+        setting_expect(setting, expect);
+        if (k == -E2BIG)
+                complain(l, at, "%s=%s is left out: there are more than %d", setting->key, shown,
+                         SERVICE_RULES_MAX);
+        else
+                complain(l, at, "%s=%s is not understood; write %s", setting->key, shown, expect);
+}
+
 static void take_value(const struct lines *l, const struct ini_place *at,
                        const struct setting *setting, const char *text) {
         uint64_t *member = setting_in(setting, l->sink->settings);
@@ -118,7 +140,9 @@ static void on_assignment(const struct ini_place *at, char *key, char *value, vo
         const struct lines *l = userdata;
         const struct setting *setting = find_key(l->section, key);
 
-        if (setting)
+        if (setting && setting->type == SETTING_SERVICE)
+                take_service(l, at, setting, value);
+        else if (setting)
                 take_value(l, at, setting, value);
         else
                 complain_key(l, at, key);

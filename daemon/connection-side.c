@@ -210,7 +210,7 @@ uint32_t connection_side_round(struct connection_side *s) {
                 log_debug("Cannot go over all sockets: %s", strerror(-k));
                 whole = false;
         }
-        s->kernel->bss->connections_seeded = 1;
+        s->kernel->bss->connections_seeded = connection_side_goes_over(s, AF_UNIX);
         return whole ? generation : 0;
 }
 

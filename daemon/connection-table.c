@@ -19,6 +19,7 @@ struct connection_table {
         struct connection_pair **pairs; /* by address */
         size_t buckets;                 /* of each, a power of two */
         struct connection_pair *oldest, *newest;
+        struct connection_cursor *cursors;
         size_t n_ends, n_pairs, max;
         uint32_t round;
 };
@@ -45,6 +46,8 @@ int connection_table_new(struct connection_table **ret, size_t max) {
 struct connection_table *connection_table_free(struct connection_table *t) {
         if (!t)
                 return NULL;
+        while (t->cursors)
+                connection_cursor_close(t->cursors);
         while (t->oldest)
                 connection_table_drop(t, t->oldest);
         free(t->ends);
@@ -162,6 +165,9 @@ static void forget_end(struct connection_table *t, struct connection_end *e) {
 void connection_table_drop(struct connection_table *t, struct connection_pair *p) {
         struct connection_pair **at = pair_bucket(t, &p->address);
 
+        for (struct connection_cursor *c = t->cursors; c; c = c->other)
+                if (c->next == p)
+                        c->next = p->newer;
         for (size_t i = 0; i < ELEMENTSOF(p->ends); i++)
                 if (p->ends[i])
                         forget_end(t, p->ends[i]);
@@ -306,6 +312,32 @@ struct connection_pair *connection_table_next(const struct connection_table *t,
 
 size_t connection_table_count(const struct connection_table *t) {
         return t->n_pairs;
+}
+
+void connection_cursor_open(struct connection_cursor *c, struct connection_table *t) {
+        *c = (struct connection_cursor){t, t->cursors, t->oldest, t->n_pairs};
+        t->cursors = c;
+}
+
+struct connection_pair *connection_cursor_next(struct connection_cursor *c) {
+        struct connection_pair *p = c->left > 0 ? c->next : NULL;
+
+        if (!p)
+                return NULL;
+        c->next = p->newer;
+        c->left--;
+        return p;
+}
+
+void connection_cursor_close(struct connection_cursor *c) {
+        struct connection_cursor **at;
+
+        if (!c->table)
+                return;
+        for (at = &c->table->cursors; *at != c; at = &(*at)->other)
+                ;
+        *at = c->other;
+        *c = (struct connection_cursor){};
 }
 
 struct connection_pair *connection_table_find(const struct connection_table *t, uint64_t id) {

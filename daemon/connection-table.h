@@ -40,6 +40,15 @@ struct connection_pair {
         bool told;                      /* that it opened */
 };
 
+/* A way over the pairs that other things may come between: they may be dropped meanwhile, the table
+ * itself, too. */
+struct connection_cursor {
+        struct connection_table *table; /* NULL: it goes over none */
+        struct connection_cursor *other;
+        struct connection_pair *next;
+        size_t left;
+};
+
 /* For `max` ends at most. */
 int connection_table_new(struct connection_table **ret, size_t max);
 struct connection_table *connection_table_free(struct connection_table *t);
@@ -65,6 +74,15 @@ void connection_table_drop(struct connection_table *t, struct connection_pair *p
 struct connection_pair *connection_table_next(const struct connection_table *t,
                                               const struct connection_pair *p);
 size_t connection_table_count(const struct connection_table *t);
+
+/* Begins at the oldest pair. The cursor stays where it is until it is closed. */
+void connection_cursor_open(struct connection_cursor *c, struct connection_table *t);
+
+/* The next pair, NULL behind the last that there was when it began. */
+struct connection_pair *connection_cursor_next(struct connection_cursor *c);
+
+/* One that is not open is fine. */
+void connection_cursor_close(struct connection_cursor *c);
 
 /* The pair with an end of this number, or NULL. */
 struct connection_pair *connection_table_find(const struct connection_table *t, uint64_t id);

@@ -10,17 +10,17 @@
 #include <systemd/sd-event.h>
 #include <time.h>
 
-#include "access.h"
 #include "clock.h"
 #include "connection-describe.h"
+#include "connection-samples.h"
 #include "connection-side.h"
 #include "connection-table.h"
 #include "event.h"
 #include "hooks.h"
 #include "log.h"
-#include "match.h"
 #include "process.h"
 #include "reader.h"
+#include "timer.h"
 #include "util.h"
 
 enum {
@@ -32,7 +32,8 @@ enum {
         SWEEP_LIST_NS = SEC_NS,
         /* What was read so shortly ago serves another reader, too. */
         FRESH_NS = 20000000,
-        TICK_ACCURACY_USEC = 20000,
+        ACCURACY_USEC = 20000,
+        LATELY_MAX = 64,
 };
 
 struct connections {
@@ -43,13 +44,17 @@ struct connections {
         struct connection_describer describer;
         struct connection_table *table; /* NULL: nothing is measured */
         struct event *event;
-        sd_event_source *tick, *linger, *sweep;
+        struct connection_samples *samples;
+        sd_event_source *linger, *sweep;
         bool lingers;
         uint64_t read;    /* CLOCK_MONOTONIC, ns: when the table was brought up to date; 0: never */
         uint64_t swept;   /* the same, of a round over all sockets */
         uint64_t evicted; /* of this map, that was told */
         uint64_t evicted_all;
         uint32_t netns; /* our own */
+        /* Of those that were open before, the last that were told to have closed. */
+        struct connection_address lately[LATELY_MAX];
+        size_t n_lately;
 };
 
 static uint32_t own_netns(void) {
@@ -62,6 +67,7 @@ int connections_new(struct connections **ret, sd_event *loop, struct processes *
                     const struct readers *readers, const struct service_rules *services,
                     struct event *event, const struct connections_handlers *handlers) {
         struct connections *c = calloc(1, sizeof(*c));
+        int k;
 
         if (!c)
                 return -ENOMEM;
@@ -75,6 +81,11 @@ int connections_new(struct connections **ret, sd_event *loop, struct processes *
                 .monotonic.clock = CLOCK_MONOTONIC,
         };
         c->netns = own_netns();
+        k = connection_samples_new(&c->samples, c->loop, readers, c);
+        if (k < 0) {
+                connections_free(c);
+                return k;
+        }
         *ret = c;
         return 0;
 }
@@ -86,7 +97,7 @@ void connections_begin(struct connections *c, struct connection_side *side) {
 struct connections *connections_free(struct connections *c) {
         if (!c)
                 return NULL;
-        sd_event_source_disable_unref(c->tick);
+        connection_samples_free(c->samples);
         sd_event_source_disable_unref(c->linger);
         sd_event_source_disable_unref(c->sweep);
         connection_table_free(c->table);
@@ -96,32 +107,8 @@ struct connections *connections_free(struct connections *c) {
         return NULL;
 }
 
-/* Timers: each is made when it is used first. */
-static int set_timer(struct connections *c, sd_event_source **source, uint64_t usec,
-                     sd_event_time_handler_t handler) {
-        int k;
-
-        if (!*source)
-                return sd_event_add_time_relative(c->loop, source, CLOCK_MONOTONIC, usec,
-                                                  TICK_ACCURACY_USEC, handler, c);
-        k = sd_event_source_set_time_relative(*source, usec);
-        return k < 0 ? k : sd_event_source_set_enabled(*source, SD_EVENT_ONESHOT);
-}
-
-static void stop_timer(sd_event_source *source) {
-        if (source)
-                (void) sd_event_source_set_enabled(source, SD_EVENT_OFF);
-}
-
 /* Events ----------------------------------------------------------------------------------------
  */
-
-static uint64_t realtime(void) {
-        struct timespec now;
-
-        clock_gettime(CLOCK_REALTIME, &now);
-        return (uint64_t) now.tv_sec * 1000000 + (uint64_t) now.tv_nsec / 1000;
-}
 
 void connections_partial(struct event *e, const char *kind) {
         event_reset(e);
@@ -129,16 +116,36 @@ void connections_partial(struct event *e, const char *kind) {
         event_set_static(e, FIELD_CLASS, "traffic");
 }
 
-/* Makes an event of a connection. */
+bool connections_wanted(const struct connections *c, const struct reader *r, const char *kind) {
+        connections_partial(c->event, kind);
+        return reader_wants(r, c->event);
+}
+
 static void describe(struct connections *c, const char *kind, struct connection_pair *p,
                      uint64_t now, uint64_t ended) {
         struct event *e = c->event;
 
         p->shown = true;
+        if (!kind) {
+                event_reset(e);
+                connection_describe(&c->describer, e, p, now, ended);
+                return;
+        }
         connections_partial(e, kind);
         event_set_static(e, FIELD_SEVERITY, "info");
         connection_describe(&c->describer, e, p, now, ended);
         connection_describe_message(e);
+}
+
+struct event *connections_describe(struct connections *c, struct connection_pair *p,
+                                   const char *kind) {
+        uint64_t now = clock_now();
+
+        describe(c, kind, p, now, 0);
+        if (kind)
+                event_set_u64(c->event, FIELD_TIME,
+                              clock_realtime(&c->describer.monotonic, now, now));
+        return c->event;
 }
 
 /* `time`: when it happened, CLOCK_MONOTONIC ns. `source`: NULL: no hook saw it. */
@@ -178,10 +185,22 @@ static void tell_open(struct connections *c, struct connection_pair *p, uint64_t
 /* One that nobody ever used has not been told of before. */
 static void tell_close(struct connections *c, struct connection_pair *p, uint64_t time,
                        const char *source) {
-        if (is_whole(p) && !was_told(p, 0, UINT64_MAX))
+        if (!is_whole(p))
+                c->lately[c->n_lately++ % LATELY_MAX] = p->address;
+        else if (!was_told(p, 0, UINT64_MAX))
                 tell_open(c, p, time, source);
         tell(c, "close", p, time, true, source);
         connection_table_drop(c->table, p);
+}
+
+/* Of one that was open before, its other end may have closed a moment ago. */
+static bool was_told_lately(const struct connections *c, const struct connection_pair *p) {
+        if (is_whole(p))
+                return false;
+        for (size_t i = 0; i < MIN(c->n_lately, (size_t) LATELY_MAX); i++)
+                if (memcmp(&c->lately[i], &p->address, sizeof(p->address)) == 0)
+                        return true;
+        return false;
 }
 
 /* The last of a connection on this machine whose client has been told of: nobody used its server's
@@ -191,29 +210,6 @@ static bool is_leftover(const struct connection_pair *p, const struct connection
 
         return alone && c->flags & CONNECTION_SERVER && !(c->flags & CONNECTION_TASK) &&
                connection_is_local(c);
-}
-
-void connections_record(struct connections *c, const struct record_connection *r) {
-        bool closed = r->what == CONNECTION_CLOSES;
-        const char *source = hook_name(r->source);
-        struct connection_pair *p;
-        int k;
-
-        if (!c->table)
-                return;
-        k = connection_table_take(c->table, r->key, &r->connection, closed, &p);
-        if (k < 0)
-                log_warning("Out of memory: a connection is not told");
-        if (!p)
-                return;
-        if (!closed && !was_told(p, r->key, r->connection.start))
-                tell_open(c, p, r->header.time, source);
-        else if (!closed)
-                return;
-        else if (connection_pair_closed(p) && is_leftover(p, &r->connection))
-                connection_table_drop(c->table, p);
-        else if (connection_pair_closed(p))
-                tell_close(c, p, r->header.time, source);
 }
 
 /* Bringing the table up to date -----------------------------------------------------------------
@@ -253,6 +249,52 @@ static void read_side(struct connections *c) {
         connection_table_end(c->table);
         c->read = clock_now();
         tell_evicted(c, evicted);
+}
+
+/* Records ---------------------------------------------------------------------------------------
+ */
+
+/* Nobody tells of the ends of connections that were open before: one that closes may be all that we
+ * know of its connection. */
+static bool is_alone(const struct connections *c, const struct connection_pair *p,
+                     const struct connection *closed) {
+        return (!p->ends[0] || !p->ends[1]) && !is_whole(p) && connection_is_local(closed) &&
+               clock_now() - c->read > FRESH_NS;
+}
+
+/* Sets `ret` to the connection of a record; NULL: it is of none. */
+static int take_record(struct connections *c, const struct record_connection *r,
+                       struct connection_pair **ret) {
+        const bool closed = r->what == CONNECTION_CLOSES;
+        int k = connection_table_take(c->table, r->key, &r->connection, closed, ret);
+
+        if (k < 0 || !*ret || !closed || !is_alone(c, *ret, &r->connection))
+                return k;
+        read_side(c);
+        return connection_table_take(c->table, r->key, &r->connection, closed, ret);
+}
+
+void connections_record(struct connections *c, const struct record_connection *r) {
+        bool closed = r->what == CONNECTION_CLOSES;
+        const char *source = hook_name(r->source);
+        struct connection_pair *p = NULL;
+        int k;
+
+        if (!c->table)
+                return;
+        k = take_record(c, r, &p);
+        if (k < 0)
+                log_warning("Out of memory: a connection is not told");
+        if (!p)
+                return;
+        if (!closed && !was_told(p, r->key, r->connection.start))
+                tell_open(c, p, r->header.time, source);
+        else if (!closed || !connection_pair_closed(p))
+                return;
+        else if (is_leftover(p, &r->connection) || was_told_lately(c, p))
+                connection_table_drop(c->table, p);
+        else
+                tell_close(c, p, r->header.time, source);
 }
 
 /* Whether the socket of an end is gone, after a round that began at `began` (CLOCK_MONOTONIC, ns).
@@ -306,91 +348,31 @@ static int on_sweep(_unused_ sd_event_source *s, _unused_ uint64_t usec, void *u
                 return 0;
         sweep(c);
         readers_flush(c->readers);
-        return set_timer(c, &c->sweep, SWEEP_USEC, on_sweep);
-}
-
-/* At an interval --------------------------------------------------------------------------------
- */
-
-static uint64_t interval_of(const struct reader *r) {
-        return (r->interval ?: CONNECTIONS_INTERVAL_USEC) * 1000;
-}
-
-/* Offers a connection to the readers whose time has come, if it has changed since theirs. */
-static void offer(struct connections *c, struct connection_pair *p, uint64_t now) {
-        uint64_t last = connection_pair_last(p);
-        bool described = false;
-
-        for (struct reader *r = c->readers->first; r; r = r->next) {
-                if (!r->samples || r->due > now || last < r->sampled)
-                        continue;
-                if (!described) {
-                        describe(c, "stats", p, now, 0);
-                        event_set_u64(c->event, FIELD_TIME, realtime());
-                        described = true;
-                }
-                reader_offer(r, c->event);
-        }
-}
-
-/* When the next reader's time comes; UINT64_MAX: there is none. */
-static uint64_t next_due(const struct connections *c) {
-        uint64_t due = UINT64_MAX;
-
-        for (const struct reader *r = c->readers->first; r; r = r->next)
-                if (r->samples)
-                        due = MIN(due, r->due);
-        return due;
-}
-
-static int on_tick(sd_event_source *s, uint64_t usec, void *userdata);
-
-static void arm_tick(struct connections *c) {
-        uint64_t due = next_due(c), now = clock_now();
-
-        if (due == UINT64_MAX || !c->table)
-                stop_timer(c->tick);
-        else if (set_timer(c, &c->tick, due > now ? (due - now) / 1000 : 0, on_tick) < 0)
-                log_warning("Cannot wait for the next moment to tell how connections do");
-}
-
-static int on_tick(_unused_ sd_event_source *s, _unused_ uint64_t usec, void *userdata) {
-        struct connections *c = userdata;
-        uint64_t now = clock_now() + (uint64_t) TICK_ACCURACY_USEC * 1000;
-
-        if (!c->table)
-                return 0;
-        if (clock_now() - c->read > FRESH_NS)
-                read_side(c);
-        for (struct connection_pair *p = connection_table_next(c->table, NULL); p;
-             p = connection_table_next(c->table, p))
-                offer(c, p, now);
-        for (struct reader *r = c->readers->first; r; r = r->next)
-                if (r->samples && r->due <= now) {
-                        r->sampled = c->read;
-                        r->due = clock_now() + interval_of(r);
-                }
-        readers_flush(c->readers);
-        arm_tick(c);
-        return 0;
+        return timer_set(&c->sweep, c->loop, SWEEP_USEC, ACCURACY_USEC, on_sweep, c);
 }
 
 /* Who asks --------------------------------------------------------------------------------------
  */
 
-static bool asks_for(const struct connections *c, const struct reader *r, const char *kind) {
-        connections_partial(c->event, kind);
-        return reader_wants(r, c->event);
+static bool asks(const struct connections *c, const struct reader *r) {
+        static const char *const kinds[] = {"open", "close", "stats"};
+
+        for (size_t i = 0; i < ELEMENTSOF(kinds); i++)
+                if (connections_wanted(c, r, kinds[i]))
+                        return true;
+        return false;
+}
+
+static uint64_t count_readers(const struct connections *c) {
+        uint64_t n = 0;
+
+        for (const struct reader *r = c->readers->first; r; r = r->next)
+                n += asks(c, r);
+        return n;
 }
 
 bool connections_asked(const struct connections *c) {
-        static const char *const kinds[] = {"open", "close", "stats"};
-
-        for (const struct reader *r = c->readers->first; r; r = r->next)
-                for (size_t i = 0; i < ELEMENTSOF(kinds); i++)
-                        if (asks_for(c, r, kinds[i]))
-                                return true;
-        return c->lingers;
+        return c->lingers || count_readers(c) > 0;
 }
 
 static void begin(struct connections *c) {
@@ -399,17 +381,16 @@ static void begin(struct connections *c) {
                 log_warning("Out of memory: connections are not measured");
                 return;
         }
-        c->evicted = 0;
+        c->evicted = c->n_lately = 0;
         c->read = c->swept = 0;
         read_side(c);
-        if (set_timer(c, &c->sweep, SWEEP_USEC, on_sweep) < 0)
+        if (timer_set(&c->sweep, c->loop, SWEEP_USEC, ACCURACY_USEC, on_sweep, c) < 0)
                 log_warning("Cannot look for closed sockets");
 }
 
 static void end(struct connections *c) {
         c->table = connection_table_free(c->table);
-        stop_timer(c->sweep);
-        stop_timer(c->tick);
+        timer_stop(c->sweep);
 }
 
 void connections_update(struct connections *c) {
@@ -419,16 +400,19 @@ void connections_update(struct connections *c) {
                 begin(c);
         else if (!runs && c->table)
                 end(c);
-        for (struct reader *r = c->readers->first; r; r = r->next) {
-                bool samples = asks_for(c, r, "stats");
+        connection_samples_update(c->samples);
+}
 
-                if (samples && !r->samples) {
-                        r->sampled = 0;
-                        r->due = clock_now() + interval_of(r);
-                }
-                r->samples = samples;
-        }
-        arm_tick(c);
+/* Lists -----------------------------------------------------------------------------------------
+ */
+
+bool connections_refresh(struct connections *c, uint64_t *ret_read) {
+        if (!c->table)
+                return false;
+        if (clock_now() - c->read > FRESH_NS)
+                read_side(c);
+        *ret_read = c->read;
+        return true;
 }
 
 static int on_linger(_unused_ sd_event_source *s, _unused_ uint64_t usec, void *userdata) {
@@ -439,13 +423,9 @@ static int on_linger(_unused_ sd_event_source *s, _unused_ uint64_t usec, void *
         return 0;
 }
 
-int connections_list(struct connections *c, const struct viewer *viewer, const struct match *match,
-                     int (*row)(struct event *e, void *userdata), void *userdata) {
-        struct field_set hidden;
-        uint64_t now;
-        int k;
+int connections_look(struct connections *c) {
+        int k = timer_set(&c->linger, c->loop, LINGER_USEC, ACCURACY_USEC, on_linger, c);
 
-        k = set_timer(c, &c->linger, LINGER_USEC, on_linger);
         if (k < 0)
                 return k;
         c->lingers = true;
@@ -457,21 +437,12 @@ int connections_list(struct connections *c, const struct viewer *viewer, const s
         else
                 read_side(c);
         readers_flush(c->readers);
-        now = clock_now();
-        for (struct connection_pair *p = connection_table_next(c->table, NULL); p;
-             p = connection_table_next(c->table, p)) {
-                event_reset(c->event);
-                p->shown = true;
-                connection_describe(&c->describer, c->event, p, now, 0);
-                /* A match sees what the viewer sees. */
-                if (!viewer_looks(viewer, c->event, &hidden) || !match_test(match, c->event))
-                        continue;
-                event_show(c->event, &hidden);
-                k = row(c->event, userdata);
-                if (k < 0)
-                        return k;
-        }
         return 0;
+}
+
+void connections_open(struct connections *c, struct connection_cursor *cursor) {
+        if (c->table)
+                connection_cursor_open(cursor, c->table);
 }
 
 void connections_status(const struct connections *c, struct connections_status *ret) {
@@ -479,5 +450,6 @@ void connections_status(const struct connections *c, struct connections_status *
                 .open = c->table ? connection_table_count(c->table) : 0,
                 .max = c->table ? connection_side_max(c->side) / 2 : 0,
                 .evicted = c->evicted_all,
+                .readers = count_readers(c),
         };
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
-/* Connections, from what the kernel side says of their ends to events: they open, they close, and
- * how they do meanwhile is told at the interval that each reader sets. */
+/* Connections, from what the kernel side says of their ends to events: they open, they close. They
+ * are measured while somebody asks for them. */
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -9,20 +9,16 @@
 
 #include "record.h"
 
+struct connection_cursor;
+struct connection_pair;
 struct connection_side;
 struct connections;
 struct event;
-struct match;
-struct viewer;
 struct processes;
+struct reader;
 struct readers;
 struct sd_event;
 struct service_rules;
-
-enum {
-        CONNECTIONS_INTERVAL_USEC = 1000000, /* where a reader sets none */
-        CONNECTIONS_INTERVAL_MIN_USEC = 100000,
-};
 
 struct connections_handlers {
         /* An event, to be numbered and handed out. */
@@ -36,6 +32,7 @@ struct connections_handlers {
 
 struct connections_status {
         uint64_t open, max, evicted;
+        uint64_t readers; /* that ask for connections */
 };
 
 /* All but `handlers` (copied) are borrowed, the loop is referenced. `services` may change at any
@@ -51,6 +48,9 @@ void connections_begin(struct connections *c, struct connection_side *side);
 /* Fills `e` as an event of connections may look: `kind` is open, close or stats. */
 void connections_partial(struct event *e, const char *kind);
 
+/* Whether the reader asks for such events. */
+bool connections_wanted(const struct connections *c, const struct reader *r, const char *kind);
+
 /* Whether some reader asks for connections, or somebody has listed them a moment ago. */
 bool connections_asked(const struct connections *c);
 
@@ -60,10 +60,20 @@ void connections_update(struct connections *c);
 /* Takes in a record, checked for its size alone. */
 void connections_record(struct connections *c, const struct record_connection *r);
 
-/* Calls `row` with each open connection that is for `viewer` and passes `match` (NULL: all), as far
- * as the viewer sees it, the oldest first. They are measured from now on, and for a while after.
- * Returns the first negative result of `row`. */
-int connections_list(struct connections *c, const struct viewer *viewer, const struct match *match,
-                     int (*row)(struct event *e, void *userdata), void *userdata);
+/* Brings what is known of connections up to date, and says when that was (CLOCK_MONOTONIC, ns): a
+ * moment ago may do. Returns false where they are not measured. */
+bool connections_refresh(struct connections *c, uint64_t *ret_read);
+
+/* The same for somebody who lists them: they are measured from now on, and for a while after.
+ * Returns 0 or a negative errno. */
+int connections_look(struct connections *c);
+
+/* Goes over those that are open, the oldest first; to be closed. */
+void connections_open(struct connections *c, struct connection_cursor *cursor);
+
+/* Makes an event of a connection, of `kind` (see connections_partial()), or with NULL a row of a
+ * list. It is used for all that the daemon tells, so it is good until something else is. */
+struct event *connections_describe(struct connections *c, struct connection_pair *p,
+                                   const char *kind);
 
 void connections_status(const struct connections *c, struct connections_status *ret);

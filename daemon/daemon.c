@@ -21,6 +21,8 @@
 #include "callers.h"
 #include "clock.h"
 #include "config.h"
+#include "connection-list.h"
+#include "connections.h"
 #include "counts.h"
 #include "decode.h"
 #include "early.h"
@@ -86,6 +88,8 @@ struct daemon {
         struct early *early;   /* calls that wait until they are attached */
         sd_event_source *hold; /* until the readers are back that there were; NULL: they are */
         struct callers *callers;
+        struct connections *connections;
+        struct connection_lists *connection_lists;
         struct counts counts;
         struct limits limits;
         struct readers readers;
@@ -169,6 +173,8 @@ static void on_record(const void *data, size_t size, void *userdata) {
         if (k == 0) {
                 if (caller->header.kind == RECORD_CALLER)
                         callers_left(d->callers, caller);
+                else if (caller->header.kind == RECORD_CONNECTION)
+                        connections_record(d->connections, data);
                 return;
         }
         if (!objects_follow(d->objects, d->event, d->strict))
@@ -257,15 +263,39 @@ static bool slot_wanted(struct daemon *d, int slot) {
 
 static void want(struct daemon *d) {
         uint64_t commands = 0;
+        bool connections;
         int k;
 
         for (int slot = 0; slot < COMMAND_SLOTS; slot++)
                 if (slot_wanted(d, slot))
                         commands |= UINT64_C(1) << slot;
-        k = probe_set_want(d->probes, commands, d->readers.n > 0,
-                           readers_want_content(&d->readers));
+        connections = d->configuration.now.connections_always || connections_asked(d->connections);
+        const struct probe_wants wants = {
+                .commands = commands,
+                .timed = d->readers.n > 0,
+                .content = readers_want_content(&d->readers),
+                /* Each has two ends. */
+                .connections = connections ? 2 * (uint32_t) d->configuration.now.connections_max
+                                           : 0,
+        };
+        k = probe_set_want(d->probes, &wants);
         if (k < 0)
-                log_warning("Cannot attach a hook again: %s", strerror(-k));
+                log_warning("Cannot attach a hook: %s", strerror(-k));
+        connections_update(d->connections);
+}
+
+static void on_connections_changed(void *userdata) {
+        want(userdata);
+}
+
+static void on_connection(_unused_ struct event *e, void *userdata) {
+        tell(userdata); /* made in our own event */
+}
+
+static void on_connections_lost(uint64_t count, void *userdata) {
+        const struct probe_loss loss = {LOSS_CONNECTIONS, "connections", count};
+
+        on_loss(&loss, userdata);
 }
 
 /* What the alerts say by themselves, of no record. */
@@ -683,6 +713,7 @@ static int become_ready(struct daemon *d) {
                 return k;
         }
         callers_begin(d->callers, probe_set_callers_fd(d->probes));
+        connections_begin(d->connections, probe_set_connections(d->probes));
         k = setup_usage(d);
         if (k >= 0)
                 k = begin_origins(d);
@@ -714,6 +745,16 @@ static void on_ready(int result, void *userdata) {
                 return;
         d->failed = k;
         (void) sd_event_exit(d->loop, EXIT_FAILURE);
+}
+
+static int setup_connections(struct daemon *d) {
+        const struct connections_handlers handlers = {on_connection, on_connections_lost,
+                                                      on_connections_changed, d};
+
+        int k = connections_new(&d->connections, d->loop, d->processes, &d->readers,
+                                &d->configuration.now.services, d->event, &handlers);
+
+        return k < 0 ? k : connection_lists_new(&d->connection_lists, d->connections, &d->limits);
 }
 
 static int setup_stages(struct daemon *d, const struct probe_options *options) {
@@ -772,7 +813,9 @@ static int setup_stages(struct daemon *d, const struct probe_options *options) {
         d->readers = (struct readers){.grants = authority_grants(d->authority),
                                       .changed = on_readers_changed,
                                       .userdata = d};
-        k = callers_new(&d->callers, d->processes, d->names);
+        k = setup_connections(d);
+        if (k >= 0)
+                k = callers_new(&d->callers, d->processes, d->names);
         if (k >= 0)
                 k = subscription_table_new(&d->subscriptions, d->bus, &d->readers, &d->limits);
         if (k >= 0)
@@ -788,6 +831,8 @@ static int setup_bus(struct daemon *d) {
         struct manager_context context = {
                 .probes = d->probes,
                 .callers = d->callers,
+                .connections = d->connections,
+                .connection_lists = d->connection_lists,
                 .counts = &d->counts,
                 .subscriptions = d->subscriptions,
                 .streams = d->streams,
@@ -830,6 +875,8 @@ static void end_seen(struct daemon *d) {
 
 static void daemon_done(struct daemon *d) {
         d->readers.changed = NULL; /* what they want does not matter any more */
+        connection_lists_free(d->connection_lists);
+        connections_free(d->connections);
         sd_event_source_disable_unref(d->hold);
         early_free(d->early);
         probe_set_free(d->probes);

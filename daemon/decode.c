@@ -532,6 +532,11 @@ static int decode_caller(struct decoder *d, struct event *e, const void *data) {
         return 0;
 }
 
+/* The daemon puts ends together elsewhere. */
+static int decode_connection(struct decoder *d, struct event *e, const void *data) {
+        return 0;
+}
+
 static const struct {
         size_t size; /* 0: it varies, and is checked there */
         int (*decode)(struct decoder *d, struct event *e, const void *data);
@@ -543,6 +548,7 @@ static const struct {
         [RECORD_ACTION] = {sizeof(struct record_action), decode_action},
         [RECORD_CONTENT] = {sizeof(struct record_content), decode_content},
         [RECORD_FREE] = {sizeof(struct record_free), decode_free},
+        [RECORD_CONNECTION] = {sizeof(struct record_connection), decode_connection},
         [RECORD_PART] = {0, decode_part},
 };
 
@@ -570,6 +576,10 @@ void decoder_partial(struct decoder *d, struct event *e, int slot) {
         event_reset(e);
         if (slot == LOSS_ACTIONS)
                 return;
+        if (slot == LOSS_CONNECTIONS) {
+                event_set_static(e, FIELD_CLASS, "traffic");
+                return;
+        }
         if (slot < 0) {
                 event_set_static(e, FIELD_CLASS, "self");
                 return;

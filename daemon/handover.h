@@ -18,8 +18,8 @@ struct handover;
 
 /* What was told of losses, by the kernel side's counters. */
 struct handover_told {
-        uint64_t lost_ring[COMMAND_SLOTS], lost_probe[COMMAND_SLOTS], lost_actions, lost_other,
-                lost, left;
+        uint64_t lost_ring[COMMAND_SLOTS], lost_probe[COMMAND_SLOTS], lost_connections,
+                lost_actions, lost_other, lost, left;
 };
 
 enum handover_kind { HANDOVER_MAP, HANDOVER_PROG, HANDOVER_LINK };

@@ -18,6 +18,7 @@ static const struct {
 const struct probe_info probe_table[] = {
 #include "probes-attach.def"
 #include "probes-call.def"
+#include "probes-connection.def"
 #include "probes-life.def"
 #include "probes-net.def"
 #include "probes-perf.def"

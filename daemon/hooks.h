@@ -18,6 +18,7 @@ enum attach_when {
         WHEN_OBSERVING_PID,   /* follows forks */
         UNLESS_OBSERVING_PID, /* cannot */
         WHILE_KPROBES,        /* stands by for what they miss */
+        WHILE_CONNECTIONS,    /* somebody asks for connections */
 };
 
 /* One way to attach a probe: hooks that only work together, the one that people know it by first.

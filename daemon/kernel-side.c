@@ -69,21 +69,21 @@ static int explain_load(int error) {
         return -error;
 }
 
-/* Whether the kernel lets other tasks in while a program of a tracepoint runs, and then does not
- * run the same program for them, as Linux 7.3 does. */
-static bool preempts_programs(void) {
-        struct btf *btf = btf__load_vmlinux_btf();
-        bool may = btf &&
-                   btf__find_by_name_kind(btf, "trace_call_bpf_faultable", BTF_KIND_FUNC) > 0;
-
-        btf__free(btf);
-        return may;
+static bool has_function(const struct btf *btf, const char *name) {
+        return btf && btf__find_by_name_kind(btf, name, BTF_KIND_FUNC) > 0;
 }
 
-static int expect_preemption(struct bpfmon_bpf *skel) {
-        bool preempts = preempts_programs();
+/* Leaves out the programs that this kernel has no use for. */
+static int choose_programs(struct bpfmon_bpf *skel) {
+        struct btf *btf = btf__load_vmlinux_btf();
+        /* Whether the kernel lets other tasks in while a program of a tracepoint runs, and then
+         * does not run the same program for them, as Linux 7.3 does. */
+        bool preempts = has_function(btf, "trace_call_bpf_faultable");
 
         skel->rodata->preempts_programs = preempts;
+        bpf_program__set_autoload(skel->progs.iterate_tcp, has_function(btf, "bpf_iter_tcp"));
+        bpf_program__set_autoload(skel->progs.iterate_unix, has_function(btf, "bpf_iter_unix"));
+        btf__free(btf);
         for (int h = HOOK_NONE + 1; !preempts && h < _HOOK_MAX; h++)
                 if (hook_is_again(h))
                         bpf_program__set_autoload(program_of(skel, h), false);
@@ -107,7 +107,11 @@ static int configure(struct bpfmon_bpf *skel, const struct probe_options *option
         if (k < 0)
                 return k;
 
-        k = expect_preemption(skel);
+        /* One more for iterators. */
+        skel->bss->connection_slots = cpus + 1;
+        k = bpf_map__set_max_entries(skel->maps.connection_counts, cpus + 1);
+        if (k >= 0)
+                k = choose_programs(skel);
         if (k < 0)
                 return k;
         if (kprobes)
@@ -209,7 +213,15 @@ static const char *const map_names[_KERNEL_MAP_MAX] = {
         [MAP_OWN_OBJECTS] = "own_objects",
         [MAP_OBSERVED_CGROUP] = "observed_cgroup",
         [MAP_OBSERVED_TGIDS] = "observed_tgids",
+        [MAP_CONNECTION_SPACE] = "connection_space",
+        [MAP_CONNECTION_COUNTS] = "connection_counts",
+        [MAP_CONNECTION_PROCESSES] = "connection_processes",
         [MAP_BSS] = ".bss",
+};
+
+static const char *const iterator_names[_KERNEL_ITERATOR_MAX] = {
+        [ITERATE_TCP] = "iterate_tcp",
+        [ITERATE_UNIX] = "iterate_unix",
 };
 
 #define WHOAMI "whoami"
@@ -220,6 +232,8 @@ void kernel_side_init(struct kernel_side *s) {
                 s->maps[i] = -1;
         for (size_t i = 0; i < ELEMENTSOF(s->programs); i++)
                 s->programs[i] = -1;
+        for (size_t i = 0; i < ELEMENTSOF(s->iterators); i++)
+                s->iterators[i] = -1;
 }
 
 static int map_bss(struct kernel_side *s) {
@@ -257,6 +271,12 @@ static int hold_all(struct kernel_side *s, struct handover *h) {
                 if (fd >= 0)
                         k = hold(h, HANDOVER_PROG, hook_program(hook), fd, &s->programs[hook]);
         }
+        for (size_t i = 0; k >= 0 && i < ELEMENTSOF(iterator_names); i++) {
+                program = bpf_object__find_program_by_name(s->skel->obj, iterator_names[i]);
+                fd = bpf_program__fd(program);
+                if (fd >= 0)
+                        k = hold(h, HANDOVER_PROG, iterator_names[i], fd, &s->iterators[i]);
+        }
         return k < 0 ? k
                      : handover_keep(h, HANDOVER_PROG, WHOAMI,
                                      bpf_program__fd(s->skel->progs.whoami));
@@ -291,6 +311,8 @@ static int adopt(struct kernel_side *s, struct handover *h) {
         for (int hook = HOOK_NONE + 1; hook < _HOOK_MAX; hook++)
                 if (hook_program(hook))
                         s->programs[hook] = handover_take(h, HANDOVER_PROG, hook_program(hook));
+        for (size_t i = 0; i < ELEMENTSOF(iterator_names); i++)
+                s->iterators[i] = handover_take(h, HANDOVER_PROG, iterator_names[i]);
         return whoami < 0 ? whoami : find_self(whoami);
 }
 
@@ -342,6 +364,8 @@ void kernel_side_done(struct kernel_side *s) {
                 closep(&s->maps[i]);
         for (size_t i = 0; i < ELEMENTSOF(s->programs); i++)
                 closep(&s->programs[i]);
+        for (size_t i = 0; i < ELEMENTSOF(s->iterators); i++)
+                closep(&s->iterators[i]);
         if (s->bss)
                 munmap(s->bss, s->bss_size);
         kernel_side_init(s);

@@ -20,13 +20,20 @@ enum kernel_map {
         MAP_OWN_OBJECTS,
         MAP_OBSERVED_CGROUP,
         MAP_OBSERVED_TGIDS,
+        MAP_CONNECTION_SPACE,
+        MAP_CONNECTION_COUNTS,
+        MAP_CONNECTION_PROCESSES,
         MAP_BSS,
         _KERNEL_MAP_MAX
 };
 
+/* Programs that go over all sockets. */
+enum kernel_iterator { ITERATE_TCP, ITERATE_UNIX, _KERNEL_ITERATOR_MAX };
+
 struct kernel_side {
-        int maps[_KERNEL_MAP_MAX]; /* fds */
-        int programs[_HOOK_MAX];   /* fds; -1: none, or this kernel refuses it */
+        int maps[_KERNEL_MAP_MAX];           /* fds */
+        int programs[_HOOK_MAX];             /* fds; -1: none, or this kernel refuses it */
+        int iterators[_KERNEL_ITERATOR_MAX]; /* the same */
         struct bpfmon_bpf__bss *bss;
         size_t bss_size;
         struct bpfmon_bpf *skel; /* NULL: taken over, or kernel_side_loaded() */

@@ -7,6 +7,7 @@
 #include "access.h"
 #include "authority.h"
 #include "callers.h"
+#include "connection-list.h"
 #include "counts.h"
 #include "errors.h"
 #include "event-bus.h"
@@ -83,12 +84,13 @@ static int method_subscribe(sd_bus_message *m, void *userdata, sd_bus_error *err
         const char *path;
         int r;
 
-        r = request_read(manager, m, OPTION_BIT(OPTION_FIELDS), &q, error);
+        r = request_read(manager, m, OPTION_BIT(OPTION_FIELDS) | OPTION_BIT(OPTION_INTERVAL), &q,
+                         error);
         if (r <= 0)
                 return r < 0 ? r : 1;
 
         r = subscription_new(manager->context.subscriptions, &q.permission, q.match,
-                             request_fields(&q), &path);
+                             request_fields(&q), q.options.interval, &path);
         if (r == -EDQUOT)
                 return limits_refuse(limits, LIMIT_SUBSCRIPTIONS_PER_USER, error);
         if (r == -ENOSPC)
@@ -107,11 +109,13 @@ static int method_open_stream(sd_bus_message *m, void *userdata, sd_bus_error *e
         _cleanup_close_ int fd = -1;
         int r;
 
-        r = request_read(manager, m, OPTION_BIT(OPTION_FIELDS), &q, error);
+        r = request_read(manager, m, OPTION_BIT(OPTION_FIELDS) | OPTION_BIT(OPTION_INTERVAL), &q,
+                         error);
         if (r <= 0)
                 return r < 0 ? r : 1;
 
-        r = stream_new(manager->context.streams, &q.permission, q.match, request_fields(&q), &fd);
+        r = stream_new(manager->context.streams, &q.permission, q.match, request_fields(&q),
+                       q.options.interval, &fd);
         if (r == -EDQUOT)
                 return limits_refuse(limits, LIMIT_STREAMS_PER_USER, error);
         if (r == -ENOSPC)
@@ -263,6 +267,25 @@ static int method_list_callers(sd_bus_message *m, void *userdata, sd_bus_error *
 
         probe_set_drain(manager->context.probes);
         return reply_rows(m, list_callers, manager, &q, error);
+}
+
+static int method_list_connections(sd_bus_message *m, void *userdata, sd_bus_error *error) {
+        struct manager *manager = userdata;
+        _cleanup_(request_done) struct request q = {};
+        int r;
+
+        r = request_read(manager, m, OPTION_BIT(OPTION_FIELDS), &q, error);
+        if (r <= 0)
+                return r < 0 ? r : 1;
+
+        if (q.permission.viewer.scope == SCOPE_ALERTS)
+                return sd_bus_error_set(error, BPFMON_ERROR_INVALID_OPTION,
+                                        "Connections are no alerts: the option scope of "
+                                        "ListConnections is own or all");
+
+        probe_set_drain(manager->context.probes);
+        return connection_list(manager->context.connection_lists, m, TAKE_PTR(q.match), &q.options,
+                               &q.permission.viewer, error);
 }
 
 static int list_objects(sd_bus_message *m, struct manager *manager, enum object_kind kind,
@@ -439,6 +462,9 @@ static const sd_bus_vtable manager_vtable[] = {
                                 method_acquire_statistics, SD_BUS_VTABLE_UNPRIVILEGED),
         SD_BUS_METHOD_WITH_ARGS("ReleaseStatistics", SD_BUS_NO_ARGS, SD_BUS_NO_RESULT,
                                 method_release_statistics, SD_BUS_VTABLE_UNPRIVILEGED),
+        SD_BUS_METHOD_WITH_ARGS("ListConnections", SD_BUS_ARGS("as", matches, "a{sv}", options),
+                                SD_BUS_RESULT("aa{sv}", connections), method_list_connections,
+                                SD_BUS_VTABLE_UNPRIVILEGED),
         SD_BUS_METHOD_WITH_ARGS("GetStatus", SD_BUS_NO_ARGS, SD_BUS_RESULT("a{sv}", status),
                                 method_get_status, SD_BUS_VTABLE_UNPRIVILEGED),
         SD_BUS_METHOD_WITH_ARGS("Reload", SD_BUS_NO_ARGS, SD_BUS_NO_RESULT, method_reload,

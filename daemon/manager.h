@@ -8,6 +8,8 @@
 struct alerts;
 struct authority;
 struct callers;
+struct connection_lists;
+struct connections;
 struct counts;
 struct history;
 struct inventory_calls;
@@ -24,6 +26,8 @@ struct subscription_table;
 struct manager_context {
         struct probe_set *probes;
         struct callers *callers;
+        struct connections *connections;
+        struct connection_lists *connection_lists;
         const struct counts *counts;
         struct subscription_table *subscriptions;
         struct stream_table *streams;

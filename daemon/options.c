@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "connection-samples.h"
 #include "errors.h"
 #include "escape.h"
 #include "util.h"
@@ -11,6 +12,8 @@
 enum {
         SHOWN_OPTION_BYTES = 64, /* of an option's name in an error */
 };
+
+#define INTERVAL_MAX_USEC UINT64_C(86400000000) /* a day */
 
 typedef int (*read_option)(sd_bus_message *m, struct options *options, sd_bus_error *error);
 
@@ -94,6 +97,18 @@ static int read_cursor(sd_bus_message *m, struct options *options, _unused_ sd_b
         return sd_bus_message_read_basic(m, 's', &options->cursor);
 }
 
+static int read_interval(sd_bus_message *m, struct options *options, sd_bus_error *error) {
+        int r = sd_bus_message_read_basic(m, 't', &options->interval);
+
+        if (r >= 0 && (options->interval < SAMPLES_INTERVAL_MIN_USEC ||
+                       options->interval > INTERVAL_MAX_USEC))
+                return sd_bus_error_setf(error, BPFMON_ERROR_INVALID_OPTION,
+                                         "The option interval is from %d to %llu microseconds",
+                                         SAMPLES_INTERVAL_MIN_USEC,
+                                         (unsigned long long) INTERVAL_MAX_USEC);
+        return r;
+}
+
 static const struct option_info {
         const char *name, *type, *type_words;
         read_option read;
@@ -106,6 +121,7 @@ static const struct option_info {
         [OPTION_REVERSE] = {"reverse", "b", "a boolean (b)", read_reverse},
         [OPTION_CURSOR] = {"cursor", "s", "a string (s)", read_cursor},
         [OPTION_AFTER] = {"after", "u", "a number of 32 bits (u)", read_after},
+        [OPTION_INTERVAL] = {"interval", "t", "a number of 64 bits (t)", read_interval},
 };
 
 static int find_option(const char *name, unsigned allowed) {

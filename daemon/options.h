@@ -10,14 +10,15 @@
 #include "event.h"
 
 enum option {
-        OPTION_FIELDS,  /* as: the fields of events */
-        OPTION_SCOPE,   /* s: whose events */
-        OPTION_SINCE,   /* t: not before that, µs since 1970 */
-        OPTION_UNTIL,   /* t: not after that */
-        OPTION_LIMIT,   /* u: so many rows */
-        OPTION_REVERSE, /* b: the newest first */
-        OPTION_CURSOR,  /* s: go on where an earlier answer ended */
-        OPTION_AFTER,   /* u: objects with ids greater than that */
+        OPTION_FIELDS,   /* as: the fields of events */
+        OPTION_SCOPE,    /* s: whose events */
+        OPTION_SINCE,    /* t: not before that, µs since 1970 */
+        OPTION_UNTIL,    /* t: not after that */
+        OPTION_LIMIT,    /* u: so many rows */
+        OPTION_REVERSE,  /* b: the newest first */
+        OPTION_CURSOR,   /* s: go on where an earlier answer ended */
+        OPTION_AFTER,    /* u: objects with ids greater than that */
+        OPTION_INTERVAL, /* t: how often connections are told of, µs */
         _OPTION_MAX
 };
 
@@ -32,6 +33,7 @@ struct options {
         uint32_t after;
         int reverse;
         const char *cursor; /* in the message */
+        uint64_t interval;
 };
 
 /* Reads an `a{sv}` from the message into `ret` (zeroed first). `allowed` has the OPTION_BIT() of

@@ -14,6 +14,7 @@
 #include <systemd/sd-event.h>
 
 #include "attach.h"
+#include "connection-side.h"
 #include "event.h"
 #include "handover.h"
 #include "hooks.h"
@@ -65,6 +66,7 @@ struct probe_set {
         void *userdata;
         struct probe_options options;
         struct ownership ownership;
+        struct connection_side *connections;
         bool kprobes;
 
         /* struct cpu_stats of each CPU, shared with the kernel side. */
@@ -117,6 +119,8 @@ static void report_loss(struct probe_set *p) {
                 report_one(p, i, "probe", offsetof(struct cpu_stats, lost_probe[i]),
                            &p->told.lost_probe[i]);
         }
+        report_one(p, LOSS_CONNECTIONS, "ring", offsetof(struct cpu_stats, lost_connections),
+                   &p->told.lost_connections);
         report_one(p, LOSS_ACTIONS, "ring", offsetof(struct cpu_stats, lost_actions),
                    &p->told.lost_actions);
         report_one(p, LOSS_OTHER, "ring", offsetof(struct cpu_stats, lost_other),
@@ -322,10 +326,23 @@ static bool is_off(const struct probe_set *p, const struct alternative *a) {
                                                              : WHEN_OBSERVING_PID);
 }
 
+/* Attached while somebody asks for what it brings. */
+static bool is_temporary(const struct alternative *a) {
+        return a->when == WHILE_TIMED || a->when == WHILE_CONNECTIONS;
+}
+
 /* Somebody listened when the daemon before us ended. */
 static bool was_attached(const struct probe_set *p, const struct alternative *a) {
         return hook_program(a->hooks[0]) &&
                handover_has(p->handover, HANDOVER_LINK, hook_program(a->hooks[0]));
+}
+
+/* Whether the daemon before us found that only an alternative behind this one works. */
+static bool was_attached_later(const struct probe_set *p, const struct probe_info *info, size_t n) {
+        for (n++; n < ALTERNATIVES_MAX && info->alternatives[n].hooks[0]; n++)
+                if (was_attached(p, &info->alternatives[n]))
+                        return true;
+        return false;
 }
 
 /* Takes the first alternative that works. */
@@ -333,6 +350,7 @@ static void probe_attach(struct probe_set *p, size_t i) {
         const struct probe_info *info = &probe_table[i];
         struct probe *probe = &p->probes[i];
         const struct alternative *a;
+        bool skipped = false;
         int k;
 
         probe->chosen = -1;
@@ -343,8 +361,14 @@ static void probe_attach(struct probe_set *p, size_t i) {
                         probe->state = STATE_OFF;
                         return;
                 }
+                if (is_temporary(a) && was_attached_later(p, info, n)) {
+                        probe->errors[n] = ENOENT;
+                        probe->failed[n] = a->hooks[0];
+                        skipped = true;
+                        continue;
+                }
                 k = can_attach(p, a, &probe->failed[n]);
-                if (k >= 0 && (a->when != WHILE_TIMED || was_attached(p, a)))
+                if (k >= 0 && (!is_temporary(a) || was_attached(p, a)))
                         k = attach(p, probe, a, &probe->failed[n]);
                 if (k < 0) {
                         probe->errors[n] = -k;
@@ -352,11 +376,11 @@ static void probe_attach(struct probe_set *p, size_t i) {
                 }
                 probe->chosen = (int) n;
                 /* EINVAL: the function is there, and the kernel lets nobody hook it. */
-                probe->as_good = n == 0 ||
-                                 (a->as_good && p->kprobes &&
-                                  (probe->errors[0] == EINVAL || kernel_lacks_first(info, probe)));
-                probe->state = probe->links[0] > 0 || a->when != WHILE_TIMED ? STATE_ATTACHED
-                                                                             : STATE_WAITING;
+                probe->as_good = n == 0 || (a->as_good && p->kprobes &&
+                                            (skipped || probe->errors[0] == EINVAL ||
+                                             kernel_lacks_first(info, probe)));
+                probe->state = probe->links[0] > 0 || !is_temporary(a) ? STATE_ATTACHED
+                                                                       : STATE_WAITING;
                 return;
         }
         if (info->absent && p->kprobes && kernel_lacks_first(info, probe))
@@ -455,7 +479,9 @@ static int hold_on(struct probe_set *p) {
         else
                 ownership_take_all(&p->ownership, p->kernel.skel->obj);
         p->told = *handover_told(p->handover);
-        return map_stats(p);
+        int k = connection_side_new(&p->connections, &p->kernel, &p->ownership, p->handover,
+                                    p->cpus);
+        return k < 0 ? k : map_stats(p);
 }
 
 static int observe_setup(struct probe_set *p) {
@@ -635,42 +661,97 @@ struct probe_set *probe_set_free(struct probe_set *p) {
         ring_free(p->ring);
         if (p->stats)
                 munmap((void *) p->stats, p->stats_size);
+        connection_side_free(p->connections);
         kernel_side_done(&p->kernel);
         free(p);
         return NULL;
 }
 
-int probe_set_want(struct probe_set *p, uint64_t commands, bool timed, bool content) {
+/* Attaches what serves what is asked for now: the alternative that was chosen, or, where that turns
+ * out not to work, one behind it. */
+static int attach_temporary(struct probe_set *p, size_t i) {
+        const struct alternative *all = probe_table[i].alternatives;
+        struct probe *probe = &p->probes[i];
+        int result = 0, k;
+
+        for (int n = probe->chosen; n < ALTERNATIVES_MAX && all[n].hooks[0]; n++) {
+                k = can_attach(p, &all[n], &probe->failed[n]);
+                if (k >= 0)
+                        k = attach(p, probe, &all[n], &probe->failed[n]);
+                probe->errors[n] = k < 0 ? -k : 0;
+                if (k >= 0) {
+                        if (n != probe->chosen)
+                                probe->as_good = all[n].as_good;
+                        probe->chosen = n;
+                        probe->state = STATE_ATTACHED;
+                        return 0;
+                }
+                result = result ?: k;
+        }
+        probe->state = STATE_FAILED;
+        return result;
+}
+
+/* Attaches or detaches the probes that serve what is asked for at times. */
+static int want_temporary(struct probe_set *p, enum attach_when when, bool wanted) {
         const struct alternative *a;
         struct probe *probe;
         int result = 0, k;
 
-        if (!p->ready)
-                return 0;
-        if (p->held) {
-                content |= p->kernel.bss->wants_content;
-                commands |= p->kernel.bss->wanted;
-                timed = true;
-        }
-        p->kernel.bss->wants_content = content;
-        p->kernel.bss->wanted = commands;
         for (size_t i = 0; i < probe_count; i++) {
                 a = chosen(p, i);
                 probe = &p->probes[i];
-                if (!a || a->when != WHILE_TIMED || timed == (probe->state == STATE_ATTACHED))
+                if (!a || a->when != when || wanted == (probe->state == STATE_ATTACHED))
                         continue;
-                if (!timed) {
-                        detach(p, probe);
-                        probe->state = STATE_WAITING;
+                if (wanted) {
+                        bool known = probe->state == STATE_FAILED; /* it was said before */
+
+                        k = attach_temporary(p, i);
+                        result = result ?: known ? 0 : k;
                         continue;
                 }
-                k = attach(p, probe, a, &probe->failed[probe->chosen]);
-                probe->errors[probe->chosen] = k < 0 ? -k : 0;
-                probe->state = k < 0 ? STATE_FAILED : STATE_ATTACHED;
-                if (k < 0 && result == 0)
-                        result = k;
+                detach(p, probe);
+                probe->state = STATE_WAITING;
         }
         return result;
+}
+
+static bool is_attached(const struct probe_set *p, const char *name) {
+        for (size_t i = 0; i < probe_count; i++)
+                if (strcmp(probe_table[i].name, name) == 0)
+                        return p->probes[i].state == STATE_ATTACHED;
+        return false;
+}
+
+/* First the map, then who fills it; what was open before comes in when both are there. */
+static int want_connections(struct probe_set *p, uint32_t max) {
+        bool had = connection_side_runs(p->connections);
+        int k = max > 0 ? connection_side_start(p->connections, max) : 0;
+
+        if (k < 0)
+                return k;
+        k = want_temporary(p, WHILE_CONNECTIONS, max > 0);
+        connection_side_count(p->connections, is_attached(p, "connection"));
+        if (max == 0)
+                connection_side_stop(p->connections);
+        else if (!had)
+                (void) connection_side_round(p->connections);
+        return k;
+}
+
+int probe_set_want(struct probe_set *p, const struct probe_wants *wants) {
+        uint32_t connections = wants->connections;
+        int result, k;
+
+        if (!p->ready)
+                return 0;
+        if (p->held && connection_side_runs(p->connections))
+                connections = connection_side_max(p->connections);
+        p->kernel.bss->wants_content = wants->content || (p->held && p->kernel.bss->wants_content);
+        p->kernel.bss->wanted = wants->commands | (p->held ? p->kernel.bss->wanted : 0);
+        result = want_temporary(p, WHILE_TIMED, wants->timed || p->held);
+        k = want_connections(p, connections);
+        return result ?: k;
 }
 
 void probe_set_drain(struct probe_set *p) {
@@ -869,6 +950,10 @@ int probe_set_list(struct probe_set *p, int (*row)(const struct event *e, void *
 
 uint32_t probe_set_self(const struct probe_set *p) {
         return p->kernel.bss->own_tgid;
+}
+
+struct connection_side *probe_set_connections(const struct probe_set *p) {
+        return p->connections;
 }
 
 int probe_set_callers_fd(const struct probe_set *p) {

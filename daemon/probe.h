@@ -10,6 +10,7 @@
 
 #include "record.h"
 
+struct connection_side;
 struct event;
 struct handover;
 struct sd_event;
@@ -27,6 +28,7 @@ struct probe_options {
 enum {
         LOSS_OTHER = -1,   /* records that are no events: about processes, and parts of records */
         LOSS_ACTIONS = -2, /* actions, of any kind */
+        LOSS_CONNECTIONS = -3, /* that opened or closed */
 };
 
 /* What was lost since the last report: calls of one command slot, or LOSS_*, that found no room in
@@ -79,10 +81,18 @@ bool probe_set_ready(const struct probe_set *p);
 /* Detaches everything, unless it is kept for the next daemon. NULL is fine. */
 struct probe_set *probe_set_free(struct probe_set *p);
 
-/* Sets which commands (bit = number of its slot) send records. `timed`: somebody is listening, so
- * the hooks that are only worth their cost then are attached (or detached). `content`: element
- * operations bring keys and values. Takes effect before it returns. */
-int probe_set_want(struct probe_set *p, uint64_t commands, bool timed, bool content);
+/* What somebody asks for. */
+struct probe_wants {
+        uint64_t commands;    /* that send records: bit = number of its slot */
+        bool timed;           /* somebody is listening: the hooks that are only worth their cost
+                                 then are attached */
+        bool content;         /* element operations bring keys and values */
+        uint32_t connections; /* ends of connections that are measured at most; 0: none is asked
+                                 for */
+};
+
+/* Attaches what serves that, and detaches the rest. Takes effect before it returns. */
+int probe_set_want(struct probe_set *p, const struct probe_wants *wants);
 
 /* Hands out what has come in up to now, so that an answer to a client is not behind its own calls.
  * Bounded. */
@@ -112,6 +122,9 @@ bool probe_set_degraded(const struct probe_set *p);
 
 /* The daemon's process id, as the initial pid namespace has it. */
 uint32_t probe_set_self(const struct probe_set *p);
+
+/* The connections that the kernel side keeps (borrowed). */
+struct connection_side *probe_set_connections(const struct probe_set *p);
 
 /* Fd of the map of callers (key u64, struct caller), borrowed. */
 int probe_set_callers_fd(const struct probe_set *p);

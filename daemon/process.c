@@ -196,8 +196,7 @@ struct processes *processes_free(struct processes *p) {
 
 /* Units and containers ------------------------------------------------------------------------- */
 
-/* Whether the process that has this id now is the one of the record. */
-static bool still_lives(const struct record_task *task) {
+bool process_lives(const struct record_task *task) {
         char path[64], text[1024];
         unsigned long long start;
 
@@ -224,7 +223,7 @@ static bool still_lives(const struct record_task *task) {
 static void parse_systemd_cgroup(const struct record_task *task, struct cgroup_names *ret) {
         _cleanup_free_ char *path = NULL;
 
-        if (sd_pid_get_cgroup((pid_t) task->tgid, &path) >= 0 && still_lives(task))
+        if (sd_pid_get_cgroup((pid_t) task->tgid, &path) >= 0 && process_lives(task))
                 cgroup_parse(path, ret);
 }
 

@@ -3,6 +3,7 @@
 /* Who is calling: turns what the kernel side saw of a task into process.*, user.*, unit and
  * container fields, and remembers it for records that carry only the cheap half. */
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -22,6 +23,9 @@ struct processes *processes_free(struct processes *p);
 /* Remembers the context of a task (replaces an older one of the same process). */
 void processes_learn(struct processes *p, const struct record_task *task,
                      const struct record_context *context);
+
+/* Whether the process that has this id now is the one of the task. */
+bool process_lives(const struct record_task *task);
 
 /* Sets the fields of a task. `context` may be NULL: then the remembered one is used, where there is
  * one. What is given is remembered. */

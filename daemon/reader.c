@@ -31,11 +31,13 @@ static bool asks_for_content(const struct reader *r) {
 static bool needs_asking(const struct event *event) {
         const char *class = event_string(event, FIELD_CLASS);
 
-        return class && (strcmp(class, "use") == 0 || strcmp(class, "look") == 0) &&
+        return class &&
+               (strcmp(class, "use") == 0 || strcmp(class, "look") == 0 ||
+                strcmp(class, "traffic") == 0) &&
                !severity_alerts(event);
 }
 
-static bool may_want(const struct reader *r, const struct event *partial) {
+bool reader_wants(const struct reader *r, const struct event *partial) {
         return (r->by_name || !needs_asking(partial)) && match_may(r->match, partial);
 }
 
@@ -105,22 +107,26 @@ size_t readers_count_of(const struct readers *all, const struct reader_kind *kin
         return n;
 }
 
-void readers_offer(const struct readers *all, struct event *event) {
+void reader_offer(struct reader *r, struct event *event) {
         struct field_set hidden;
+
+        if (!viewer_looks(&r->grant.permission.viewer, event, &hidden))
+                return;
+        if (match_test(r->match, event))
+                r->kind->event(r, event);
+        event_show(event, &hidden);
+}
+
+void readers_offer(const struct readers *all, struct event *event) {
         bool quiet;
 
         if (!all->first)
                 return;
 
         quiet = needs_asking(event);
-        for (struct reader *r = all->first; r; r = r->next) {
-                if ((quiet && !r->by_name) ||
-                    !viewer_looks(&r->grant.permission.viewer, event, &hidden))
-                        continue;
-                if (match_test(r->match, event))
-                        r->kind->event(r, event);
-                event_show(event, &hidden);
-        }
+        for (struct reader *r = all->first; r; r = r->next)
+                if (!quiet || r->by_name)
+                        reader_offer(r, event);
 }
 
 /* What was lost without a class was an action: all that is known is that it was of one of these. */
@@ -129,11 +135,11 @@ static bool may_miss(const struct reader *r, struct event *partial) {
         bool may = false;
 
         if (event_has(partial, FIELD_CLASS))
-                return may_want(r, partial);
+                return reader_wants(r, partial);
 
         for (size_t i = 0; i < ELEMENTSOF(classes) && !may; i++) {
                 event_set_static(partial, FIELD_CLASS, classes[i]);
-                may = may_want(r, partial);
+                may = reader_wants(r, partial);
         }
         event_clear(partial, FIELD_CLASS);
         return may;
@@ -165,7 +171,7 @@ void readers_flush(const struct readers *all) {
 
 bool readers_want(const struct readers *all, const struct event *partial) {
         for (const struct reader *r = all->first; r; r = r->next)
-                if (may_want(r, partial))
+                if (reader_wants(r, partial))
                         return true;
 
         return false;

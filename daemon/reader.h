@@ -36,7 +36,10 @@ struct reader {
         struct grant grant; /* who reads, and what it may see */
         struct match *match;
         struct field_set only; /* the fields that it gets */
-        bool by_name;          /* asked for its events by name: gets use and look as well */
+        bool by_name;      /* asked for its events by name: gets use, look and traffic as well */
+        uint64_t interval; /* at which it is told how connections do, µs; 0: the default */
+        bool samples;      /* it asks for that; */
+        uint64_t due, sampled; /* when it is next, was last (CLOCK_MONOTONIC, ns) */
 };
 
 /* All of them. A struct of zeroes has none. */
@@ -69,6 +72,12 @@ void reader_remove(struct reader *r);
 size_t readers_count(const struct readers *all, const struct reader_kind *kind);
 size_t readers_count_of(const struct readers *all, const struct reader_kind *kind, uid_t uid);
 
+/* Offers an event to one reader, as below. */
+void reader_offer(struct reader *r, struct event *event);
+
+/* Whether it wants events that may look like `partial` (see readers_want()). */
+bool reader_wants(const struct reader *r, const struct event *partial);
+
 /* Offers an event to every reader that wants it and may see it; each sees, and matches, the fields
  * that it may. Never blocks. The event is as before afterwards, and may be reused at once. */
 void readers_offer(const struct readers *all, struct event *event);
@@ -88,8 +97,9 @@ bool readers_hold(const struct readers *all);
 /* Sends what is batched, and losses not yet told: called when the ring is empty. */
 void readers_flush(const struct readers *all);
 
-/* Whether some reader wants events that may look like `partial`. Events of class use and look are
- * wanted only where a match names `event`, `class`, `bpf.cmd` or `bpf.cmd_number`. */
+/* Whether some reader wants events that may look like `partial`. Events of class use, look
+ * and traffic are wanted only where a match names `event`, `class`, `bpf.cmd`, `bpf.cmd_number`,
+ * `service.name` or `connection.id`. */
 bool readers_want(const struct readers *all, const struct event *partial);
 
 /* Whether some reader asks for what maps hold: map.key or map.value. */

@@ -21,8 +21,14 @@ const struct setting setting_table[] = {
 const size_t setting_count = ELEMENTSOF(setting_table);
 
 void settings_init(struct settings *s) {
+        memset(s, 0, sizeof(*s));
         for (size_t i = 0; i < setting_count; i++)
-                *setting_in(&setting_table[i], s) = setting_table[i].value;
+                if (setting_table[i].type != SETTING_SERVICE)
+                        *setting_in(&setting_table[i], s) = setting_table[i].value;
+}
+
+struct service_rules *setting_services_in(const struct setting *setting, struct settings *s) {
+        return (struct service_rules *) ((char *) s + setting->offset);
 }
 
 uint64_t *setting_in(const struct setting *setting, struct settings *s) {
@@ -148,6 +154,8 @@ static int parse_value(const struct setting *setting, const char *text, uint64_t
                         return level;
                 *ret = (uint64_t) level;
                 return 0;
+        case SETTING_SERVICE:
+                break;
         }
         return -EINVAL;
 }
@@ -204,6 +212,9 @@ void setting_format(const struct setting *setting, uint64_t value,
         case SETTING_LEVEL:
                 snprintf(ret, SETTING_VALUE_BYTES, "%s", level_name((int) value));
                 return;
+        case SETTING_SERVICE:
+                ret[0] = 0;
+                return;
         }
 }
 
@@ -215,9 +226,10 @@ void setting_expect(const struct setting *setting, char ret[static SETTING_EXPEC
                 [SETTING_SPAN] = "a time span",
                 [SETTING_BOOLEAN] = "yes or no",
                 [SETTING_LEVEL] = "emerg, alert, crit, err, warning, notice, info or debug",
+                [SETTING_SERVICE] = "a name, and ports or paths of sockets",
         };
         char least[SETTING_VALUE_BYTES], most[SETTING_VALUE_BYTES];
-        bool range = setting->type != SETTING_BOOLEAN && setting->type != SETTING_LEVEL;
+        bool range = setting->type < SETTING_BOOLEAN;
 
         setting_format(setting, setting->least, least);
         setting_format(setting, setting->most, most);

@@ -7,6 +7,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "service.h"
+
 /* What clients may take at most. */
 enum limit {
         LIMIT_SUBSCRIPTIONS,
@@ -16,13 +18,14 @@ enum limit {
         LIMIT_MATCH_TERMS,
         LIMIT_MATCH_BYTES, /* of all terms of a match together */
         LIMIT_PENDING_AUTHORIZATIONS,
-        LIMIT_QUERY_ROWS,    /* in one reply */
-        LIMIT_MESSAGE_BYTES, /* in one reply */
-        LIMIT_WINDOW_BYTES,  /* unconfirmed, per subscription: more is counted as lost */
+        LIMIT_CONNECTION_LISTS_PER_USER, /* that are being made */
+        LIMIT_QUERY_ROWS,                /* in one reply */
+        LIMIT_MESSAGE_BYTES,             /* in one reply */
+        LIMIT_WINDOW_BYTES, /* unconfirmed, per subscription: more is counted as lost */
         _LIMIT_MAX
 };
 
-/* Every setting is a number, whatever it looks like in the file. */
+/* Every setting but services is a number, whatever it looks like in the file. */
 struct settings {
         uint64_t limits[_LIMIT_MAX];
         uint64_t ring_size;    /* bytes */
@@ -32,6 +35,9 @@ struct settings {
         uint64_t history_size; /* bytes */
         uint64_t history_age;  /* µs */
         uint64_t log_burst;
+        uint64_t connections_always;   /* 0 or 1 */
+        uint64_t connections_max;      /* at a time */
+        struct service_rules services; /* beside the usual ones */
 };
 
 enum setting_type {
@@ -40,7 +46,9 @@ enum setting_type {
         SETTING_RING, /* bytes, a power of two */
         SETTING_SPAN, /* µs */
         SETTING_BOOLEAN,
-        SETTING_LEVEL, /* of syslog */
+        SETTING_LEVEL,   /* of syslog */
+        SETTING_SERVICE, /* no number: each line adds to a struct service_rules, an empty one
+                            empties it */
 };
 
 struct setting {
@@ -64,6 +72,8 @@ enum {
 /* Every setting has its default. */
 void settings_init(struct settings *s);
 
+/* Where a number is, or the rules of services. */
+struct service_rules *setting_services_in(const struct setting *setting, struct settings *s);
 uint64_t *setting_in(const struct setting *setting, struct settings *s);
 
 /* Reads a value: -EINVAL for what is none of its type, -ERANGE for one that is out of range. */

@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "alerts.h"
+#include "connections.h"
 #include "escape.h"
 #include "event.h"
 #include "history.h"
@@ -122,6 +123,22 @@ static int append_alerts(sd_bus_message *reply, const struct alerts *alerts) {
         return r;
 }
 
+static int append_connections(sd_bus_message *reply, const struct connections *connections) {
+        struct connections_status s;
+        int r = 0;
+
+        connections_status(connections, &s);
+        const struct status entries[] = {
+                {"connections", 't', s.open},
+                {"connections.max", 't', s.max},
+                {"connections.evicted", 't', s.evicted},
+                {"connections.readers", 't', s.readers},
+        };
+        for (size_t i = 0; r >= 0 && i < ELEMENTSOF(entries); i++)
+                r = append_status(reply, &entries[i]);
+        return r;
+}
+
 static int append_statuses(sd_bus_message *reply, const struct status *statuses, size_t n,
                            const struct manager_context *c) {
         int r;
@@ -129,6 +146,8 @@ static int append_statuses(sd_bus_message *reply, const struct status *statuses,
         r = sd_bus_message_open_container(reply, 'a', "{sv}");
         for (size_t i = 0; r >= 0 && i < n; i++)
                 r = append_status(reply, &statuses[i]);
+        if (r >= 0)
+                r = append_connections(reply, c->connections);
         if (r >= 0)
                 r = append_history(reply, c->history);
         if (r >= 0)

@@ -292,7 +292,7 @@ static int open_pipe(struct stream *s, int *ret_fd) {
 }
 
 int stream_new(struct stream_table *t, const struct permission *permission, struct match *match,
-               const struct field_set *only, int *ret_fd) {
+               const struct field_set *only, uint64_t interval, int *ret_fd) {
         _cleanup_(stream_freep) struct stream *s = NULL;
         _cleanup_close_ int fd = -1;
         int r;
@@ -311,6 +311,7 @@ int stream_new(struct stream_table *t, const struct permission *permission, stru
         s->fd = -1;
         s->losses[0].where = "stream";
         reader_init(&s->reader, &kind, permission, only);
+        s->reader.interval = interval;
         s->buffer = malloc(BUFFER_BYTES); /* no memory where nothing was written yet */
         if (!s->buffer)
                 return -ENOMEM;

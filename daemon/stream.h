@@ -32,4 +32,4 @@ uint64_t stream_table_lost(const struct stream_table *t);
  * it was handed on to. Returns -EDQUOT if the user has reached its limit, -ENOSPC if all have, or
  * another negative errno. */
 int stream_new(struct stream_table *t, const struct permission *permission, struct match *match,
-               const struct field_set *only, int *ret_fd);
+               const struct field_set *only, uint64_t interval, int *ret_fd);

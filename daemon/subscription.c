@@ -367,7 +367,8 @@ uint64_t subscription_table_window_lost(const struct subscription_table *t) {
 }
 
 int subscription_new(struct subscription_table *t, const struct permission *permission,
-                     struct match *match, const struct field_set *only, const char **ret_path) {
+                     struct match *match, const struct field_set *only, uint64_t interval,
+                     const char **ret_path) {
         _cleanup_(subscription_freep) struct subscription *s = NULL;
         int r;
 
@@ -383,6 +384,7 @@ int subscription_new(struct subscription_table *t, const struct permission *perm
 
         s->table = t;
         reader_init(&s->reader, &kind, permission, only);
+        s->reader.interval = interval;
         r = peer_new(&s->owner, t->bus, owner_of(s), on_owner_left, s);
         if (r < 0)
                 return r;

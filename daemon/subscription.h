@@ -45,4 +45,5 @@ uint64_t subscription_table_window_lost(const struct subscription_table *t);
  * the permission. Returns -EDQUOT if the user has reached its limit, -ENOSPC if
  * all have, -ENXIO if the owner has left already, -ENOMEM. `ret_path` is borrowed. */
 int subscription_new(struct subscription_table *t, const struct permission *permission,
-                     struct match *match, const struct field_set *only, const char **ret_path);
+                     struct match *match, const struct field_set *only, uint64_t interval,
+                     const char **ret_path);

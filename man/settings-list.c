@@ -13,7 +13,8 @@ static void section_page(const char *name) {
 }
 
 static void setting_page(const struct setting *s, const char *value, const char *expect) {
-        printf("*%s=*\n\t%s\n\n\tTakes %s. Default: %s.%s\n\n", s->key, s->meaning, expect, value,
+        printf("*%s=*\n\t%s\n\n\tTakes %s. Default: %s.%s\n\n", s->key, s->meaning, expect,
+               *value ? value : "none",
                s->restart ? " A change takes effect with the next start." : "");
 }
 

@@ -91,7 +91,7 @@ static int ask(struct source *s) {
         int r = sd_bus_message_new_method_call(s->bus, &m, s->owner, BPFMON_OBJECT_PATH,
                                                BPFMON_MANAGER_INTERFACE, "Subscribe");
         if (r >= 0)
-                r = bus_append_matches(m, matches, n, NULL, s->scope);
+                r = bus_append_matches(m, matches, n, NULL, s->scope, 0);
         if (r >= 0) /* a session that begins is no time for passwords */
                 r = sd_bus_message_set_allow_interactive_authorization(m, false);
         return r < 0 ? r : sd_bus_call_async(s->bus, &s->call, m, on_subscribed, s, 0);

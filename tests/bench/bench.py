@@ -194,8 +194,8 @@ class Bed:
                     process.popen.wait()
         shutil.rmtree(self.directory, ignore_errors=True)
 
-    def daemon(self):
-        return Daemon(self, self.caller.pid)
+    def daemon(self, pid=None):
+        return Daemon(self, pid or self.caller.pid)
 
     def subscriber(self, *matches):
         return Subscriber(self, *matches)

@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """Connections: who is connected to whom, what passes, how long answers take."""
 
+import contextlib
 import errno
 import os
 import resource
@@ -161,6 +162,15 @@ class Pair:
     def close(self):
         self.client.close()
         self.server.close()
+
+
+@contextlib.contextmanager
+def many_files():
+    """Room for thousands of sockets."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (min(8192, hard), hard))
+    yield
+    resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
 
 
 def listen(address):
@@ -354,10 +364,9 @@ def test_idle(b):
         talk.ask(10).end()
 
 
+@many_files()
 def test_limit(b):
     """Of too many connections the silent ones are left out, and counted"""
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (min(8192, hard), hard))
     configured(b, "[Connections]\nConnectionsMax=1024\n")
     watcher = b.subscriber("event=connection-close")
     listener = listen(("127.0.0.1", 0))
@@ -376,7 +385,35 @@ def test_limit(b):
     wait_until(lambda: watcher.lost >= evicted, what=f"word of the {evicted} that were left out")
     for pair in pairs:
         pair.close()
-    resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+
+
+@many_files()
+def test_lists(b):
+    """A user's lists are made a few at a time: what is more is refused, and counted; each has every connection"""
+    daemon = configured(b, "[Limits]\nConnectionListsPerUserMax=2\n")
+    listener = listen(("127.0.0.1", 0))
+    match = f"destination.port={listener.getsockname()[1]}"
+    listed(b, match)
+    pairs = [Pair(listener) for _ in range(1000)]
+    client = b.client()
+    answers, errors = [], []
+    os.kill(daemon.pid, signal.SIGSTOP)  # so that all come at once
+    for _ in range(8):
+        client.bus.call_async(bed.NAME, bed.PATH, bed.MANAGER, "ListConnections", "asa{sv}",
+                              (dbus.Array([match], "s"), dbus.Dictionary({}, "sv")), lambda rows: answers.append(len(rows)),
+                              errors.append)
+    client.bus.flush()
+    time.sleep(0.5)
+    os.kill(daemon.pid, signal.SIGCONT)
+    wait_until(lambda: len(answers) + len(errors) == 8, what="eight answers")
+    equal(set(answers), {1000}, "rows")
+    for error in errors:
+        equal(error.get_dbus_name(), "org.bpfmon1.Error.LimitExceeded", "error")
+        contains(str(error), "ConnectionListsPerUserMax=", "message")
+    equal(int(b.client().call("GetStatus")["refused.connection_lists_per_user"]), len(errors), "refusals that are counted")
+    equal(len(answers) >= 2 and len(errors) >= 1, True, f"{len(answers)} answers, {len(errors)} refusals")
+    for pair in pairs:
+        pair.close()
 
 
 def test_config(b):
@@ -482,6 +519,7 @@ def test_client(b):
     equal(sum(shown), 40, f"requests in the picture {page}")
     equal(b.ctl("show", "connection", "999999").popen.returncode, 1, "status for a connection that is not there")
     equal(b.ctl("show", "connection", "x").popen.returncode, 2, "status for no number")
+    equal(b.ctl("connections", "--watch", "--by=unit").popen.returncode, 2, "status for sums that change")
     watch = bed.Process(b, "bpfmonctl", [os.environ["BPFMONCTL"], "connections", "--watch", "--every=200ms",
                                          "--service=ledger"])
     wait_until(lambda: talk.ask(10) and watch.output().count("RATE/S") >= 4, what="four looks")
@@ -494,5 +532,5 @@ def test_client(b):
     equal({e["event"] for e in follower.objects()}, {"connection-stats", "connection-open", "connection-close"}, "events")
 
 
-bed.main([test_life, test_list, test_attached, test_stats, test_slow, test_odd, test_silent_end, test_idle, test_limit, test_config,
+bed.main([test_life, test_list, test_attached, test_stats, test_slow, test_odd, test_silent_end, test_idle, test_limit, test_lists, test_config,
           test_scopes, test_restart, test_client])

@@ -46,6 +46,9 @@ def run(b, command):
     if " subscribe" in command:
         wait_until(lambda: client.property("Subscribers") > 0 or not process.running(), what="the subscription")
         process.kill(signal.SIGINT)
+    if " --watch" in command:
+        wait_until(lambda: process.output().count("RATE/S") >= 2 or not process.running(), what="two looks")
+        process.kill(signal.SIGINT)
     equal(process.wait(), 0, f"exit status; it says: {process.errors()}")
     # Of these there may be nothing to tell here.
     if not re.search(" subscribe| query|--svg", command) and not process.output().strip():
@@ -65,7 +68,7 @@ def example_test(page, command):
 def configuration(b):
     """bpfmond.conf(5): the example is understood, line by line"""
     text = next(page for page in PAGES if page.stem == "bpfmond.conf.5").read_text(encoding="utf-8")
-    example = re.search(r"# EXAMPLES\n.*?```\n(\[.*?)```", text, re.DOTALL)[1]
+    example = "".join(re.findall(r"```\n(\[.*?)```", text.partition("# EXAMPLES\n")[2], re.DOTALL))
     file = b.directory / "bpfmond.conf"
     file.write_text(example, encoding="utf-8")
     daemon = b.daemon(f"--config={file}")

@@ -19,7 +19,7 @@ static const struct action *const tables[] = {
         process_actions,   call_actions,    link_actions,    program_actions,    live_actions,
         pin_actions,       tamper_actions,  network_actions, traffic_actions,    perf_actions,
         socket_actions,    filter_actions,  gone_actions,    struct_ops_actions, held_actions,
-        inventory_actions,
+        inventory_actions, talk_actions,
 };
 
 long bpf_call(int cmd, void *attr, unsigned size) {

@@ -44,6 +44,7 @@ extern const struct action gone_actions[];
 extern const struct action struct_ops_actions[];
 extern const struct action held_actions[];
 extern const struct action inventory_actions[];
+extern const struct action talk_actions[];
 
 /* The argument at `i`, or `fallback` where there is none. */
 const char *argument(const struct arguments *a, int i, const char *fallback);

@@ -258,6 +258,61 @@ START_TEST(test_bound) {
 }
 END_TEST
 
+static struct connection_pair *take_numbered(uint16_t i) {
+        return take(i, tcp(i, "10.0.0.1", i, "10.0.0.2", 80, CONNECTION_CLIENT), false);
+}
+
+static uint64_t next_of(struct connection_cursor *c) {
+        struct connection_pair *p = connection_cursor_next(c);
+
+        return p ? p->id : 0;
+}
+
+/* Who goes over the connections sees each that stays, and none that came later, whatever else
+ * happens. */
+START_TEST(test_cursor) {
+        struct connection_cursor all = {}, few = {}, none = {};
+        struct connection_pair *p[6];
+
+        for (uint16_t i = 1; i <= 5; i++)
+                p[i] = take_numbered(i);
+        connection_cursor_open(&all, table);
+        ck_assert_uint_eq(next_of(&all), 1);
+        connection_cursor_open(&few, table);
+        connection_table_drop(table, p[1]); /* few is before it, all behind */
+        connection_table_drop(table, p[2]); /* both are before it */
+        take_numbered(6);
+        ck_assert_uint_eq(next_of(&all), 3);
+        ck_assert_uint_eq(next_of(&few), 3);
+        connection_cursor_close(&few);
+        connection_table_drop(table, p[5]);
+        ck_assert_uint_eq(next_of(&all), 4);
+        ck_assert_ptr_null(connection_cursor_next(&few));
+        connection_cursor_close(&none);
+        connection_cursor_open(&few, table);
+        table = connection_table_free(table);
+        ck_assert_ptr_null(connection_cursor_next(&all));
+        ck_assert_ptr_null(connection_cursor_next(&few));
+        connection_cursor_close(&all);
+}
+END_TEST
+
+/* Those that came since the beginning are not gone over: there may be no end of them. */
+START_TEST(test_cursor_end) {
+        struct connection_cursor c = {};
+
+        take_numbered(1);
+        take_numbered(2);
+        connection_cursor_open(&c, table);
+        take_numbered(3);
+        ck_assert_uint_eq(next_of(&c), 1);
+        take_numbered(4);
+        ck_assert_uint_eq(next_of(&c), 2);
+        ck_assert_uint_eq(next_of(&c), 0);
+        connection_cursor_close(&c);
+}
+END_TEST
+
 /* Ends that are not connected yet, or the daemon's own, are none. */
 START_TEST(test_none) {
         ck_assert_ptr_null(take(1, tcp(1, "10.0.0.1", 0, "10.0.0.2", 0, CONNECTION_CLIENT), false));
@@ -341,6 +396,8 @@ static Suite *suite(void) {
         tcase_add_test(c, test_reuse);
         tcase_add_test(c, test_missing);
         tcase_add_test(c, test_bound);
+        tcase_add_test(c, test_cursor);
+        tcase_add_test(c, test_cursor_end);
         tcase_add_test(c, test_none);
         tcase_add_test(c, test_quantiles);
         tcase_add_test(c, test_services);

@@ -51,7 +51,7 @@ static const struct {
         {{"pid=1"},
          -EINVAL,
          "Unknown field \"pid\" in \"pid=1\"; did you mean \"process.pid\", "
-         "\"namespace.pid\" or \"loaded_by.pid\"?"},
+         "\"namespace.pid\", \"loaded_by.pid\" or \"destination.process.pid\"?"},
         {{"type=xdp"},
          -EINVAL,
          "Unknown field \"type\" in \"type=xdp\"; did you mean \"prog.type\", \"map.type\", "

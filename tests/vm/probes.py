@@ -29,6 +29,9 @@ EXPECTED = [
     Expected("process-fork", "off", "nothing here observes one process alone", roads=EVERYWHERE),
     *(Expected(name, "off", "there is nothing that kprobes could miss", roads=(WITHOUT,))
       for name in ("socket-filter-end", "seccomp-end")),
+    *(Expected(name, "waiting", "nobody asks for connections here: traffic/run does", roads=EVERYWHERE)
+      for name in ("connection", "connection-state")),
+    Expected("connection-unix", "waiting", "the same"),
     Expected("call-exit-program", "absent", "programs that call bpf() came with 5.14", until=(5, 14)),
     Expected("call-exit-kernel", "absent", "light skeletons came with 5.14", until=(5, 14)),
     Expected("device-end", "absent", "tcx came with 6.6", until=(6, 6)),

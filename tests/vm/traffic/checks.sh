@@ -85,7 +85,7 @@ postgres() {
         postgres_ready
         for where in 127.0.0.1 /tmp; do
                 pgbench -h "$where" -U nobody -n -S -c 1 -t 100 postgres
-                psql -h "$where" -U nobody -d postgres -c 'SELECT pg_sleep(0.5)'
+                psql -h "$where" -U nobody -d postgres -c 'SELECT pg_sleep(3)'
         done >"$out/pgbench" 2>&1
         kill -INT "$server"
         wait "$server"
@@ -135,5 +135,10 @@ mkdir -p /dev/shm /root
 mount -t tmpfs tmpfs /dev/shm
 dbus-daemon --config-file=/bus.conf --fork --nopidfile
 dmesg >/out/dmesg-before
-round kprobes
-round tracepoints --no-kprobes
+read -r roads </roads
+for road in $roads; do
+        case $road in
+        kprobes) round kprobes ;;
+        tracepoints) round tracepoints --no-kprobes ;;
+        esac
+done
