@@ -127,6 +127,7 @@ int BPF_KPROBE(unix_connect, struct sock *sk, struct sock *listener, struct sock
                         c->flags = CONNECTION_SERVER | CONNECTION_WHOLE;
                         c->netns = BPF_CORE_READ(sk, __sk_common.skc_net.net, ns.inum);
                         c->peer = (u64) sk;
+                        c->client = socket_inode(sk);
                         fill_unix_path(c, address);
                 }
         }
@@ -136,7 +137,7 @@ int BPF_KPROBE(unix_connect, struct sock *sk, struct sock *listener, struct sock
         c->family = AF_UNIX;
         c->flags = CONNECTION_CLIENT | CONNECTION_WHOLE;
         c->netns = BPF_CORE_READ(sk, __sk_common.skc_net.net, ns.inum);
-        c->inode = socket_inode(sk);
+        c->inode = c->client = socket_inode(sk);
         c->peer = (u64) accepted;
         fill_unix_path(c, address);
         connection_take(c);

@@ -409,6 +409,7 @@ static __always_inline bool pick_up_unix(struct connection *c, struct sock *sk) 
         c->netns = BPF_CORE_READ(sk, __sk_common.skc_net.net, ns.inum);
         c->inode = socket_inode(sk);
         c->peer = (u64) peer;
+        c->client = server ? socket_inode(peer) : c->inode;
         c->flags |= server ? CONNECTION_SERVER : CONNECTION_CLIENT;
         if (peer_tgid(sk) == own_tgid)
                 c->flags |= CONNECTION_IGNORED;

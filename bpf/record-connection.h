@@ -28,6 +28,7 @@ struct connection {
         __u64 id;            /* a small number of its own; 0: being made */
         __u64 peer;          /* AF_UNIX: the other end's key; 0: not known */
         __u64 inode;         /* AF_UNIX: of the socket: its address may be used again */
+        __u64 client;        /* AF_UNIX: the same of the client's socket: both ends have it */
         __u64 start;         /* when it opened, or was seen first */
         __u64 last;          /* when bytes passed last; 0: never */
         __u64 sent;          /* bytes */

@@ -102,6 +102,7 @@ static struct connection_address address_of(uint64_t key, const struct connectio
         if (c->family == AF_UNIX) {
                 a.first[0] = key < c->peer ? key : c->peer;
                 a.second[0] = key < c->peer ? c->peer : key;
+                a.first[1] = c->client; /* sockets' addresses are used again */
                 return a;
         }
         put_address(a.first, c->local, c->family, c->local_port);
@@ -148,12 +149,19 @@ static struct connection_pair *find_pair(const struct connection_table *t,
 /* Coming and going ------------------------------------------------------------------------------
  */
 
-static void forget_end(struct connection_table *t, struct connection_end *e) {
+/* Its key is another end's from now on. */
+static void give_up_key(struct connection_table *t, struct connection_end *e) {
         struct connection_end **at = end_bucket(t, e->key);
 
         while (*at != e)
                 at = &(*at)->next;
         *at = e->next;
+        e->key = 0;
+}
+
+static void forget_end(struct connection_table *t, struct connection_end *e) {
+        if (e->key)
+                give_up_key(t, e);
         if (e->pair)
                 for (size_t i = 0; i < ELEMENTSOF(e->pair->ends); i++)
                         if (e->pair->ends[i] == e)
@@ -234,10 +242,15 @@ static bool is_connected(const struct connection *c) {
         return c->family == AF_UNIX ? c->peer != 0 : c->local_port != 0 && c->remote_port != 0;
 }
 
-/* An end that is another connection's now leaves the pair that it was in. */
+/* A socket that is another connection's now leaves the pair that it was in; what is known of it at
+ * its end stays there until the other one closes, too. */
 static void leave(struct connection_table *t, struct connection_end *e) {
         struct connection_pair *p = e->pair;
 
+        if (e->closed) {
+                give_up_key(t, e);
+                return;
+        }
         forget_end(t, e);
         if (p && !p->ends[0] && !p->ends[1])
                 connection_table_drop(t, p);
@@ -293,14 +306,23 @@ void connection_table_begin(struct connection_table *t) {
         t->round++;
 }
 
+/* Returns whether it has forgotten an end. */
+static bool forget_missing(struct connection_table *t, struct connection_pair *p) {
+        bool any = false;
+
+        for (size_t i = 0; i < ELEMENTSOF(p->ends); i++)
+                if (p->ends[i] && !p->ends[i]->closed && p->ends[i]->round != t->round &&
+                    ++p->ends[i]->missing >= MISSING_MAX) {
+                        forget_end(t, p->ends[i]);
+                        any = true;
+                }
+        return any;
+}
+
 void connection_table_end(struct connection_table *t) {
         for (struct connection_pair *p = t->oldest, *next; p; p = next) {
                 next = p->newer;
-                for (size_t i = 0; i < ELEMENTSOF(p->ends); i++)
-                        if (p->ends[i] && !p->ends[i]->closed && p->ends[i]->round != t->round &&
-                            ++p->ends[i]->missing >= MISSING_MAX)
-                                forget_end(t, p->ends[i]);
-                if (!p->ends[0] && !p->ends[1])
+                if (forget_missing(t, p) && connection_pair_closed(p))
                         connection_table_drop(t, p);
         }
 }

@@ -15,7 +15,7 @@ struct connection_table;
 struct connection_end {
         struct connection_end *next; /* of the same bucket */
         struct connection_pair *pair;
-        uint64_t key;
+        uint64_t key; /* 0: its socket is another connection's by now */
         bool closed;
         uint32_t missing; /* rounds in which it was not among those of the kernel side */
         uint32_t round;   /* in which it was */
@@ -63,7 +63,7 @@ int connection_table_take(struct connection_table *t, uint64_t key, const struct
 void connection_table_begin(struct connection_table *t);
 
 /* Ends it. Ends that were missing twice are gone: pushed out by newer ones, or closed without a
- * word. They are forgotten, and so is a pair without ends. */
+ * word. They are forgotten, and so is a pair without open ends. */
 void connection_table_end(struct connection_table *t);
 
 /* Forgets a pair and its ends. */

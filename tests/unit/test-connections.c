@@ -227,6 +227,52 @@ START_TEST(test_reuse) {
 }
 END_TEST
 
+static struct connection local_end(uint64_t id, uint64_t peer, uint64_t client, uint32_t side) {
+        return (struct connection){.id = id,
+                                   .peer = peer,
+                                   .client = client,
+                                   .family = AF_UNIX,
+                                   .flags = side,
+                                   .sent = id,
+                                   .send_calls = 1,
+                                   .path_size = 6,
+                                   .path = "/x.sock"};
+}
+
+/* Two sockets are used again by another connection, one of them before it is known that the other
+ * has closed: the first connection keeps both of its ends. */
+START_TEST(test_unix_reuse) {
+        struct connection client = local_end(1, 20, 5, CONNECTION_CLIENT),
+                          server = local_end(2, 10, 5, CONNECTION_SERVER);
+        struct connection_pair *p = take(10, client, false);
+
+        ck_assert_ptr_eq(take(20, server, false), p);
+        take(10, client, true);
+        ck_assert_ptr_ne(take(10, local_end(3, 20, 6, CONNECTION_SERVER), false), p);
+        ck_assert_ptr_eq(take(20, server, true), p);
+        ck_assert(connection_pair_closed(p));
+        described(p, 1000);
+        ck_assert_uint_eq(number(FIELD_BYTES_SENT), 1); /* the client's */
+        connection_table_drop(table, p);
+        p = take(20, local_end(4, 10, 6, CONNECTION_CLIENT), false);
+        ck_assert_ptr_eq(connection_table_find(table, 3), p);
+        ck_assert_uint_eq(connection_table_count(table), 1);
+}
+END_TEST
+
+/* Nothing waits for an end that the kernel side has no longer. */
+START_TEST(test_missing_other) {
+        take(10, local_end(1, 20, 5, CONNECTION_CLIENT), false);
+        take(20, local_end(2, 10, 5, CONNECTION_SERVER), false);
+        take(10, local_end(1, 20, 5, CONNECTION_CLIENT), true);
+        for (size_t i = 0; i < 2; i++) {
+                connection_table_begin(table);
+                connection_table_end(table);
+        }
+        ck_assert_uint_eq(connection_table_count(table), 0);
+}
+END_TEST
+
 /* What the kernel side has no longer, and never closed, goes after the second round. */
 START_TEST(test_missing) {
         struct connection c = tcp(1, "10.0.0.1", 40000, "10.0.0.2", 80, CONNECTION_CLIENT);
@@ -394,7 +440,9 @@ static Suite *suite(void) {
         tcase_add_test(c, test_unix);
         tcase_add_test(c, test_close);
         tcase_add_test(c, test_reuse);
+        tcase_add_test(c, test_unix_reuse);
         tcase_add_test(c, test_missing);
+        tcase_add_test(c, test_missing_other);
         tcase_add_test(c, test_bound);
         tcase_add_test(c, test_cursor);
         tcase_add_test(c, test_cursor_end);
