@@ -56,11 +56,12 @@ def watch(b, server, service):
     return b.subscriber("event=connection-open", "event=connection-close", f"service.name={service}")
 
 
-def closed(watcher, name, number, what="connections"):
-    """The ends of so many connections of that process."""
+def closed(watcher, name, number, requests=0):
+    """The ends of so many connections of that process, and so many requests."""
     def found():
         return [e for e in map(plain, watcher.events) if e["event"] == "connection-close" and e.get("process.name") == name]
-    wait_until(lambda: len(found()) >= number, what=f"{number} {what} of {name}")
+    wait_until(lambda: len(found()) >= number and sum(e["connection.requests"] for e in found()) >= requests,
+               what=f"{number} connections of {name} with {requests} requests")
     watcher.settle()
     return found()
 
@@ -84,7 +85,7 @@ def test_pgbench(b):
                 watcher.events.clear()
                 report = server.bench(where, "-b", script, "-c", 3, "-j", 1, "-t", 2100 // statements)
                 done = int(re.search(r"actually processed: (\d+)", report)[1])
-                rows = closed(watcher, "pgbench", 3)
+                rows = closed(watcher, "pgbench", 3, done * statements)  # one more asks what there is
                 near(sum(r["connection.requests"] for r in rows), done * statements, f"requests of {script} by {where}")
                 for row in rows:
                     for name, value in place(server, where).items():
@@ -100,7 +101,7 @@ def test_redis(b):
         for where in ("tcp", "unix"):
             watcher.events.clear()
             server.bench(where, "-t", "get", "-n", 3000, "-c", 5, "-q")
-            rows = closed(watcher, "redis-benchmark"[:15], 5)
+            rows = closed(watcher, "redis-benchmark"[:15], 5, 3000)
             near(sum(r["connection.requests"] for r in rows), 3000, f"requests by {where}")
             equal({r["destination.process.name"] for r in rows}, {"redis-server"}, "servers")
 
