@@ -42,12 +42,13 @@ __u32 connection_slots __weak;      /* elements of connection_counts in use */
 
 static const struct connection blank_connection;
 
-/* Made by the daemon, as large as it is told, and only while somebody asks. Key: the socket. */
+/* Made by the daemon, as large as it is told, and only while somebody asks. Key: the socket.
+ * Without types: Linux 5.15 to 6.1 want that of the map that is put here to have the same BTF. */
 struct connection_map {
         __uint(type, BPF_MAP_TYPE_LRU_HASH);
         __uint(max_entries, 1);
-        __type(key, u64);
-        __type(value, struct connection);
+        __uint(key_size, sizeof(u64));
+        __uint(value_size, sizeof(struct connection));
 };
 
 struct {
