@@ -350,6 +350,9 @@ bool kernel_side_holds(const struct kernel_side *s, const struct handover *h, co
         for (int hook = HOOK_NONE + 1; hook < _HOOK_MAX; hook++)
                 if (s->programs[hook] >= 0 && strcmp(hook_program(hook), program) == 0)
                         return true;
+        for (size_t i = 0; i < ELEMENTSOF(iterator_names); i++)
+                if (s->iterators[i] >= 0 && strcmp(iterator_names[i], program) == 0)
+                        return true;
         return false;
 }
 
