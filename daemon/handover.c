@@ -566,10 +566,6 @@ uint64_t handover_number(struct handover *h) {
         return ++h->seq;
 }
 
-bool handover_replays(const struct handover *h) {
-        return h->at < h->replay;
-}
-
 /* One is left for what comes from no record. */
 bool handover_full(const struct handover *h) {
         return h->at >= h->replay && mark(h)->n >= JOURNAL_MAX - 1;

@@ -84,9 +84,6 @@ void handover_record_ends(struct handover *h);
  * record was read for the first time. */
 uint64_t handover_number(struct handover *h);
 
-/* Whether records are still to come that were read before. */
-bool handover_replays(const struct handover *h);
-
 /* Whether the journal has no room for another record: commit. */
 bool handover_full(const struct handover *h);
 

@@ -46,6 +46,7 @@ struct ring {
         struct monitor *monitor;
         int fd;
         struct perf_event_mmap_page *page; /* and RING_PAGES of data behind it */
+        uint64_t head;                     /* up to where it is to be read */
         sd_event_source *io;
 };
 
@@ -81,8 +82,7 @@ static void on_record(struct monitor *m, const void *data) {
 static void read_ring(struct state *s, struct ring *r) {
         const char *data = (const char *) r->page + s->page_size;
         const size_t room = RING_PAGES * s->page_size;
-        uint64_t head = __atomic_load_n(&r->page->data_head, __ATOMIC_ACQUIRE),
-                 tail = r->page->data_tail;
+        uint64_t head = r->head, tail = r->page->data_tail;
         char record[RECORD_MAX] __attribute__((aligned(8)));
         struct perf_event_header h;
 
@@ -101,6 +101,10 @@ static void read_ring(struct state *s, struct ring *r) {
         __atomic_store_n(&r->page->data_tail, head, __ATOMIC_RELEASE);
 }
 
+static void read_soon(struct monitor *m);
+
+/* A hook sends its record before the kernel writes the notice: of the notices that are there now,
+ * all records are in the ring. */
 static int on_time(_unused_ sd_event_source *source, _unused_ uint64_t usec, void *userdata) {
         struct monitor *m = userdata;
         struct state *s = m->state;
@@ -108,6 +112,12 @@ static int on_time(_unused_ sd_event_source *source, _unused_ uint64_t usec, voi
         s->timer = sd_event_source_disable_unref(s->timer);
         if (s->held)
                 return 0;
+        for (size_t i = 0; i < s->count; i++)
+                s->rings[i].head = __atomic_load_n(&s->rings[i].page->data_head, __ATOMIC_ACQUIRE);
+        if (!m->handlers.settle(m->userdata)) {
+                read_soon(m);
+                return 0;
+        }
         for (size_t i = 0; i < s->count; i++)
                 read_ring(s, &s->rings[i]);
         m->handlers.idle(m->userdata);
@@ -117,9 +127,10 @@ static int on_time(_unused_ sd_event_source *source, _unused_ uint64_t usec, voi
 static void read_soon(struct monitor *m) {
         struct state *s = m->state;
 
-        if (!s->timer && sd_event_add_time_relative(m->loop, &s->timer, CLOCK_MONOTONIC, DELAY_USEC,
-                                                    0, on_time, m) < 0)
-                on_time(NULL, 0, m);
+        /* Out of memory: the next notice tries again. */
+        if (!s->timer)
+                (void) sd_event_add_time_relative(m->loop, &s->timer, CLOCK_MONOTONIC, DELAY_USEC,
+                                                  0, on_time, m);
 }
 
 static int on_io(sd_event_source *source, _unused_ int fd, uint32_t events, void *userdata) {

@@ -14,6 +14,9 @@ struct probe_options;
 struct sd_event;
 
 struct monitor_handlers {
+        /* Whether all is handed out that hooks have seen up to now. Else it is asked again a little
+         * later, before the notices of the same time. */
+        bool (*settle)(void *userdata);
         /* One record, `size` bytes at `data`: a struct record_action, or a struct record_part that
          * goes before it. */
         void (*record)(const void *data, size_t size, void *userdata);

@@ -137,16 +137,18 @@ static void on_record(const void *data, size_t size, void *userdata) {
         handover_record_ends(p->handover);
 }
 
+static bool on_monitor_settle(void *userdata) {
+        struct probe_set *p = userdata;
+
+        return ring_drain_all(p->ring);
+}
+
 /* What the kernel side has sent up to now came before: a program is loaded before it goes. And what
  * was read by the daemon before has its numbers already. */
 static void on_monitor_record(const void *data, size_t size, void *userdata) {
         struct probe_set *p = userdata;
-        uint64_t before;
 
-        do {
-                before = ring_position(p->ring);
-                ring_drain(p->ring);
-        } while (handover_replays(p->handover) && ring_position(p->ring) != before);
+        ring_drain_all(p->ring);
         p->handlers.record(data, size, p->userdata);
 }
 
@@ -163,8 +165,8 @@ static void on_monitor_idle(void *userdata) {
         p->handlers.idle(p->userdata);
 }
 
-static const struct monitor_handlers monitor_handlers = {on_monitor_record, on_monitor_lost,
-                                                         on_monitor_idle};
+static const struct monitor_handlers monitor_handlers = {on_monitor_settle, on_monitor_record,
+                                                         on_monitor_lost, on_monitor_idle};
 
 static void report_left(struct probe_set *p) {
         uint64_t left = stats_sum(p, offsetof(struct cpu_stats, left));

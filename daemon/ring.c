@@ -197,6 +197,17 @@ void ring_drain(struct ring *r) {
         (void) ring_turn(r);
 }
 
+bool ring_drain_all(struct ring *r) {
+        const unsigned long end = ring_end(r);
+        unsigned long before;
+
+        do {
+                before = r->position;
+                (void) ring_turn(r);
+        } while (r->position != before && (long) (end - r->position) > 0);
+        return (long) (end - r->position) <= 0;
+}
+
 uint64_t ring_position(const struct ring *r) {
         return r->position;
 }

@@ -24,8 +24,12 @@ struct ring_handlers {
 int ring_new(struct ring **ret, int map_fd, uint64_t from, struct sd_event *loop,
              const struct ring_handlers *handlers, void *userdata);
 
-/* Reads what is there now, outside of the loop's turns. */
+/* Reads what is there now, outside of the loop's turns: as much as in one of them. */
 void ring_drain(struct ring *r);
+
+/* The same of all that is there when it is called: up to a ring full of records. Returns whether it
+ * is read: what is behind a record that another CPU has reserved and not yet sent is not. */
+bool ring_drain_all(struct ring *r);
 
 /* How far it was read: while a record is handed out, up to this one. */
 uint64_t ring_position(const struct ring *r);

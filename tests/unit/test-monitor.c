@@ -49,8 +49,9 @@ static void on_idle(void *userdata) {
 }
 
 static void begin(struct monitor *m, const struct monitor_kind *kind, enum hook hook) {
-        *m = (struct monitor){
-                .kind = kind, .hook = hook, .handlers = {on_record, on_lost, on_idle}};
+        *m = (struct monitor){.kind = kind,
+                              .hook = hook,
+                              .handlers = {.record = on_record, .lost = on_lost, .idle = on_idle}};
         count = parts = 0;
         lost = 0;
         ck_assert_int_eq(kind->prepare(m), 0);
