@@ -44,21 +44,11 @@ static const struct {
         {OBJECT_MAP, FIELD_MAP_ID, {"map-create"}, "map-free", bpf_map_get_fd_by_id},
 };
 
-/* What the event in which it came says of it, and of who brought it. */
+/* What the event in which it came says of it, beside who brought it. */
 static const enum field kept[] = {
         FIELD_PROG_ID,   FIELD_PROG_NAME,     FIELD_PROG_TYPE,   FIELD_PROG_TAG,
         FIELD_MAP_ID,    FIELD_MAP_NAME,      FIELD_MAP_TYPE,    FIELD_LINK_ID,
         FIELD_LINK_TYPE, FIELD_ATTACH_TARGET, FIELD_ATTACH_TYPE, FIELD_ATTACH_NAMESPACE,
-};
-static const enum field loaders[][2] = {
-        {FIELD_PROCESS_PID, FIELD_LOADED_BY_PID},
-        {FIELD_PROCESS_NAME, FIELD_LOADED_BY_NAME},
-        {FIELD_PROCESS_EXECUTABLE, FIELD_LOADED_BY_EXECUTABLE},
-        {FIELD_PROCESS_BUILD_ID, FIELD_LOADED_BY_BUILD_ID},
-        {FIELD_USER_ID, FIELD_LOADED_BY_USER_ID},
-        {FIELD_UNIT, FIELD_LOADED_BY_UNIT},
-        {FIELD_CONTAINER_ID, FIELD_LOADED_BY_CONTAINER_ID},
-        {FIELD_TIME, FIELD_LOADED_BY_TIME},
 };
 
 struct absence {
@@ -124,15 +114,6 @@ static void add_present(uint32_t kind, uint32_t id, void *userdata) {
 /* Telling ---------------------------------------------------------------------------------------
  */
 
-static void copy_as(struct event *e, enum field f, const struct value *v) {
-        if (v && v->type == TYPE_U32)
-                event_set_u32(e, f, v->u32);
-        else if (v && v->type == TYPE_U64)
-                event_set_u64(e, f, v->u64);
-        else if (v && v->type == TYPE_STRING)
-                event_set_string(e, f, v->string);
-}
-
 static void describe(struct event *e, size_t kind, const struct event *came,
                      const struct absence_context *c) {
         const struct value *time = event_get(came, FIELD_TIME);
@@ -150,8 +131,7 @@ static void describe(struct event *e, size_t kind, const struct event *came,
         event_set_bool(e, FIELD_ATTRIBUTED, false);
         for (size_t i = 0; i < ELEMENTSOF(kept); i++)
                 event_copy(e, came, kept[i]);
-        for (size_t i = 0; i < ELEMENTSOF(loaders); i++)
-                copy_as(e, loaders[i][1], event_get(came, loaders[i][0]));
+        objects_set_loader(e, came);
         message_set(e, action_free_info(kinds[kind].kind));
         message = event_string(e, FIELD_MESSAGE);
         if (message) {

@@ -246,6 +246,25 @@ static void describe_loader(struct event *e, const struct object *x) {
                         event_set_string(e, loader_texts[i][1], text);
 }
 
+void objects_set_loader(struct event *e, const struct event *came) {
+        const struct value *pid = event_get(came, FIELD_PROCESS_PID);
+        const struct value *user = event_get(came, FIELD_USER_ID);
+        const struct value *time = event_get(came, FIELD_TIME);
+        const char *text;
+
+        if (pid)
+                event_set_u32(e, FIELD_LOADED_BY_PID, pid->u32);
+        if (user)
+                event_set_u32(e, FIELD_LOADED_BY_USER_ID, user->u32);
+        if (time)
+                event_set_u64(e, FIELD_LOADED_BY_TIME, time->u64);
+        for (size_t i = 0; i < ELEMENTSOF(loader_texts); i++) {
+                text = event_string(came, loader_texts[i][0]);
+                if (text)
+                        event_set_string(e, loader_texts[i][1], text);
+        }
+}
+
 /* Coming and going ----------------------------------------------------------------------------- */
 
 static const char *string(const struct event *e, enum field f) {

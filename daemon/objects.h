@@ -59,6 +59,9 @@ size_t objects_count(const struct objects *o);
  * that is gone (`strict`: only some processes are observed). */
 bool objects_follow(struct objects *o, struct event *e, bool strict);
 
+/* Sets loaded_by.* of an event, by the one in which its object came: who acted there brought it. */
+void objects_set_loader(struct event *e, const struct event *came);
+
 /* Sets in a row about an object what is known of who brought it: loaded_by.*, existed, own. Returns
  * whether it is known at all. */
 bool objects_describe(struct objects *o, uint32_t kind, uint32_t id, struct event *row);
