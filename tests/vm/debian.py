@@ -162,6 +162,7 @@ def archive(checks, programs):
     made.file("init", (HERE / "debian-init").read_bytes(), 0o755)
     made.program(find_tool("busybox", "busybox-static"), "/bin/busybox")
     made.file("payload/checks.sh", checks.read_bytes())
+    made.file("payload/await.sh", (HERE / "await.sh").read_bytes())
     made.file("payload/start", START, 0o755)
     for name, program in programs.items():
         made.program(program, f"/bin/{name}")

@@ -91,6 +91,7 @@ def build(path, programs, files, needs=None, root="/"):
         archive.file(name, text)
     archive.file("init", (HERE / "init").read_bytes(), 0o755)
     archive.file("checks.sh", (HERE / "checks.sh").read_bytes())
+    archive.file("await.sh", (HERE / "await.sh").read_bytes())
     archive.file("bus.conf", (HERE / "bus.conf").read_bytes())
     if needs:
         tools = {"/bin/busybox": root / "bin/busybox", "/usr/bin/dbus-daemon": root / "usr/bin/dbus-daemon"}

@@ -11,15 +11,8 @@ pins=/sys/fs/bpf
 . /payload/names
 group=/sys/fs/cgroup/foreign
 
-# await TENTHS COMMAND…: repeats a command until it succeeds.
-await() {
-        local left=$1
-        shift
-        until "$@"; do
-                ((--left > 0)) || return 1
-                sleep 0.1
-        done
-}
+# shellcheck source=tests/vm/await.sh
+. /payload/await.sh
 
 # A map that is gone at once.
 make_map() {

@@ -6,18 +6,8 @@
 PATH=/usr/sbin:/usr/bin:/payload/tools
 unit=watch.service
 
-# await TENTHS COMMAND…: repeats a command until it succeeds.
-await() {
-        local left=$1
-        shift
-        until "$@"; do
-                ((--left > 0)) || {
-                        echo "await: no success: $*"
-                        return 1
-                }
-                sleep 0.1
-        done
-}
+# shellcheck source=tests/vm/await.sh
+. /payload/await.sh
 
 watching() {
         bpfmonctl status --json=short 2>/dev/null | grep -q '"state":"watching"'

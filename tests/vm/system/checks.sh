@@ -7,18 +7,8 @@ PATH=/usr/sbin:/usr/bin:/payload/tools
 rule=/etc/polkit-1/rules.d/50-bpfmon.rules
 unit=bpfmond.service
 
-# await TENTHS COMMAND…: repeats a command until it succeeds.
-await() {
-        local left=$1
-        shift
-        until "$@"; do
-                ((--left > 0)) || {
-                        echo "await: no success: $*"
-                        return 1
-                }
-                sleep 0.1
-        done
-}
+# shellcheck source=tests/vm/await.sh
+. /payload/await.sh
 
 # of PROPERTY of the service.
 of() {

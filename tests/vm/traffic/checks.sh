@@ -5,16 +5,8 @@
 
 export DBUS_SYSTEM_BUS_ADDRESS=unix:path=/run/bus
 
-# await TENTHS COMMAND…: repeats a command until it succeeds.
-await() {
-        left=$1
-        shift
-        until "$@"; do
-                left=$((left - 1))
-                [ "$left" -gt 0 ] || return 1
-                sleep 0.1
-        done
-}
+# shellcheck source=tests/vm/await.sh
+. /await.sh
 
 watching() {
         bpfmonctl status --json=short 2>"$out/wait.log" | grep -q '"state":"watching"'
