@@ -7,10 +7,10 @@
 #include <stdlib.h>
 #include <string.h>
 #include <systemd/sd-event.h>
-#include <time.h>
 
 #include "alert-fold.h"
 #include "alert-journal.h"
+#include "clock.h"
 #include "event.h"
 #include "history.h"
 #include "log.h"
@@ -40,13 +40,6 @@ struct alerts {
         bool alert; /* what was judged last is one */
         uint64_t alerts, folded;
 };
-
-static uint64_t now_usec(clockid_t clock) {
-        struct timespec t;
-
-        clock_gettime(clock, &t);
-        return (uint64_t) t.tv_sec * 1000000 + (uint64_t) t.tv_nsec / 1000;
-}
 
 /* What was seen ------------------------------------------------------------------------------- */
 
@@ -130,7 +123,7 @@ static void ask(struct alerts *a, const struct event *e, struct verdict *ret) {
         ret->n = ret->n_folded = 0;
         if (n == 0)
                 return;
-        now = now_usec(CLOCK_MONOTONIC);
+        now = clock_usec(CLOCK_MONOTONIC);
         for (size_t i = 0; i < n; i++) {
                 enum fold fold = folds_take(a->folds, passed[i], e, now, &count);
 
@@ -218,7 +211,7 @@ static void tell_folded(struct alerts *a, uint64_t count, uint64_t interval) {
                 snprintf(text, sizeof(text), "%" PRIu64 " more in %" PRIu64 " seconds: %s", count,
                          (interval + 500000) / 1000000, message);
         event_set_string(e, FIELD_MESSAGE, text);
-        event_set_u64(e, FIELD_TIME, now_usec(CLOCK_REALTIME));
+        event_set_u64(e, FIELD_TIME, clock_usec(CLOCK_REALTIME));
         event_set_static(e, FIELD_EVENT, "alert");
         event_set_static(e, FIELD_CLASS, "self");
         event_set_u64(e, FIELD_ALERT_COUNT, count);
@@ -233,7 +226,7 @@ static int on_timer(_unused_ sd_event_source *s, _unused_ uint64_t usec, void *u
         uint64_t count, interval;
 
         a->armed = UINT64_MAX;
-        if (folds_due(a->folds, now_usec(CLOCK_MONOTONIC), a->event, &count, &interval))
+        if (folds_due(a->folds, clock_usec(CLOCK_MONOTONIC), a->event, &count, &interval))
                 tell_folded(a, count, interval);
         return arm(a);
 }

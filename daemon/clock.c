@@ -14,6 +14,10 @@ uint64_t clock_now(void) {
         return read_clock(CLOCK_MONOTONIC);
 }
 
+uint64_t clock_usec(clockid_t clock) {
+        return read_clock(clock) / 1000;
+}
+
 /* Whether a and b lie further apart than `distance`. Differences wrap around. */
 static int apart(uint64_t a, uint64_t b, uint64_t distance) {
         return a - b + distance > 2 * distance;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
-/* The kernel's clocks as wall-clock time. */
+/* What the clocks say, and the kernel's clocks as wall-clock time. */
 
 #include <stdint.h>
 #include <time.h>
@@ -17,6 +17,9 @@ struct clock_offset {
 
 /* CLOCK_MONOTONIC, ns. */
 uint64_t clock_now(void);
+
+/* Any clock, µs. */
+uint64_t clock_usec(clockid_t clock);
 
 /* The time `ns` of `c->clock`, in µs since 1970. `now` is a recent time of CLOCK_MONOTONIC, such as
  * a record's: it says whether a second has passed. */

@@ -12,7 +12,6 @@
 #include <systemd/sd-bus.h>
 #include <systemd/sd-daemon.h>
 #include <systemd/sd-event.h>
-#include <time.h>
 
 #include "absence.h"
 #include "agreement.h"
@@ -119,13 +118,6 @@ struct daemon {
         uint64_t records_lost; /* that are no events */
         int failed;            /* why it ends, if it was not told to */
 };
-
-static uint64_t realtime(void) {
-        struct timespec now;
-
-        clock_gettime(CLOCK_REALTIME, &now);
-        return (uint64_t) now.tv_sec * 1000000 + (uint64_t) now.tv_nsec / 1000;
-}
 
 static void tell_status(const struct daemon *d) {
         size_t n = subscription_table_count(d->subscriptions);
@@ -314,7 +306,7 @@ static void on_alert(struct event *e, void *userdata) {
 /* Nobody knows how many events are missing, or whose. */
 static void tell_gap(struct daemon *d, const char *where, const char *message) {
         event_reset(d->event);
-        event_set_u64(d->event, FIELD_TIME, realtime());
+        event_set_u64(d->event, FIELD_TIME, clock_usec(CLOCK_REALTIME));
         event_set_static(d->event, FIELD_EVENT, "lost");
         event_set_static(d->event, FIELD_CLASS, "self");
         event_set_static(d->event, FIELD_SEVERITY, "warning");
@@ -494,7 +486,7 @@ static void keep_usage_row(const struct event *e, void *userdata) {
 
 /* Element operations and queries are not kept one by one. */
 static void keep_usage(struct daemon *d) {
-        int k = d->usage ? usage_list(d->usage, realtime(), keep_usage_row, d) : 0;
+        int k = d->usage ? usage_list(d->usage, clock_usec(CLOCK_REALTIME), keep_usage_row, d) : 0;
 
         if (k < 0)
                 log_warning("Cannot keep how often bpf() was called: %s", strerror(-k));
@@ -565,7 +557,7 @@ static void on_hidden(enum hiding how, enum object_kind kind, uint32_t id, void 
         struct daemon *d = userdata;
 
         event_reset(d->event);
-        event_set_u64(d->event, FIELD_TIME, realtime());
+        event_set_u64(d->event, FIELD_TIME, clock_usec(CLOCK_REALTIME));
         agreement_describe(d->event, how, kind, id, d->objects);
         tell(d);
 }
@@ -618,7 +610,7 @@ static int begin_absence(struct daemon *d) {
                 .objects = d->objects,
                 .kinds = agreement_goings(d->probes),
                 .from = d->history ? history_last_time(d->history) : 0,
-                .until = realtime(),
+                .until = clock_usec(CLOCK_REALTIME),
                 .event = d->event,
                 .gone = on_absent,
                 .done = on_absences,
@@ -688,7 +680,7 @@ static int setup_usage(struct daemon *d) {
         k = usage_new(&d->usage, d->callers);
         /* What the kernel side has counted up to now, the daemon before us has kept. */
         if (k >= 0 && handover_adopts(d->handover))
-                k = usage_list(d->usage, realtime(), skip_usage_row, d);
+                k = usage_list(d->usage, clock_usec(CLOCK_REALTIME), skip_usage_row, d);
         return k < 0 ? k
                      : sd_event_add_time_relative(d->loop, &d->minute, CLOCK_MONOTONIC, USAGE_USEC,
                                                   USAGE_ACCURACY_USEC, on_minute, d);
@@ -778,7 +770,7 @@ static int setup_stages(struct daemon *d, const struct probe_options *options) {
         /* A takeover leaves the loop no turn: there TimeoutStartSec= counts alone. */
         if (!handover_adopts(d->handover))
                 (void) sd_event_set_watchdog(d->loop, true);
-        d->since = handover_since(d->handover, realtime());
+        d->since = handover_since(d->handover, clock_usec(CLOCK_REALTIME));
         d->events_lost = handover_lost(d->handover);
 
         k = names_new_kernel(&d->names);

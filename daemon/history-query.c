@@ -7,8 +7,8 @@
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <systemd/sd-event.h>
-#include <time.h>
 
+#include "clock.h"
 #include "event.h"
 #include "history-flat.h"
 #include "history.h"
@@ -58,13 +58,6 @@ struct queries {
         struct event *event;
 };
 
-static uint64_t now_nsec(void) {
-        struct timespec t;
-
-        clock_gettime(CLOCK_MONOTONIC, &t);
-        return (uint64_t) t.tv_sec * 1000000000 + (uint64_t) t.tv_nsec;
-}
-
 static void query_free(struct query *query) {
         struct query **link = &query->queries->first;
 
@@ -104,7 +97,7 @@ static void start(struct queries *q) {
 
                 if (query->stage != STAGE_WAITING)
                         continue;
-                query->question.deadline = now_nsec() + q->limits->seconds * 1000000000;
+                query->question.deadline = clock_now() + q->limits->seconds * 1000000000;
                 sigfillset(&all);
                 pthread_sigmask(SIG_SETMASK, &all, &before);
                 int error = pthread_create(&query->thread, NULL, answer, query);

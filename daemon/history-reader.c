@@ -5,8 +5,8 @@
 #include <inttypes.h>
 #include <sqlite3.h>
 #include <stdio.h>
-#include <time.h>
 
+#include "clock.h"
 #include "event.h"
 #include "history-fields.h"
 #include "history-flat.h"
@@ -44,14 +44,12 @@ struct past {
 /* Whether to give up. */
 static int check_time(void *userdata) {
         const struct past *r = userdata;
-        struct timespec now;
 
         if (r->q->cancelled && atomic_load_explicit(r->q->cancelled, memory_order_relaxed))
                 return 1;
         if (r->q->deadline == 0)
                 return 0;
-        clock_gettime(CLOCK_MONOTONIC, &now);
-        return (uint64_t) now.tv_sec * 1000000000 + (uint64_t) now.tv_nsec > r->q->deadline;
+        return clock_now() > r->q->deadline;
 }
 
 /* Calls `row` with each row of a statement. */

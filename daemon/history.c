@@ -12,6 +12,7 @@
 #include <sys/eventfd.h>
 #include <time.h>
 
+#include "clock.h"
 #include "event.h"
 #include "history-aside.h"
 #include "history-flat.h"
@@ -70,13 +71,6 @@ struct history {
         uint64_t retry, retain;
         int complained; /* result code that was logged last */
 };
-
-static uint64_t now_usec(clockid_t clock) {
-        struct timespec t;
-
-        clock_gettime(clock, &t);
-        return (uint64_t) t.tv_sec * SECOND + (uint64_t) t.tv_nsec / 1000;
-}
 
 static void wait_until(pthread_cond_t *cond, pthread_mutex_t *lock, uint64_t usec) {
         const struct timespec t = {(time_t) (usec / SECOND), (long) (usec % SECOND) * 1000};
@@ -180,7 +174,7 @@ static void give_up(struct history *h, int rc, enum schema_state state) {
         char aside[4096];
 
         h->store = store_close(h->store, false);
-        h->retry = now_usec(CLOCK_MONOTONIC) + RETRY_USEC;
+        h->retry = clock_usec(CLOCK_MONOTONIC) + RETRY_USEC;
         if (state == SCHEMA_GOOD || state == SCHEMA_EMPTY) {
                 complain(h, rc, "cannot be written");
         } else if (history_set_aside(h->path, aside, sizeof(aside)) >= 0) {
@@ -198,7 +192,7 @@ static void try_open(struct history *h) {
         for (int attempt = 0; !h->store && attempt < 2; attempt++) {
                 enum schema_state state;
 
-                if (now_usec(CLOCK_MONOTONIC) < h->retry)
+                if (clock_usec(CLOCK_MONOTONIC) < h->retry)
                         return;
                 int rc = store_open(&h->store, &h->options, &state);
                 if (rc == SQLITE_OK && state == SCHEMA_GOOD) {
@@ -226,7 +220,7 @@ static enum schema_state state_of(int rc) {
 
 static void make_lost(struct event *e, const char *where, uint64_t count) {
         event_reset(e);
-        event_set_u64(e, FIELD_TIME, now_usec(CLOCK_REALTIME));
+        event_set_u64(e, FIELD_TIME, clock_usec(CLOCK_REALTIME));
         event_set_static(e, FIELD_EVENT, "lost");
         event_set_static(e, FIELD_CLASS, "self");
         event_set_static(e, FIELD_SEVERITY, "warning");
@@ -296,13 +290,13 @@ static void write_pairs(struct history *h) {
 }
 
 static void retain(struct history *h) {
-        uint64_t now = now_usec(CLOCK_MONOTONIC);
+        uint64_t now = clock_usec(CLOCK_MONOTONIC);
 
         if (!h->store || now < h->retain)
                 return;
         h->retain = now + RETAIN_USEC;
 
-        int rc = store_retain(h->store, now_usec(CLOCK_REALTIME));
+        int rc = store_retain(h->store, clock_usec(CLOCK_REALTIME));
         if (rc != SQLITE_OK)
                 give_up(h, rc, state_of(rc));
         else
@@ -323,10 +317,10 @@ static void check_place(struct history *h) {
 
 /* Waits for work; takes all that there is. Returns how many events, below the lock. */
 static uint64_t take_batch(struct history *h, struct bytes *batch) {
-        uint64_t deadline = 0, idle = now_usec(CLOCK_MONOTONIC) + RETRY_USEC;
+        uint64_t deadline = 0, idle = clock_usec(CLOCK_MONOTONIC) + RETRY_USEC;
 
         while (!h->stop && !h->hurry && h->queue.n < WAKE_BYTES) {
-                uint64_t now = now_usec(CLOCK_MONOTONIC);
+                uint64_t now = clock_usec(CLOCK_MONOTONIC);
 
                 if (h->queue.n > 0 && deadline == 0)
                         deadline = now + BATCH_USEC;
@@ -461,10 +455,10 @@ struct history *history_free(struct history *h) {
 }
 
 uint64_t history_last_seq(struct history *h) {
-        uint64_t deadline = now_usec(CLOCK_MONOTONIC) + START_USEC;
+        uint64_t deadline = clock_usec(CLOCK_MONOTONIC) + START_USEC;
 
         pthread_mutex_lock(&h->lock);
-        while (!h->opened && now_usec(CLOCK_MONOTONIC) < deadline)
+        while (!h->opened && clock_usec(CLOCK_MONOTONIC) < deadline)
                 wait_until(&h->progress, &h->lock, deadline);
         uint64_t last = h->last_seq;
         pthread_mutex_unlock(&h->lock);
@@ -541,10 +535,10 @@ uint64_t history_mark(struct history *h) {
 }
 
 void history_wait(struct history *h, uint64_t mark, uint64_t usec) {
-        uint64_t deadline = now_usec(CLOCK_MONOTONIC) + usec;
+        uint64_t deadline = clock_usec(CLOCK_MONOTONIC) + usec;
 
         pthread_mutex_lock(&h->lock);
-        while (h->finished < mark && now_usec(CLOCK_MONOTONIC) < deadline) {
+        while (h->finished < mark && clock_usec(CLOCK_MONOTONIC) < deadline) {
                 if (h->taken < mark && !h->hurry) {
                         h->hurry = true;
                         pthread_cond_signal(&h->work);

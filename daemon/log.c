@@ -10,8 +10,8 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/uio.h>
-#include <time.h>
 
+#include "clock.h"
 #include "escape.h"
 #include "log-output.h"
 
@@ -134,13 +134,6 @@ static void emit(const struct log_site *site, int level, const char *id,
 
 /* What is left out ----------------------------------------------------------------------------- */
 
-static uint64_t now_usec(void) {
-        struct timespec now;
-
-        clock_gettime(CLOCK_MONOTONIC, &now);
-        return (uint64_t) now.tv_sec * 1000000 + (uint64_t) now.tv_nsec / 1000;
-}
-
 /* Says what was left out of sites whose interval is over, or of all. */
 static void tell_left_out(uint64_t now, bool all) {
         struct log_site **i = &sites;
@@ -164,13 +157,13 @@ static void tell_left_out(uint64_t now, bool all) {
 
 void log_flush(void) {
         pthread_mutex_lock(&lock);
-        tell_left_out(now_usec(), true);
+        tell_left_out(clock_usec(CLOCK_MONOTONIC), true);
         pthread_mutex_unlock(&lock);
         (void) output_wait(FLUSH_USEC);
 }
 
 static bool may_say(struct log_site *site, const char *text) {
-        uint64_t now = now_usec();
+        uint64_t now = clock_usec(CLOCK_MONOTONIC);
 
         tell_left_out(now, rate_interval == 0);
         if (rate_interval == 0)

@@ -5,9 +5,9 @@
 #include <linux/filter.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <systemd/sd-event.h>
 
+#include "clock.h"
 #include "monitor-kind.h"
 #include "probe.h"
 #include "util.h"
@@ -75,17 +75,10 @@ uint64_t monitor_hits(const struct monitor *m) {
         return m->hits;
 }
 
-static uint64_t now(void) {
-        struct timespec t;
-
-        clock_gettime(CLOCK_MONOTONIC, &t);
-        return (uint64_t) t.tv_sec * 1000000000 + (uint64_t) t.tv_nsec;
-}
-
 void monitor_tell(struct monitor *m, struct record_action *r, uint64_t time) {
         r->header.kind = RECORD_ACTION;
         r->header.size = sizeof(*r);
-        r->header.time = time ?: now();
+        r->header.time = time ?: clock_now();
         r->source = m->hook;
         r->entered = m->parts;
         m->hits++;

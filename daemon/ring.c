@@ -5,9 +5,9 @@
 #include <stdint.h>
 #include <sys/epoll.h>
 #include <sys/mman.h>
-#include <time.h>
 #include <systemd/sd-event.h>
 
+#include "clock.h"
 #include "ring.h"
 #include "util.h"
 
@@ -79,13 +79,8 @@ static unsigned ring_read(struct ring *r, unsigned max) {
 /* Counts from now, not from when the loop's turn began: after a long turn the timer would fire at
  * once, before records that wake nobody have come. */
 static int ring_arm(struct ring *r) {
-        struct timespec now;
-        uint64_t usec;
-        int k;
+        int k = sd_event_source_set_time(r->timer, clock_usec(CLOCK_MONOTONIC) + TIMER_USEC);
 
-        clock_gettime(CLOCK_MONOTONIC, &now);
-        usec = (uint64_t) now.tv_sec * 1000000 + (uint64_t) now.tv_nsec / 1000 + TIMER_USEC;
-        k = sd_event_source_set_time(r->timer, usec);
         return k < 0 ? k : sd_event_source_set_enabled(r->timer, SD_EVENT_ONESHOT);
 }
 

@@ -5,8 +5,8 @@
 #include <string.h>
 #include <sys/epoll.h>
 #include <systemd/sd-event.h>
-#include <time.h>
 
+#include "clock.h"
 #include "event-json.h"
 #include "event.h"
 #include "limit.h"
@@ -113,12 +113,9 @@ static void write_out(struct stream *s) {
 
 static bool append_loss(struct stream *s, const struct loss *loss) {
         struct event *notice = s->table->notice;
-        struct timespec now;
 
-        clock_gettime(CLOCK_REALTIME, &now);
         event_reset(notice);
-        event_set_u64(notice, FIELD_TIME,
-                      (uint64_t) now.tv_sec * 1000000 + (uint64_t) now.tv_nsec / 1000);
+        event_set_u64(notice, FIELD_TIME, clock_usec(CLOCK_REALTIME));
         event_set_static(notice, FIELD_EVENT, "lost");
         event_set_static(notice, FIELD_CLASS, "self");
         event_set_u64(notice, FIELD_LOST_COUNT, loss->count);
