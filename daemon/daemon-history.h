@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
-/* What the daemon has to do with its history: opens it, keeps the numbers of calls in it, and asks it
- * for what was before: who brought what exists, and what went while nobody watched. */
+/* What the daemon has to do with its history: opens it, keeps the numbers of calls in it, and asks
+ * it for what was before: who brought what exists, and what went while nobody watched. */
 
 struct daemon;
 
@@ -11,11 +11,12 @@ struct daemon;
 int daemon_history_setup(struct daemon *d);
 
 /* Once all is attached: keeps the numbers of calls from now on, and begins to ask for what was
- * before; the answers come later. Without a history it is nothing. Returns 0 or a negative errno. */
+ * before; the answers come later. Without a history it is nothing. Returns 0 or a negative errno.
+ */
 int daemon_history_begin(struct daemon *d);
 
-/* Keeps the numbers of calls since the last time: element operations and queries are not kept one by
- * one. */
+/* Keeps the numbers of calls since the last time: element operations and queries are not kept one
+ * by one. */
 void daemon_history_keep_usage(struct daemon *d);
 
 /* Before the history and the alerts are freed: waits for it to be written, for a time. A file that

@@ -97,7 +97,7 @@ void monitor_tell_filter(struct monitor *m, const void *code, size_t count) {
                 return;
         p->header.kind = RECORD_PART;
         p->header.size = (uint32_t) (sizeof(*p) + room);
-        p->header.time = now();
+        p->header.time = clock_now();
         p->entered = ++m->parts;
         p->part = PART_FILTER;
         p->total = (uint32_t) size;

@@ -19,8 +19,8 @@ extern const struct alerts_handlers pipeline_alerts_handlers;
  * negative errno. */
 int pipeline_begin(struct daemon *d);
 
-/* Hands the event out that is being made (d->event), unless it was none when its record was read for
- * the first time. */
+/* Hands the event out that is being made (d->event), unless it was none when its record was read
+ * for the first time. */
 void pipeline_tell(struct daemon *d);
 
 /* What is asked for may have changed: has the probes send that. */
