@@ -24,10 +24,10 @@
 #include "util.h"
 
 enum {
-        PAGE_ROWS = 4096,   /* of one question */
-        PAGES_MAX = 64,     /* the newest: what came before them is not asked for */
-        GONE_MAX = 4096,    /* that are told one by one */
-        KEYS_MIN = 1 << 10, /* a power of two */
+        PAGE_ROWS = 4096,      /* of one question */
+        PAGES_MAX = 64,        /* the newest: what came before them is not asked for */
+        GONE_MAX = 4096,       /* that are told one by one */
+        ENTRIES_MIN = 1 << 10, /* a power of two */
         TERM_SIZE = 64,
         SLACK_USEC = 600000000, /* that the clock may have been set forward since the start */
 };
@@ -51,13 +51,25 @@ static const enum field kept[] = {
         FIELD_LINK_TYPE, FIELD_ATTACH_TARGET, FIELD_ATTACH_TYPE, FIELD_ATTACH_NAMESPACE,
 };
 
+/* Where ends of objects are not lost. Of what went before a daemon had its probes, it has asked the
+ * kernel as we do. */
+static const char *const harmless[] = {"connections", "start"};
+
+struct entry {
+        uint64_t key; /* 0: free */
+        uint64_t
+                seen; /* when it was there, as the newest event has it that names it, µs; 0: none */
+        bool settled; /* known to be there, or told to have gone */
+};
+
 struct absence {
         struct absence_context context;
         struct query *query;
         char cursor[HISTORY_CURSOR_MAX];
         unsigned pages;
-        uint64_t *keys; /* known to be there, or told to have gone; an open hash, 0: free */
-        size_t n_keys, size_keys;
+        struct entry *entries; /* an open hash */
+        size_t n_entries, size_entries;
+        uint64_t lost;      /* when it was last noticed that ends may have been lost; 0: never */
         struct bytes found; /* events in which they came, of history-flat.h: the newest first */
         size_t places[GONE_MAX];
         size_t n_found, more;
@@ -71,36 +83,42 @@ static uint64_t key(uint32_t kind, uint32_t id) {
         return (uint64_t) (kind + 1) << 32 | id;
 }
 
-static uint64_t *place_of(uint64_t *keys, size_t size, uint64_t wanted) {
+static struct entry *place_of(struct entry *entries, size_t size, uint64_t wanted) {
         size_t i = (size_t) (wanted * UINT64_C(0x9e3779b97f4a7c15) >> 20);
 
-        while (keys[i & (size - 1)] != 0 && keys[i & (size - 1)] != wanted)
+        while (entries[i & (size - 1)].key != 0 && entries[i & (size - 1)].key != wanted)
                 i++;
-        return &keys[i & (size - 1)];
+        return &entries[i & (size - 1)];
 }
 
-static bool has_key(const struct absence *a, uint64_t wanted) {
-        return *place_of(a->keys, a->size_keys, wanted) == wanted;
-}
+/* Finds or makes it; NULL: out of memory. Good until the next call. */
+static struct entry *entry_of(struct absence *a, uint64_t wanted) {
+        if ((a->n_entries + 1) * 2 > a->size_entries) {
+                const size_t size = MAX(a->size_entries * 2, (size_t) ENTRIES_MIN);
+                struct entry *entries = calloc(size, sizeof(entries[0]));
 
-static int add_key(struct absence *a, uint64_t added) {
-        if ((a->n_keys + 1) * 2 > a->size_keys) {
-                const size_t size = MAX(a->size_keys * 2, (size_t) KEYS_MIN);
-                uint64_t *keys = calloc(size, sizeof(keys[0]));
-
-                if (!keys)
-                        return -ENOMEM;
-                for (size_t i = 0; i < a->size_keys; i++)
-                        if (a->keys[i] != 0)
-                                *place_of(keys, size, a->keys[i]) = a->keys[i];
-                free(a->keys);
-                a->keys = keys;
-                a->size_keys = size;
+                if (!entries)
+                        return NULL;
+                for (size_t i = 0; i < a->size_entries; i++)
+                        if (a->entries[i].key != 0)
+                                *place_of(entries, size, a->entries[i].key) = a->entries[i];
+                free(a->entries);
+                a->entries = entries;
+                a->size_entries = size;
         }
-        uint64_t *place = place_of(a->keys, a->size_keys, added);
+        struct entry *x = place_of(a->entries, a->size_entries, wanted);
 
-        a->n_keys += *place == 0;
-        *place = added;
+        a->n_entries += x->key == 0;
+        x->key = wanted;
+        return x;
+}
+
+static int settle(struct absence *a, uint64_t wanted) {
+        struct entry *x = entry_of(a, wanted);
+
+        if (!x)
+                return -ENOMEM;
+        x->settled = true;
         return 0;
 }
 
@@ -108,22 +126,29 @@ static void add_present(uint32_t kind, uint32_t id, void *userdata) {
         struct absence *a = userdata;
 
         if (a->result >= 0)
-                a->result = add_key(a, key(kind, id));
+                a->result = settle(a, key(kind, id));
 }
 
 /* Telling ---------------------------------------------------------------------------------------
  */
 
+/* Since when it may have gone: since the daemon before us stopped. Where that one may have missed
+ * the end, and of a kind whose ends nobody sees, it is only known when it was last there. */
+static uint64_t after(struct absence *a, size_t kind, const struct event *came) {
+        const uint32_t id = event_get(came, kinds[kind].id)->u32;
+        const struct entry *x = place_of(a->entries, a->size_entries, key(kinds[kind].kind, id));
+        const bool watched = a->context.kinds & 1U << kinds[kind].kind;
+
+        return watched && a->lost < x->seen ? MAX(a->context.from, x->seen) : x->seen;
+}
+
 static void describe(struct event *e, size_t kind, const struct event *came,
-                     const struct absence_context *c) {
-        const struct value *time = event_get(came, FIELD_TIME);
-        /* Of a kind whose ends nobody sees it is only known that it came. */
-        const uint64_t from = c->kinds & 1U << kinds[kind].kind ? c->from : 0;
+                     const struct absence_context *c, uint64_t from) {
         const char *message;
 
         event_reset(e);
         event_set_u64(e, FIELD_TIME, c->until);
-        event_set_u64(e, FIELD_TIME_AFTER, MIN(MAX(from, time ? time->u64 : 0), c->until));
+        event_set_u64(e, FIELD_TIME_AFTER, MIN(from, c->until));
         event_set_static(e, FIELD_EVENT, kinds[kind].goes);
         event_set_static(e, FIELD_CLASS, "remove");
         event_set_static(e, FIELD_RESULT, "ok");
@@ -171,13 +196,11 @@ static void tell_all(struct absence *a) {
                 const size_t kind = kind_of(came, &comes);
                 if (kind == ELEMENTSOF(kinds))
                         continue;
-                describe(a->context.event, kind, came, &a->context);
+                describe(a->context.event, kind, came, &a->context, after(a, kind, came));
                 a->context.gone(a->context.userdata);
         }
         if (a->more > 0)
-                log_warning("%zu more objects went while no daemon watched; they are not told one "
-                            "by one",
-                            a->more);
+                log_warning("%zu more objects went unseen; they are not told one by one", a->more);
 }
 
 /* Asking ----------------------------------------------------------------------------------------
@@ -191,22 +214,69 @@ static bool is_there(size_t kind, uint32_t id) {
         return fd != -ENOENT;
 }
 
+static void on_lost(struct absence *a, const struct event *e, uint64_t time) {
+        const char *where = event_string(e, FIELD_LOST_WHERE);
+
+        for (size_t i = 0; where && i < ELEMENTSOF(harmless); i++)
+                if (strcmp(where, harmless[i]) == 0)
+                        return;
+        a->lost = MAX(a->lost, time);
+}
+
+static int see_one(struct absence *a, enum object_kind kind, uint32_t id, uint64_t time) {
+        struct entry *x = entry_of(a, key(kind, id));
+
+        if (!x)
+                return -ENOMEM;
+        x->seen = MAX(x->seen, time);
+        return 0;
+}
+
+/* Whatever a successful call was about was there. */
+static int see(struct absence *a, const struct event *e, uint64_t time) {
+        const struct value *maps = event_get(e, FIELD_PROG_MAPS), *id;
+        int r = 0;
+
+        for (size_t i = 0; r >= 0 && i < ELEMENTSOF(kinds); i++) {
+                id = event_get(e, kinds[i].id);
+                if (id)
+                        r = see_one(a, kinds[i].kind, id->u32, time);
+        }
+        for (size_t i = 0; r >= 0 && maps && i < maps->u32s.n; i++)
+                r = see_one(a, OBJECT_MAP, maps->u32s.items[i], time);
+        return r;
+}
+
 /* The newest first: what has gone is known before it came. */
 static int on_event(const struct event *e, void *userdata) {
         struct absence *a = userdata;
+        const struct value *stamp = event_get(e, FIELD_TIME);
+        const uint64_t time = stamp ? stamp->u64 : 0;
+        const char *event = event_string(e, FIELD_EVENT);
+        const char *result = event_string(e, FIELD_RESULT);
         bool comes;
+        int r;
+
+        if (event && strcmp(event, "lost") == 0) {
+                if (time <= a->context.until)
+                        on_lost(a, e, time);
+                return 0;
+        }
         const size_t kind = kind_of(e, &comes);
 
-        if (kind == ELEMENTSOF(kinds))
+        if (kind == ELEMENTSOF(kinds) || (comes && result && strcmp(result, "ok") != 0) ||
+            (comes && time > a->context.until))
                 return 0;
+        r = see(a, e, time);
+        if (r < 0)
+                return r;
         const uint32_t id = event_get(e, kinds[kind].id)->u32;
         const uint64_t k = key(kinds[kind].kind, id);
-        const struct value *time = event_get(e, FIELD_TIME);
-        const char *result = event_string(e, FIELD_RESULT);
+        const struct entry *known = entry_of(a, k);
 
-        if (comes && result && strcmp(result, "ok") != 0)
-                return 0;
-        if (has_key(a, k) || (comes && time && time->u64 > a->context.until))
+        if (!known)
+                return -ENOMEM;
+        if (known->settled)
                 return 0;
         if (comes && !is_there(kind, id)) {
                 if (a->n_found == GONE_MAX) {
@@ -216,7 +286,7 @@ static int on_event(const struct event *e, void *userdata) {
                         flat_put(&a->found, e);
                 }
         }
-        return a->found.failed ? -ENOMEM : add_key(a, k);
+        return a->found.failed ? -ENOMEM : settle(a, k);
 }
 
 static int ask(struct absence *a);
@@ -233,14 +303,14 @@ static void on_done(int r, const struct history_answer *answer, void *userdata) 
         }
         /* Of an answer that broke off it is not known what went in the rest. */
         if (r < 0)
-                log_warning("Cannot tell what went while no daemon watched: %s", strerror(-r));
+                log_warning("Cannot tell all that went unseen: %s", strerror(-r));
         tell_all(a);
-        a->context.done(a->context.userdata);
+        a->context.done((r >= 0 || r == -ENODATA) && a->more == 0, a->context.userdata);
 }
 
-/* The events of this boot in which objects come and go. */
+/* The events of this boot in which objects come and go, and what was lost of them. */
 static int make_match(struct match **ret) {
-        char texts[ELEMENTSOF(kinds) * 3 + 1][TERM_SIZE];
+        char texts[ELEMENTSOF(kinds) * 3 + 2][TERM_SIZE];
         const char *terms[ELEMENTSOF(texts)];
         sd_id128_t boot;
         size_t n = 0;
@@ -249,6 +319,7 @@ static int make_match(struct match **ret) {
         if (r < 0)
                 return r;
         snprintf(texts[n++], TERM_SIZE, "boot.id=" SD_ID128_FORMAT_STR, SD_ID128_FORMAT_VAL(boot));
+        snprintf(texts[n++], TERM_SIZE, "event=lost");
         for (size_t i = 0; i < ELEMENTSOF(kinds); i++) {
                 const char *const events[] = {kinds[i].comes[0], kinds[i].comes[1], kinds[i].goes};
 
@@ -300,7 +371,7 @@ int absence_new(struct absence **ret, const struct absence_context *context) {
         if (!a)
                 return -ENOMEM;
         a->context = *context;
-        r = add_key(a, key(OBJECT_PROG, 0));
+        r = settle(a, key(OBJECT_PROG, 0));
         if (r >= 0) {
                 objects_each(context->objects, add_present, a);
                 r = a->result;
@@ -320,7 +391,7 @@ struct absence *absence_free(struct absence *a) {
         if (a->query)
                 query_cancel(a->query);
         bytes_done(&a->found);
-        free(a->keys);
+        free(a->entries);
         free(a);
         return NULL;
 }

@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
-/* What went while no daemon watched: objects that came in this boot as the history has it, of which
- * it has no end, and that the kernel does not have any more. */
+/* What went unseen: objects that came in this boot as the history has it, of which it has no end,
+ * and that the kernel does not have any more. They went while no daemon ran; or before, where
+ * events were lost since they came: then since the last time that they were known to be there. */
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "record.h"
@@ -21,8 +23,8 @@ struct absence_context {
         struct event *event;     /* borrowed: what tells of one is put together there */
         /* One is gone: the event tells it, but for its number. The oldest first. */
         void (*gone)(void *userdata);
-        /* All are told. */
-        void (*done)(void *userdata);
+        /* It ends. `all`: all are told; otherwise there were too many, or they are not known. */
+        void (*done)(bool all, void *userdata);
         void *userdata;
 };
 

@@ -140,10 +140,13 @@ static void on_absent(void *userdata) {
         pipeline_tell(userdata);
 }
 
-static void on_absences(void *userdata) {
+static void on_absences(bool all, void *userdata) {
         struct daemon *d = userdata;
 
         d->absence = absence_free(d->absence);
+        if (!all)
+                pipeline_tell_gap(d, "restart",
+                                  "Not all that went while bpfmond did not run is told");
 }
 
 /* Where the kernel side was not taken over, what went meanwhile has gone unseen. */

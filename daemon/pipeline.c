@@ -199,8 +199,7 @@ static void on_alert(struct event *e, void *userdata) {
         on_idle(d);
 }
 
-/* Nobody knows how many events are missing, or whose. */
-static void tell_gap(struct daemon *d, const char *where, const char *message) {
+void pipeline_tell_gap(struct daemon *d, const char *where, const char *message) {
         event_reset(d->event);
         event_set_u64(d->event, FIELD_TIME, clock_usec(CLOCK_REALTIME));
         event_set_static(d->event, FIELD_EVENT, "lost");
@@ -228,8 +227,8 @@ static void end_hold(struct daemon *d) {
         log_debug("%zu of %zu readers are back; going on with event %" PRIu64, d->readers.n,
                   handover_readers(d->handover), handover_seq(d->handover) + 1);
         if (has_gap(d))
-                tell_gap(d, "restart",
-                         "bpfmond was restarted; what happened meanwhile was not seen");
+                pipeline_tell_gap(d, "restart",
+                                  "bpfmond was restarted; what happened meanwhile was not seen");
         probe_set_hold(d->probes, false);
         pipeline_want(d);
         handover_set_readers(d->handover, d->readers.n);
@@ -271,9 +270,10 @@ void pipeline_readers_changed(void *userdata) {
 /* Those who subscribed while it started are told that they have not seen what happened then. */
 static void tell_beginning(struct daemon *d) {
         if (!d->hold && d->readers.n > 0)
-                tell_gap(d, "start",
-                         "bpfmond was starting; what happened before its probes were attached was "
-                         "not seen");
+                pipeline_tell_gap(
+                        d, "start",
+                        "bpfmond was starting; what happened before its probes were attached was "
+                        "not seen");
 }
 
 int pipeline_begin(struct daemon *d) {

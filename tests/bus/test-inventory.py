@@ -34,12 +34,12 @@ def plain(value):
     return bool(value) if isinstance(value, dbus.Boolean) else int(value)
 
 
-def start(b):
+def start(b, *options):
     """A daemon with a state directory."""
     state = b.directory / "state"
     state.mkdir(exist_ok=True)
     b.environment["STATE_DIRECTORY"] = str(state)
-    return b.daemon()
+    return b.daemon(*options)
 
 
 def rows(b, kind, *matches, client=None, **options):
@@ -367,6 +367,39 @@ def absent(b):
     second.truth()
 
 
+def absent_lost(b):
+    """Of what went while a daemon ran and lost events, the next one does not say that it went after that daemon"""
+    daemon = start(b, "--ring-size=65536")
+    held = [hold(b, "prog-maps") for _ in range(4)]
+    last, link = hold(b, "link-create")
+    attached = bed.time.time()
+    daemon.kill(signal.SIGSTOP)
+    b.trigger("short-storm", 300).go().truth()
+    for process, _ in (*held, (last, link)):
+        process.truth()
+    end = bed.time.time()
+    daemon.kill(signal.SIGCONT)
+    wait_until(lambda: b.ctl("query", "-j", "event=lost").objects(), what="a loss")
+    b.subscriber().settle()
+    daemon.stop()
+    start(b)
+
+    def unloads():
+        wanted = [f"prog.id={it['id']}" for _, it in held] + [f"prog.id={link['prog_id']}"]
+        return b.ctl("query", "-j", "event=prog-unload", *wanted).objects()
+
+    wait_until(lambda: len(unloads()) == len(held) + 1, what="the removals")
+    b.subscriber().settle()
+    late = [x for x in unloads() if "time.after" in x]
+    equal(len(unloads()), len(held) + 1, "removals, each told once")
+    equal(len(late) > 0, True, "some are told by the next daemon")
+    for event in late:
+        equal(event["time.after"] <= end * 1e6 <= event["time"], True, f"{event}, {end}")
+        # It was there when the link was made.
+        if event["prog.id"] == link["prog_id"]:
+            equal(event["loaded_by.time"] < event["time.after"] <= attached * 1e6, True, f"{event}, {attached}")
+
+
 def many_at_once(b):
     """Many who ask at once share a look; one who leaves or has too many holds up nobody"""
     start(b)
@@ -425,7 +458,7 @@ def crowd(b):
 
 
 TESTS = [agrees, crowd, who_brought_it, build_id, existed, own_objects, selection, scopes, pins, hostile_names, statistics,
-         differences, absent, many_at_once]
+         differences, absent, absent_lost, many_at_once]
 
 if __name__ == "__main__":
     bed.main(TESTS)
