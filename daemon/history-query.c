@@ -13,10 +13,11 @@
 #include "history-flat.h"
 #include "history.h"
 #include "match.h"
+#include "timer.h"
 #include "util.h"
 
 enum {
-        SLICE_ROWS = 64, /* handed out before other things have their turn */
+        SLICE_ROWS = 256, /* handed out before other things have their turn */
         SYNC_USEC = 3000000,
 };
 
@@ -116,9 +117,10 @@ static void finish(struct query *query, int r) {
 }
 
 /* Hands some rows out. */
-static int on_slice(sd_event_source *source, void *userdata) {
+static int on_slice(_unused_ sd_event_source *source, _unused_ uint64_t usec, void *userdata) {
         struct query *query = userdata;
         struct event *e = query->queries->event;
+        bool more;
         int r = 0;
 
         for (size_t i = 0; r >= 0 && i < SLICE_ROWS && bytes_left(&query->rows) > 0; i++) {
@@ -126,10 +128,11 @@ static int on_slice(sd_event_source *source, void *userdata) {
                 if (r >= 0)
                         r = query->handlers->row(e, query->userdata);
         }
-        if (r >= 0 && bytes_left(&query->rows) > 0)
-                return sd_event_source_set_enabled(source, SD_EVENT_ONESHOT);
-
-        finish(query, MIN(r, 0));
+        more = r >= 0 && bytes_left(&query->rows) > 0;
+        if (more)
+                r = turn_wait(&query->slice, query->queries->loop, on_slice, query);
+        if (r < 0 || !more)
+                finish(query, MIN(r, 0));
         return 0;
 }
 
@@ -139,7 +142,7 @@ static void hand_out(struct query *query) {
         query->stage = STAGE_HANDING;
         query->rows = bytes_reader(query->answer.rows.data, query->answer.rows.n);
         if (r >= 0 && query->handlers)
-                r = sd_event_add_defer(query->queries->loop, &query->slice, on_slice, query);
+                r = turn_wait(&query->slice, query->queries->loop, on_slice, query);
         if (r < 0 || !query->handlers)
                 finish(query, r);
 }

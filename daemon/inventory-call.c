@@ -16,10 +16,11 @@
 #include "match.h"
 #include "options.h"
 #include "peer.h"
+#include "timer.h"
 #include "util.h"
 
 enum {
-        SLICE_ROWS = 64, /* made before other things have their turn */
+        SLICE_ROWS = 256, /* made before other things have their turn */
         MANY_ROWS = 500,
         TRIM_USEC = 1000000,
 };
@@ -157,22 +158,32 @@ static int add_row(struct call *c, sd_bus_error *error) {
         return c->bytes + 2 * (uint64_t) r < limits->max[LIMIT_MESSAGE_BYTES] || !some;
 }
 
-static int on_slice(sd_event_source *source, void *userdata) {
+static int on_slice(sd_event_source *source, uint64_t usec, void *userdata);
+
+static int wait_for_turn(struct call *c) {
+        sd_event *loop = sd_bus_get_event(sd_bus_message_get_bus(c->message));
+
+        return turn_wait(&c->slice, loop, on_slice, c);
+}
+
+static int on_slice(_unused_ sd_event_source *source, _unused_ uint64_t usec, void *userdata) {
         struct call *c = userdata;
         _cleanup_(sd_bus_error_free) sd_bus_error error = SD_BUS_ERROR_NULL;
         const size_t n = row_count(c->sources.scan, c->kind);
+        bool more;
         int r = 1;
 
         for (size_t i = 0; r > 0 && i < SLICE_ROWS && c->at < n; i++) {
                 r = add_row(c, &error);
                 c->at++;
         }
+        more = r > 0 && c->at < n;
+        if (more)
+                r = wait_for_turn(c);
         if (r < 0)
                 reply_error(c, r, &error);
-        else if (r == 0 || c->at >= n)
+        else if (!more)
                 finish(c);
-        else
-                return sd_event_source_set_enabled(source, SD_EVENT_ONESHOT);
         return 0;
 }
 
@@ -191,11 +202,10 @@ static size_t first_after(const struct scan *s, enum object_kind kind, uint32_t 
 }
 
 static int begin_list(struct call *c) {
-        sd_event *loop = sd_bus_get_event(sd_bus_message_get_bus(c->message));
         int r = sd_bus_message_open_container(c->reply, 'a', "a{sv}");
 
         c->at = first_after(c->sources.scan, c->kind, c->options.after);
-        return r < 0 ? r : sd_event_add_defer(loop, &c->slice, on_slice, c);
+        return r < 0 ? r : wait_for_turn(c);
 }
 
 /* One object ----------------------------------------------------------------------------------- */

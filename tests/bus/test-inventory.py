@@ -9,6 +9,7 @@ import resource
 import shutil
 import signal
 import subprocess
+import time
 
 import dbus
 
@@ -421,6 +422,38 @@ def many_at_once(b):
     equal(len(rows(b, "prog")) > 0, True, "and so is the next")
 
 
+def fair(b):
+    """Whoever calls while a long list is made is answered before it"""
+    daemon = start(b)
+    hold(b, "prog-many", 8000)
+    client = b.client()
+    order = []
+
+    def ask(what, method, signature="", *arguments):
+        # By one connection: there answers come in the order in which they were sent.
+        client.bus.call_async(bed.NAME, bed.PATH, bed.MANAGER, method, signature, arguments,
+                              lambda *_: order.append(what), order.append)
+
+    def ask_list(what, *matches, **options):
+        ask(what, "ListPrograms", "asa{sv}", dbus.Array(matches, "s"), dbus.Dictionary(options, "sv"))
+
+    for _ in range(5):  # where this machine is busy, the list may be there before it is asked for anything else
+        order.clear()
+        daemon.kill(signal.SIGSTOP)
+        ask_list("first", limit=dbus.UInt32(1))
+        ask_list("short", limit=dbus.UInt32(1))  # waits for the first one's look, and shares the next one
+        ask_list("long", "prog.name=nothing")  # with this: when the one is there, the other is being made
+        client.bus.flush()
+        time.sleep(0.2)
+        daemon.kill(signal.SIGCONT)
+        wait_until(lambda: "short" in order, what="the short list")
+        ask("status", "GetStatus")
+        wait_until(lambda: len(order) == 4, what="all answers")
+        if order == ["first", "short", "status", "long"]:
+            return
+    raise AssertionError(f"the answers came as {order}")
+
+
 CROWD = """
 import os, resource, sys
 resource.setrlimit(resource.RLIMIT_NOFILE, (resource.getrlimit(resource.RLIMIT_NOFILE)[1],) * 2)
@@ -458,7 +491,7 @@ def crowd(b):
 
 
 TESTS = [agrees, crowd, who_brought_it, build_id, existed, own_objects, selection, scopes, pins, hostile_names, statistics,
-         differences, absent, absent_lost, many_at_once]
+         differences, absent, absent_lost, many_at_once, fair]
 
 if __name__ == "__main__":
     bed.main(TESTS)
