@@ -159,7 +159,9 @@ static void add_one(struct page *p, const char *label, const char *template) {
 static void add_incomplete(struct page *p) {
         p->label = "Incomplete";
         if (row_get(p->row, FIELD_INCOMPLETE))
-                add_template(p, "{incomplete} could not be looked at, or not all of them",
+                add_template(p,
+                             "<{incomplete.reasons}|{incomplete} could not be looked at, or not "
+                             "all of them>",
                              STYLE_YELLOW);
         p->label = NULL;
 }

@@ -276,6 +276,8 @@ static void add_fields(struct field_set *set, const enum field *fields, size_t n
 static void wanted_fields(struct field_set *set, enum kind kind, const struct chosen *c,
                           const struct options *options) {
         field_set_add(set, kind_info(kind)->id);
+        if (options->json == JSON_OFF)
+                field_set_add(set, FIELD_INCOMPLETE_REASONS);
         if (options->n_fields > 0) {
                 for (size_t i = 0; i < options->n_fields; i++)
                         field_set_add(set, options->fields[i]);
@@ -295,6 +297,31 @@ static bool any_has(struct json_object *rows, enum field f) {
                 if (row_get(json_object_array_get_idx(rows, i), f))
                         return true;
         return false;
+}
+
+/* What was cut short, on standard error: rows that are missing say nothing. What is never
+ * accessible on a machine is no news: `show` has it. */
+static void tell_incomplete(struct json_object *rows) {
+        static const char standing[] = ": not accessible";
+        _cleanup_json_ struct json_object *told = json_object_new_object();
+        _cleanup_text_ struct text t = {};
+
+        for (size_t i = 0; told && i < json_object_array_length(rows); i++) {
+                struct json_object *all = row_get(json_object_array_get_idx(rows, i),
+                                                  FIELD_INCOMPLETE_REASONS);
+
+                for (size_t j = 0; all && j < json_object_array_length(all); j++) {
+                        const char *why = json_object_get_string(json_object_array_get_idx(all, j));
+
+                        if (strstr(why, standing) || json_object_object_get_ex(told, why, NULL))
+                                continue;
+                        json_object_object_add(told, why, NULL);
+                        text_add(&t, t.n > 0 ? ", " : "");
+                        text_add_escaped(&t, why);
+                }
+        }
+        if (t.n > 0 && !t.failed)
+                complain("This is not all: %s", text_string(&t));
 }
 
 static int list(enum kind kind, char **arguments, size_t n, const struct options *options) {
@@ -326,7 +353,10 @@ static int list(enum kind kind, char **arguments, size_t n, const struct options
                 choose(&chosen, rate_columns, ELEMENTSOF(rate_columns), width);
         view.columns = chosen.table;
         view.n_columns = chosen.n;
-        return rows_print(rows, &view, options);
+        r = rows_print(rows, &view, options);
+        if (options->json == JSON_OFF)
+                tell_incomplete(rows);
+        return r;
 }
 
 int verb_programs(char **arguments, size_t n, const struct options *options) {

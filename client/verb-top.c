@@ -50,7 +50,7 @@ struct top {
 /* Cheap ones, and those that a match asks for. */
 void top_fields(struct field_set *ret, char **matches, size_t n) {
         static const enum field dear[] = {FIELD_HOLDERS, FIELD_PIN_PATHS, FIELD_ATTACHMENTS,
-                                          FIELD_INCOMPLETE};
+                                          FIELD_INCOMPLETE, FIELD_INCOMPLETE_REASONS};
         struct match *match = NULL;
 
         for (int f = 0; f < _FIELD_MAX; f++)

@@ -201,9 +201,24 @@ static size_t first_after(const struct scan *s, enum object_kind kind, uint32_t 
         return low;
 }
 
+/* Whether the kernel's list of them was not read to its end. */
+static bool is_cut(const struct call *c) {
+        static const unsigned lists[_OBJECT_MAX] = {
+                [OBJECT_PROG] = SCAN_PROGS,
+                [OBJECT_MAP] = SCAN_MAPS,
+                [OBJECT_LINK] = SCAN_LINKS,
+                [OBJECT_BTF] = SCAN_BTF,
+        };
+
+        return scan_incomplete(c->sources.scan, lists[c->kind]) != 0;
+}
+
+/* What is not complete, each row says; where there is none, the error does. */
 static int begin_list(struct call *c) {
         int r = sd_bus_message_open_container(c->reply, 'a', "a{sv}");
 
+        if (row_count(c->sources.scan, c->kind) == 0 && is_cut(c))
+                return -ETIME;
         c->at = first_after(c->sources.scan, c->kind, c->options.after);
         return r < 0 ? r : wait_for_turn(c);
 }
@@ -232,7 +247,7 @@ static int begin_one(struct call *c) {
         c->at = first_after(c->sources.scan, c->kind, c->id - 1);
         if (c->at >= row_count(c->sources.scan, c->kind) ||
             row_id(c->sources.scan, c->kind, c->at) != c->id)
-                return -ENOENT;
+                return is_cut(c) ? -ETIME : -ENOENT;
         return origin_ask(&c->origin, c->calls->context.queries, c->kind, c->id, &c->viewer,
                           on_origin, c);
 }
@@ -305,11 +320,20 @@ static const struct {
         {FIELD_ATTACH_TARGET, SCAN_PERF | SCAN_CGROUPS | SCAN_NETWORKS},
         {FIELD_MEMORY, SCAN_MEMORY},
         {FIELD_MAP_FROZEN, SCAN_MEMORY},
-        {FIELD_INCOMPLETE, SCAN_ALL},
 };
+
+/* Of these a match asks about all; who only wants them is told of what else is wanted. */
+static const enum field summaries[] = {FIELD_INCOMPLETE, FIELD_INCOMPLETE_REASONS};
 
 static bool add_field(enum field f, const void *userdata) {
         field_set_add((struct field_set *) userdata, f);
+        return false;
+}
+
+static bool is_summary(enum field f, _unused_ const void *userdata) {
+        for (size_t i = 0; i < ELEMENTSOF(summaries); i++)
+                if (f == summaries[i])
+                        return true;
         return false;
 }
 
@@ -317,7 +341,8 @@ static unsigned parts_for(const struct match *match, const struct options *optio
         struct field_set wanted = options->fields;
         unsigned parts = 0;
 
-        if (!(options->given & OPTION_BIT(OPTION_FIELDS)))
+        if (!(options->given & OPTION_BIT(OPTION_FIELDS)) ||
+            match_find(match, is_summary, NULL) >= 0)
                 return SCAN_ALL;
         (void) match_find(match, add_field, &wanted);
         for (size_t i = 0; i < ELEMENTSOF(sources); i++)

@@ -82,7 +82,7 @@ static int ask(struct walk *w, int fd, uint64_t cgroup) {
 
         for (size_t i = 0; i < w->n_types; i++) {
                 if (query_attached((uint32_t) fd, w->types[i], &w->attached) < 0)
-                        s->incomplete |= SCAN_CGROUPS;
+                        scan_cut(s, SCAN_CGROUPS, SCAN_NOT_ACCESSIBLE);
                 for (size_t j = 0; k >= 0 && j < w->attached.n; j++) {
                         const struct scan_attachment a = {
                                 .prog = w->attached.progs[j],
@@ -91,7 +91,7 @@ static int ask(struct walk *w, int fd, uint64_t cgroup) {
                                                   w->types[i]),
                         };
                         if (!by_link(s, cgroup, a.prog, w->types[i]))
-                                k = scan_attach(s, &a, w->path);
+                                k = scan_attach(s, SCAN_CGROUPS, &a, w->path);
                 }
         }
         return k;
@@ -106,7 +106,7 @@ static int remember(struct walk *w, uint64_t id) {
 
         if (!c) {
                 free(path);
-                s->incomplete |= SCAN_CGROUPS;
+                scan_cut(s, SCAN_CGROUPS, SCAN_TOO_MANY);
                 return path && s->n_cgroups >= DIRECTORIES_MAX ? 0 : -ENOMEM;
         }
         c->id = id;
@@ -121,7 +121,7 @@ static int enter(struct walk *w, int directory, const char *name, int depth) {
         int k;
 
         if (used + n + 2 > sizeof(w->path) || depth >= DEPTH_MAX) {
-                w->scan->incomplete |= SCAN_CGROUPS;
+                scan_cut(w->scan, SCAN_CGROUPS, SCAN_TOO_MANY);
                 return 0;
         }
         sprintf(w->path + used, "%s%s", used > 1 ? "/" : "", name);
@@ -202,7 +202,7 @@ int scan_control_groups(struct scan *s) {
                 return 0;
         k = mounts_find(0, "cgroup2", on_mount, w);
         if (!w->found)
-                s->incomplete |= SCAN_CGROUPS;
+                scan_cut(s, SCAN_CGROUPS, SCAN_NOT_ACCESSIBLE);
         if (s->n_cgroups > 1)
                 qsort(s->cgroups, s->n_cgroups, sizeof(s->cgroups[0]), compare);
         return k == -ENOMEM ? k : 0;

@@ -281,7 +281,7 @@ bool check_scan(struct check *c, const struct scan *scan, const struct check_hoo
                 void *userdata) {
         bool again;
 
-        if (scan->objects_incomplete)
+        if (scan_incomplete(scan, SCAN_OBJECTS))
                 return false;
         c->scan = scan;
         c->hooks = hooks;

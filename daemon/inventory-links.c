@@ -304,7 +304,7 @@ static int attach(struct scan *s, const struct scan_link *l) {
                                 : names_get(s->question->names, NAMES_LINK_TYPE, l->info.type),
         };
 
-        return a.prog == 0 ? 0 : scan_attach(s, &a, l->target);
+        return a.prog == 0 ? 0 : scan_attach(s, SCAN_TARGETS, &a, l->target);
 }
 
 /* Perf events that have a program without a link: by ioctl(). A tool has one on each processor. */
@@ -324,13 +324,13 @@ static int attach_perf(struct scan *s, const struct scan_perf *p) {
                 if (s->attachments[i].prog == p->prog && s->attachments[i].link == 0 &&
                     s->attachments[i].target && strcmp(s->attachments[i].target, target) == 0)
                         return 0;
-        return scan_attach(s, &a, target);
+        return scan_attach(s, SCAN_PERF, &a, target);
 }
 
 int scan_links(struct scan *s) {
         int k = 0;
 
-        for (size_t i = 0; k >= 0 && i < s->n_links && !scan_late(s, 0); i++) {
+        for (size_t i = 0; k >= 0 && i < s->n_links && !scan_late(s, SCAN_TARGETS); i++) {
                 struct scan_link *l = &s->links[i];
 
                 describe(s, l);
@@ -358,7 +358,7 @@ int scan_perf_events(struct scan *s) {
                 l->target = target;
                 k = attach(s, l);
         }
-        for (size_t i = 0; k >= 0 && i < s->n_perfs && !scan_late(s, SCAN_HOLDERS); i++)
+        for (size_t i = 0; k >= 0 && i < s->n_perfs && !scan_late(s, SCAN_PERF); i++)
                 if (!s->perfs[i].by_link)
                         k = attach_perf(s, &s->perfs[i]);
         return k;

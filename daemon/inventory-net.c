@@ -81,7 +81,7 @@ static void add(struct look *l, const struct scan_attachment *a, struct record_t
         if (l->netns != l->own && t->kind != TARGET_NETNS)
                 snprintf(text + strlen(text), sizeof(text) - strlen(text), " in netns %u",
                          l->netns);
-        l->result = scan_attach(l->scan, a, text);
+        l->result = scan_attach(l->scan, SCAN_NETWORKS, a, text);
 }
 
 static struct record_target device_target(const struct look *l, uint32_t index) {
@@ -158,7 +158,7 @@ static void on_device(const struct nlmsghdr *h, void *userdata) {
                 return;
         d = scan_add(&l->devices, &l->n_devices, sizeof(*d), DEVICES_MAX);
         if (!d) {
-                l->scan->incomplete |= SCAN_NETWORKS;
+                scan_cut(l->scan, SCAN_NETWORKS, SCAN_TOO_MANY);
                 return;
         }
         d->index = (uint32_t) info->ifi_index;
@@ -173,7 +173,7 @@ static void on_device(const struct nlmsghdr *h, void *userdata) {
 static void query_device(struct look *l, uint32_t index) {
         for (size_t i = 0; i < l->n_device_types; i++) {
                 if (query_attached(index, l->device_types[i], &l->attached) < 0)
-                        l->scan->incomplete |= SCAN_NETWORKS;
+                        scan_cut(l->scan, SCAN_NETWORKS, SCAN_NOT_ACCESSIBLE);
                 for (size_t j = 0; j < l->attached.n; j++) {
                         const struct scan_attachment a = {
                                 .prog = l->attached.progs[j],
@@ -202,7 +202,7 @@ static void add_parent(struct look *l, uint32_t index, uint32_t handle) {
         if (p)
                 *p = (struct parent){index, handle};
         else
-                l->scan->incomplete |= SCAN_NETWORKS;
+                scan_cut(l->scan, SCAN_NETWORKS, SCAN_TOO_MANY);
 }
 
 static void on_qdisc(const struct nlmsghdr *h, void *userdata) {
@@ -346,7 +346,7 @@ static void query_namespace(struct look *l) {
 
         for (size_t i = 0; fd >= 0 && i < l->n_netns_types; i++) {
                 if (query_attached((uint32_t) fd, l->netns_types[i], &l->attached) < 0)
-                        l->scan->incomplete |= SCAN_NETWORKS;
+                        scan_cut(l->scan, SCAN_NETWORKS, SCAN_NOT_ACCESSIBLE);
                 for (size_t j = 0; j < l->attached.n; j++) {
                         const struct scan_attachment a = {
                                 .prog = l->attached.progs[j],
@@ -375,7 +375,7 @@ static int look_at(struct scan *s, uint32_t inode, void *userdata) {
         l->n_devices = l->n_parents = 0;
         l->own = l->own ?: inode;
         if (rtnl_dump_links(on_device, l) < 0)
-                s->incomplete |= SCAN_NETWORKS;
+                scan_cut(s, SCAN_NETWORKS, SCAN_NOT_ACCESSIBLE);
         if (is_present(l, BPF_PROG_TYPE_SCHED_CLS)) {
                 for (size_t i = 0; i < l->n_devices && !scan_late(s, SCAN_NETWORKS); i++)
                         query_device(l, l->devices[i].index);

@@ -32,7 +32,7 @@ static bool is_new(struct visit *v, uint64_t inode) {
                 if (v->inodes[i] == inode)
                         return false;
         if (v->n >= NAMESPACES_MAX) {
-                v->scan->incomplete |= SCAN_NETWORKS;
+                scan_cut(v->scan, SCAN_NETWORKS, SCAN_TOO_MANY);
                 return false;
         }
         v->inodes[v->n++] = inode;
@@ -49,7 +49,7 @@ static int enter(struct visit *v, const char *path) {
         if (fd < 0)
                 return 0;
         if (setns(fd, CLONE_NEWNET) < 0) {
-                v->scan->incomplete |= SCAN_NETWORKS;
+                scan_cut(v->scan, SCAN_NETWORKS, SCAN_NOT_ACCESSIBLE);
                 return 0;
         }
         return v->look(v->scan, (uint32_t) st.st_ino, v->userdata);
@@ -94,7 +94,7 @@ int networks_visit(struct scan *s, int (*look)(struct scan *s, uint32_t inode, v
         int k;
 
         if (own < 0 || fstat(own, &st) < 0) {
-                s->incomplete |= SCAN_NETWORKS;
+                scan_cut(s, SCAN_NETWORKS, SCAN_NOT_ACCESSIBLE);
                 return 0;
         }
         (void) is_new(&v, st.st_ino);
@@ -103,6 +103,6 @@ int networks_visit(struct scan *s, int (*look)(struct scan *s, uint32_t inode, v
                 k = visit_all(&v);
         /* We came from there: it cannot fail. */
         if (v.n > 1 && setns(own, CLONE_NEWNET) < 0)
-                s->incomplete |= SCAN_NETWORKS;
+                scan_cut(s, SCAN_NETWORKS, SCAN_NOT_ACCESSIBLE);
         return k;
 }

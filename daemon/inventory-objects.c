@@ -230,15 +230,15 @@ static int look_at_btf(struct scan *s, int fd) {
 }
 
 static const struct walk {
-        enum object_kind kind;
+        enum scan_part part;
         int (*next)(uint32_t id, uint32_t *ret_next);
         int (*open)(uint32_t id);
         int (*look)(struct scan *s, int fd);
 } walks[] = {
-        {OBJECT_PROG, bpf_prog_get_next_id, bpf_prog_get_fd_by_id, look_at_prog},
-        {OBJECT_MAP, bpf_map_get_next_id, bpf_map_get_fd_by_id, look_at_map},
-        {OBJECT_LINK, bpf_link_get_next_id, bpf_link_get_fd_by_id, look_at_link},
-        {OBJECT_BTF, bpf_btf_get_next_id, bpf_btf_get_fd_by_id, look_at_btf},
+        {SCAN_PROGS, bpf_prog_get_next_id, bpf_prog_get_fd_by_id, look_at_prog},
+        {SCAN_MAPS, bpf_map_get_next_id, bpf_map_get_fd_by_id, look_at_map},
+        {SCAN_LINKS, bpf_link_get_next_id, bpf_link_get_fd_by_id, look_at_link},
+        {SCAN_BTF, bpf_btf_get_next_id, bpf_btf_get_fd_by_id, look_at_btf},
 };
 
 /* What has just gone, or cannot be looked at, is left out. */
@@ -246,9 +246,13 @@ static int walk(struct scan *s, const struct walk *w) {
         uint32_t id = 0;
         int k = 0;
 
-        for (size_t n = 0; k >= 0 && n < SCAN_OBJECTS_MAX && !scan_late(s, 0); n++) {
+        for (size_t n = 0; k >= 0 && !scan_late(s, w->part); n++) {
                 if (w->next(id, &id) < 0)
                         return errno == EPERM ? -EPERM : 0;
+                if (n >= SCAN_OBJECTS_MAX) {
+                        scan_cut(s, w->part, SCAN_TOO_MANY);
+                        break;
+                }
                 _cleanup_close_ int fd = w->open(id);
                 if (fd >= 0)
                         k = w->look(s, fd);

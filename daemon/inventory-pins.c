@@ -46,7 +46,7 @@ static int add(struct pins *p, uint32_t kind, uint32_t id, uint32_t uid) {
 
         if (!pin) {
                 free(path);
-                s->incomplete |= SCAN_PINS;
+                scan_cut(s, SCAN_PINS, SCAN_TOO_MANY);
                 return path && s->n_pins >= SCAN_FOUND_MAX ? 0 : -ENOMEM;
         }
         *pin = (struct scan_pin){.kind = kind, .id = id, .uid = uid, .path = path};
@@ -74,7 +74,7 @@ static int look_at_file(struct pins *p, int directory, const char *name) {
         snprintf(path, sizeof(path), "/proc/self/fd/%d", file);
         _cleanup_close_ int fd = open_object(path);
         if (fd < 0 && fd != -ENOENT)
-                p->scan->incomplete |= SCAN_PINS;
+                scan_cut(p->scan, SCAN_PINS, SCAN_NOT_ACCESSIBLE);
         if (fd < 0 || scan_identify(fd, &kind, &id) < 0)
                 return 0;
         return add(p, kind, id, st.st_uid);
@@ -87,8 +87,10 @@ static int look_at(struct pins *p, int directory, const struct dirent *entry, in
         const char *slash = used > 0 && p->path[used - 1] == '/' ? "" : "/";
         int k = 0;
 
-        if (used + n + 2 > sizeof(p->path))
+        if (used + n + 2 > sizeof(p->path)) {
+                scan_cut(p->scan, SCAN_PINS, SCAN_TOO_MANY);
                 return 0;
+        }
         sprintf(p->path + used, "%s%s", slash, entry->d_name);
         if (entry->d_type == DT_DIR && depth < DEPTH_MAX)
                 k = walk(p,
@@ -98,7 +100,7 @@ static int look_at(struct pins *p, int directory, const struct dirent *entry, in
         else if (entry->d_type == DT_REG)
                 k = look_at_file(p, directory, entry->d_name);
         else if (entry->d_type == DT_DIR)
-                p->scan->incomplete |= SCAN_PINS;
+                scan_cut(p->scan, SCAN_PINS, SCAN_TOO_MANY);
         p->path[used] = 0;
         return k;
 }
@@ -117,7 +119,7 @@ static int walk(struct pins *p, int fd, int depth) {
                 if (strcmp(entry->d_name, ".") == 0 || strcmp(entry->d_name, "..") == 0)
                         continue;
                 if (++p->n_files > FILES_MAX) {
-                        p->scan->incomplete |= SCAN_PINS;
+                        scan_cut(p->scan, SCAN_PINS, SCAN_TOO_MANY);
                         break;
                 }
                 k = look_at(p, fd, entry, depth);
@@ -143,7 +145,7 @@ static bool is_new_mount(struct pins *p, const struct mount *m) {
                     p->mounts[i].root == root)
                         return false;
         if (p->n_mounts >= MOUNTS_MAX) {
-                p->scan->incomplete |= SCAN_PINS;
+                scan_cut(p->scan, SCAN_PINS, SCAN_TOO_MANY);
                 return false;
         }
         p->mounts[p->n_mounts].major = m->major;
@@ -159,7 +161,7 @@ static int on_mount(const struct mount *m, void *userdata) {
                 return 0;
         _cleanup_close_ int found = mount_open(p->pid, m->path, "bpf");
         if (found == -EAGAIN)
-                p->scan->incomplete |= SCAN_PINS;
+                scan_cut(p->scan, SCAN_PINS, SCAN_NOT_ACCESSIBLE);
         if (found < 0)
                 return 0;
         if (p->pid)
@@ -181,7 +183,7 @@ static bool is_new_namespace(struct pins *p, const char *pid) {
                 if (p->namespaces[i] == st.st_ino)
                         return false;
         if (p->n_namespaces >= NAMESPACES_MAX) {
-                p->scan->incomplete |= SCAN_PINS;
+                scan_cut(p->scan, SCAN_PINS, SCAN_TOO_MANY);
                 return false;
         }
         p->namespaces[p->n_namespaces++] = st.st_ino;

@@ -57,7 +57,7 @@ static int add_holder(struct scan *s, const struct process *p, uint32_t kind, ui
         struct scan_holder *h = scan_add(&s->holders, &s->n_holders, sizeof(*h), SCAN_FOUND_MAX);
 
         if (!h) {
-                s->incomplete |= SCAN_HOLDERS;
+                scan_cut(s, SCAN_HOLDERS, SCAN_TOO_MANY);
                 return s->n_holders >= SCAN_FOUND_MAX ? 0 : -ENOMEM;
         }
         h->kind = kind;
@@ -125,7 +125,7 @@ static int look_at_perf(struct scan *s, const struct process *p, const char *fd)
                 return 0;
         x = scan_add(&s->perfs, &s->n_perfs, sizeof(*x), PERFS_MAX);
         if (!x) {
-                s->incomplete |= SCAN_HOLDERS;
+                scan_cut(s, SCAN_HOLDERS, SCAN_TOO_MANY);
                 return s->n_perfs >= PERFS_MAX ? 0 : -ENOMEM;
         }
         x->prog = prog;
@@ -163,7 +163,7 @@ static int look_at_fds(struct scan *s, struct process *p, size_t from, size_t to
         if (!directory) {
                 /* It has ended, or the kernel does not let us. */
                 if (errno == EACCES || errno == EPERM)
-                        s->incomplete |= SCAN_HOLDERS;
+                        scan_cut(s, SCAN_HOLDERS, SCAN_NOT_ACCESSIBLE);
                 closep(&fd);
                 return 0;
         }
@@ -218,7 +218,7 @@ int scan_processes(struct scan *s) {
                 return 0;
         proc = opendir("/proc");
         if (!proc) {
-                s->incomplete |= SCAN_HOLDERS;
+                scan_cut(s, SCAN_HOLDERS, SCAN_NOT_ACCESSIBLE);
                 return 0;
         }
         /* Who has many fds, and processes that have them, must not keep those of root from being

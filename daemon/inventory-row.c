@@ -133,7 +133,7 @@ static void set_common(const struct making *m, uint32_t kind, uint32_t id) {
         set_pins(m, kind, id);
 }
 
-/* What of it belongs to which kinds: links and BTF are at no place. */
+/* What of it belongs to which kinds: links and BTF are at no place. Any may lack relatives. */
 static void set_incomplete(const struct making *m, unsigned parts) {
         static const struct {
                 unsigned part;
@@ -143,17 +143,36 @@ static void set_incomplete(const struct making *m, unsigned parts) {
                 {SCAN_PINS, "pins"},
                 {SCAN_CGROUPS, "cgroups"},
                 {SCAN_NETWORKS, "networks"},
+                {SCAN_PROGS, "programs"},
+                {SCAN_MAPS, "maps"},
+                {SCAN_LINKS | SCAN_TARGETS, "links"},
+                {SCAN_BTF, "btf"},
         };
-        const char *items[ELEMENTSOF(names) + 1];
-        size_t n = 0;
+        static const char *const reasons[_SCAN_REASON_MAX] = {
+                [SCAN_OUT_OF_TIME] = "out of time",
+                [SCAN_TOO_MANY] = "too many",
+                [SCAN_NOT_ACCESSIBLE] = "not accessible",
+        };
+        const char *items[ELEMENTSOF(names)], *why[ELEMENTSOF(names) * _SCAN_REASON_MAX];
+        char texts[ELEMENTSOF(why)][32];
+        size_t n = 0, n_why = 0;
 
-        for (size_t i = 0; i < ELEMENTSOF(names); i++)
-                if (m->scan->incomplete & parts & names[i].part)
-                        items[n++] = names[i].name;
-        if (m->scan->objects_incomplete)
-                items[n++] = "objects";
-        if (n > 0)
-                event_set_strings(m->e, FIELD_INCOMPLETE, items, n);
+        for (size_t i = 0; i < ELEMENTSOF(names); i++) {
+                if (!(scan_incomplete(m->scan, parts | SCAN_OBJECTS) & names[i].part))
+                        continue;
+                items[n++] = names[i].name;
+                for (int r = 0; r < _SCAN_REASON_MAX; r++)
+                        if (m->scan->incomplete[r] & (parts | SCAN_OBJECTS) & names[i].part) {
+                                snprintf(texts[n_why], sizeof(texts[0]), "%s: %s", names[i].name,
+                                         reasons[r]);
+                                why[n_why] = texts[n_why];
+                                n_why++;
+                        }
+        }
+        if (n == 0)
+                return;
+        event_set_strings(m->e, FIELD_INCOMPLETE, items, n);
+        event_set_strings(m->e, FIELD_INCOMPLETE_REASONS, why, n_why);
 }
 
 /* Programs ------------------------------------------------------------------------------------- */
@@ -207,7 +226,7 @@ static void fill_prog(const struct making *m, size_t i) {
                 event_set_u32(e, FIELD_LOADED_BY_USER_ID, p->created_by_uid);
         set_attachments(m, p->id);
         set_statistics(m, p);
-        set_incomplete(m, SCAN_ALL);
+        set_incomplete(m, SCAN_ALL | SCAN_TARGETS);
 }
 
 /* Maps ------------------------------------------------------------------------------------------
@@ -291,7 +310,7 @@ static void fill_link(const struct making *m, size_t i) {
         name_list_set(&targets, m->e, FIELD_ATTACH_TARGETS);
         set_place(m, &x->info);
         set_common(m, OBJECT_LINK, x->info.id);
-        set_incomplete(m, SCAN_HOLDERS | SCAN_PINS | (x->target ? 0 : SCAN_CGROUPS));
+        set_incomplete(m, SCAN_HOLDERS | SCAN_PINS | (x->target ? 0 : SCAN_CGROUPS | SCAN_TARGETS));
 }
 
 /* BTF -------------------------------------------------------------------------------------------

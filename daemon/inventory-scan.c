@@ -11,14 +11,25 @@
 #include "symbols.h"
 #include "util.h"
 
-bool scan_late(struct scan *s, unsigned part) {
+void scan_cut(struct scan *s, enum scan_part part, enum scan_reason why) {
+        s->incomplete[why] |= part;
+}
+
+unsigned scan_incomplete(const struct scan *s, unsigned parts) {
+        unsigned found = 0;
+
+        for (int i = 0; i < _SCAN_REASON_MAX; i++)
+                found |= s->incomplete[i];
+        return found & parts;
+}
+
+bool scan_late(struct scan *s, enum scan_part part) {
         const struct scan_question *q = s->question;
 
         if (clock_now() < s->deadline &&
             !(q->cancelled && atomic_load_explicit(q->cancelled, memory_order_relaxed)))
                 return false;
-        s->incomplete |= part;
-        s->objects_incomplete |= part == 0;
+        scan_cut(s, part, SCAN_OUT_OF_TIME);
         return true;
 }
 
@@ -41,7 +52,8 @@ void *scan_add(void *array, size_t *n, size_t size, size_t max) {
         return item;
 }
 
-int scan_attach(struct scan *s, const struct scan_attachment *a, const char *target) {
+int scan_attach(struct scan *s, enum scan_part part, const struct scan_attachment *a,
+                const char *target) {
         char *copy = target ? strdup(target) : NULL;
         struct scan_attachment *x;
 
@@ -50,6 +62,7 @@ int scan_attach(struct scan *s, const struct scan_attachment *a, const char *tar
         x = scan_add(&s->attachments, &s->n_attachments, sizeof(*x), SCAN_FOUND_MAX);
         if (!x) {
                 free(copy);
+                scan_cut(s, part, SCAN_TOO_MANY);
                 return s->n_attachments >= SCAN_FOUND_MAX ? 0 : -ENOMEM;
         }
         *x = *a;

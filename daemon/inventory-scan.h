@@ -25,7 +25,17 @@ enum scan_part {
         SCAN_PERF = 1 << 4,     /* perf events that run programs, in /proc, too */
         SCAN_MEMORY = 1 << 5,   /* what only /proc tells of the objects themselves */
         SCAN_ALL = (1 << 6) - 1,
+        /* The objects themselves, which are always looked for. */
+        SCAN_PROGS = 1 << 6,
+        SCAN_MAPS = 1 << 7,
+        SCAN_LINKS = 1 << 8,
+        SCAN_BTF = 1 << 9,
+        SCAN_OBJECTS = SCAN_PROGS | SCAN_MAPS | SCAN_LINKS | SCAN_BTF,
+        SCAN_TARGETS = 1 << 10, /* what links are attached to */
 };
+
+/* Why a part is not complete. */
+enum scan_reason { SCAN_OUT_OF_TIME, SCAN_TOO_MANY, SCAN_NOT_ACCESSIBLE, _SCAN_REASON_MAX };
 
 enum {
         SCAN_OBJECTS_MAX = 1 << 18, /* of a kind */
@@ -209,12 +219,11 @@ struct scan_question {
 struct scan {
         const struct scan_question *question; /* while it is being made */
         uint64_t started,
-                walked;      /* CLOCK_MONOTONIC, ns: before and after the objects were listed */
-        unsigned parts;      /* bits of enum scan_part: what was looked at */
-        unsigned incomplete; /* bits of enum scan_part: what was cut short */
-        bool objects_incomplete;
-        bool statistics;   /* run times are counted */
-        uint64_t deadline; /* CLOCK_MONOTONIC, ns: of what is being looked at */
+                walked; /* CLOCK_MONOTONIC, ns: before and after the objects were listed */
+        unsigned parts; /* bits of enum scan_part: what was looked at */
+        unsigned incomplete[_SCAN_REASON_MAX]; /* bits of enum scan_part: what was cut short */
+        bool statistics;                       /* run times are counted */
+        uint64_t deadline;                     /* CLOCK_MONOTONIC, ns: of what is being looked at */
         struct scan_prog *progs;
         struct scan_map *maps;
         struct scan_link *links;
@@ -253,6 +262,9 @@ const struct scan_holder *scan_holders(const struct scan *s, uint32_t kind, uint
 const struct scan_pin *scan_pins(const struct scan *s, uint32_t kind, uint32_t id, size_t *ret_n);
 const struct scan_attachment *scan_attachments(const struct scan *s, uint32_t prog, size_t *ret_n);
 
+/* Of `parts`, those that are not complete, for whatever reason. */
+unsigned scan_incomplete(const struct scan *s, unsigned parts);
+
 /* Ids of what belongs to `from`, up to `max` of them, in `ret`. Returns how many. */
 size_t scan_related(const struct scan *s, enum scan_relation relation, uint32_t from, uint32_t *ret,
                     size_t max);
@@ -260,9 +272,12 @@ size_t scan_related(const struct scan *s, enum scan_relation relation, uint32_t 
 /* For the modules that a scan is made by ---------------------------------------------------------
  */
 
-/* Whether to stop, because it takes too long or nobody waits any more; notes that `part` (0: the
- * objects) was cut short. */
-bool scan_late(struct scan *s, unsigned part);
+/* Whether to stop, because it takes too long or nobody waits any more; notes that `part` was cut
+ * short. */
+bool scan_late(struct scan *s, enum scan_part part);
+
+/* Notes that a part is not complete. */
+void scan_cut(struct scan *s, enum scan_part part, enum scan_reason why);
 
 /* Room for one more item (zeroed) of an array of the scan, whose length it counts up. NULL: there
  * is none. */
@@ -278,8 +293,10 @@ int scan_control_groups(struct scan *s);
 int scan_network(struct scan *s);
 int scan_sockmaps(struct scan *s);
 
-/* Adds an attachment; `target` (NULL: not known) is copied. */
-int scan_attach(struct scan *s, const struct scan_attachment *a, const char *target);
+/* Adds an attachment, found by looking for `part`; `target` (NULL: not known) is copied. Returns
+ * -ENOMEM, or 0; what is too much is left out, and that is noted. */
+int scan_attach(struct scan *s, enum scan_part part, const struct scan_attachment *a,
+                const char *target);
 
 /* A target in words, as events tell it. Returns a string for the caller to free, or NULL. */
 char *scan_target(struct scan *s, const struct record_target *t);

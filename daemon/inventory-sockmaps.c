@@ -32,7 +32,7 @@ static int look_at(struct scan *s, const struct scan_map *m, struct attached *at
                 snprintf(target, sizeof(target), "map %u", m->info.id);
         for (size_t i = 0; fd >= 0 && i < n; i++) {
                 if (query_attached((uint32_t) fd, types[i], attached) < 0)
-                        s->incomplete |= SCAN_NETWORKS;
+                        scan_cut(s, SCAN_NETWORKS, SCAN_NOT_ACCESSIBLE);
                 for (size_t j = 0; k >= 0 && j < attached->n; j++) {
                         const struct scan_attachment a = {
                                 .prog = attached->progs[j],
@@ -40,7 +40,7 @@ static int look_at(struct scan *s, const struct scan_map *m, struct attached *at
                                 .type = names_get(s->question->names, NAMES_ATTACH_TYPE, types[i]),
                         };
                         if (a.prog != 0 && !by_link(s, m->info.id, a.prog))
-                                k = scan_attach(s, &a, target);
+                                k = scan_attach(s, SCAN_NETWORKS, &a, target);
                 }
         }
         return k;

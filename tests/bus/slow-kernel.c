@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* Loaded into the daemon (LD_PRELOAD): while the file $SLOW_KERNEL is there, its verifier takes for
- * ever, and so does telling the programs who they serve, with which a takeover begins. */
+ * ever, and so does telling the programs who they serve, with which a takeover begins; while the
+ * file $SLOW_LINKS is there, finding the next link takes seconds. */
 
 #include <dlfcn.h>
 #include <linux/bpf.h>
@@ -9,9 +10,14 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+static int is_there(const char *variable) {
+        const char *file = getenv(variable);
+
+        return file && access(file, F_OK) == 0;
+}
+
 long syscall(long number, ...) {
         static long (*next)(long number, ...);
-        const char *file = getenv("SLOW_KERNEL");
         long a[6];
         va_list args;
 
@@ -20,9 +26,11 @@ long syscall(long number, ...) {
         for (int i = 0; i < 6; i++)
                 a[i] = va_arg(args, long);
         va_end(args);
-        while (number == SYS_bpf && (a[0] == BPF_PROG_LOAD || a[0] == BPF_PROG_TEST_RUN) && file &&
-               access(file, F_OK) == 0)
+        while (number == SYS_bpf && (a[0] == BPF_PROG_LOAD || a[0] == BPF_PROG_TEST_RUN) &&
+               is_there("SLOW_KERNEL"))
                 usleep(20000);
+        if (number == SYS_bpf && a[0] == BPF_LINK_GET_NEXT_ID && is_there("SLOW_LINKS"))
+                sleep(3);
         if (!next)
                 next = dlsym(RTLD_NEXT, "syscall");
         return next(number, a[0], a[1], a[2], a[3], a[4], a[5]);

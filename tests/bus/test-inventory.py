@@ -490,8 +490,41 @@ def crowd(b):
     process.wait()
 
 
-TESTS = [agrees, crowd, who_brought_it, build_id, existed, own_objects, selection, scopes, pins, hostile_names, statistics,
-         differences, absent, absent_lost, many_at_once, fair]
+def cut_short(b):
+    """Where the kernel takes too long to list its links, the lists say that those are missing, and why"""
+    slow = b.directory / "slow"
+    b.environment.update(LD_PRELOAD=os.environ["SLOW_KERNEL_LIBRARY"], SLOW_LINKS=str(slow),
+                         ASAN_OPTIONS=f"{b.environment.get('ASAN_OPTIONS', '')}:verify_asan_link_order=0")
+    start(b)
+    del b.environment["LD_PRELOAD"]
+    begin = f"@{bed.time.time():.6f}"
+    _, link = hold(b, "link-create")
+    equal("incomplete" in row(b, "link", link["id"], fields=["link.id", "incomplete"]), False, "incomplete")
+    slow.touch()
+    fields = ["incomplete", "incomplete.reasons"]
+    some = rows(b, "link", fields=fields)
+    equal(len(some) > 0, True, "links that were found")
+    for one in some:
+        contains(one["incomplete"], "links", "what is incomplete")
+        contains(one["incomplete.reasons"], "links: out of time", "why")
+        equal([x for x in one["incomplete"] if x in ("programs", "maps", "holders")], [], "what else is incomplete")
+    process = b.ctl("links")
+    equal(process.wait(), 0, "exit status")
+    contains(process.errors(), "links: out of time", "what bpfmonctl says")
+    contains(b.ctl("show", "prog", link["prog_id"]).output(), "links: out of time", "what it says of a program")
+    # What came is still there, as far as anybody knows.
+    process = b.ctl("diff", "--since", begin, "-j")
+    contains([x.get("link.id") for x in process.objects()], link["id"], "links that were added")
+    contains(process.errors(), "Not all links", "what it says of them")
+    # The last one that there is was not reached: that is not to say that it does not exist.
+    process = b.ctl("show", "link", link["id"])
+    equal((process.wait(), "no link" in process.errors()), (1, False), f"exit status ({process.errors()})")
+    slow.unlink()
+    contains(b.ctl("show", "link", link["id"]).output(), f"Link {link['id']}")
+
+
+TESTS = [agrees, crowd, cut_short, who_brought_it, build_id, existed, own_objects, selection, scopes, pins, hostile_names,
+         statistics, differences, absent, absent_lost, many_at_once, fair]
 
 if __name__ == "__main__":
     bed.main(TESTS)

@@ -3,9 +3,13 @@
 
 #include <fcntl.h>
 
+#include "access.h"
+#include "clock.h"
 #include "event.h"
 #include "inventory-check.h"
+#include "inventory-row.h"
 #include "inventory-scan.h"
+#include "names.h"
 #include "objects.h"
 #include "statistics.h"
 #include "tap-main.h"
@@ -420,6 +424,78 @@ START_TEST(room) {
 }
 END_TEST
 
+/* What is cut short -----------------------------------------------------------------------------
+ */
+
+static struct event row;
+
+static void make_row(enum object_kind kind) {
+        const struct viewer viewer = {.scope = SCOPE_ALL};
+        struct clock_offset boottime = {.clock = CLOCK_BOOTTIME, .slack = 1000000};
+        struct names *names = NULL;
+
+        ck_assert_int_ge(names_new(&names, NULL), 0);
+        const struct row_sources sources = {scan, objects, names, NULL, &boottime};
+        row_fill(&sources, &viewer, kind, 0, &row);
+        names_free(names);
+}
+
+static void check_list(enum field f, const char *wanted) {
+        const struct value *v = event_get(&row, f);
+
+        ck_assert_ptr_nonnull(v);
+        ck_assert_uint_eq(v->strings.n, 1);
+        ck_assert_str_eq(v->strings.items[0], wanted);
+}
+
+static void make_scan(const struct scan_question *q) {
+        scan = calloc(1, sizeof(*scan));
+        scan->question = q;
+        scan->deadline = UINT64_MAX;
+        struct scan_prog *p = scan_add(&scan->progs, &scan->n_progs, sizeof(*p), 1);
+        p->info.id = 5;
+        struct scan_link *l = scan_add(&scan->links, &scan->n_links, sizeof(*l), 1);
+        l->info.id = 6;
+}
+
+START_TEST(links_out_of_time) {
+        const struct scan_question q = {.parts = SCAN_ALL};
+
+        make_scan(&q);
+        make_row(OBJECT_LINK);
+        ck_assert(!event_has(&row, FIELD_INCOMPLETE));
+        scan->deadline = 0;
+        ck_assert_int_eq(scan_links(scan), 0);
+        for (int kind = 0; kind < 2; kind++) {
+                make_row(kind ? OBJECT_LINK : OBJECT_PROG);
+                check_list(FIELD_INCOMPLETE, "links");
+                check_list(FIELD_INCOMPLETE_REASONS, "links: out of time");
+        }
+        scan->question = NULL;
+}
+END_TEST
+
+START_TEST(too_many_attachments) {
+        const struct scan_question q = {.parts = SCAN_ALL};
+        const struct scan_attachment a = {.prog = 5, .via = "prog-attach"};
+
+        make_scan(&q);
+        for (int i = 0; i < SCAN_FOUND_MAX; i++)
+                ck_assert_int_eq(scan_attach(scan, SCAN_NETWORKS, &a, NULL), 0);
+        ck_assert_uint_eq(scan_incomplete(scan, SCAN_ALL), 0);
+        ck_assert_int_eq(scan_attach(scan, SCAN_NETWORKS, &a, NULL), 0);
+        make_row(OBJECT_PROG);
+        check_list(FIELD_INCOMPLETE, "networks");
+        check_list(FIELD_INCOMPLETE_REASONS, "networks: too many");
+        /* Maps are at no such place. */
+        struct scan_map *m = scan_add(&scan->maps, &scan->n_maps, sizeof(*m), 1);
+        m->info.id = 7;
+        make_row(OBJECT_MAP);
+        ck_assert(!event_has(&row, FIELD_INCOMPLETE));
+        scan->question = NULL;
+}
+END_TEST
+
 static Suite *suite(void) {
         Suite *s = suite_create("inventory");
         TCase *c = tcase_create("hidden");
@@ -445,6 +521,8 @@ static Suite *suite(void) {
         tcase_add_test(c, rates);
         tcase_add_test(c, found_again);
         tcase_add_test(c, room);
+        tcase_add_test(c, links_out_of_time);
+        tcase_add_test(c, too_many_attachments);
         suite_add_tcase(s, c);
         return s;
 }
