@@ -314,12 +314,9 @@ static const struct {
         enum field field;
         unsigned parts;
 } sources[] = {
-        {FIELD_HOLDERS, SCAN_HOLDERS},
-        {FIELD_PIN_PATHS, SCAN_PINS},
-        {FIELD_ATTACHMENTS, SCAN_PERF | SCAN_CGROUPS | SCAN_NETWORKS},
-        {FIELD_ATTACH_TARGET, SCAN_PERF | SCAN_CGROUPS | SCAN_NETWORKS},
-        {FIELD_MEMORY, SCAN_MEMORY},
-        {FIELD_MAP_FROZEN, SCAN_MEMORY},
+        {FIELD_HOLDERS, SCAN_HOLDERS},      {FIELD_PIN_PATHS, SCAN_PINS},
+        {FIELD_ATTACHMENTS, SCAN_ATTACHED}, {FIELD_ATTACH_TARGET, SCAN_ATTACHED},
+        {FIELD_MEMORY, SCAN_MEMORY},        {FIELD_MAP_FROZEN, SCAN_MEMORY},
 };
 
 /* Of these a match asks about all; who only wants them is told of what else is wanted. */

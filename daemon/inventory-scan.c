@@ -301,24 +301,47 @@ static void put_objects_in_order(struct scan *s) {
         sort(s->btfs, s->n_btfs, sizeof(s->btfs[0]), compare_btf);
 }
 
+/* In which order is looked. What users can make much of has a share of the time that is left, in
+ * eighths, so that what is asked for beside it and comes after it is complete none the less; the
+ * last one has all. What links are attached to has its name from those before; most of what anybody
+ * can fill comes last. */
+static const struct step {
+        unsigned part, share;
+        int (*look)(struct scan *s);
+} steps[] = {
+        {SCAN_CGROUPS, 3, scan_control_groups},
+        {SCAN_NETWORKS, 3, scan_network},
+        {SCAN_NETWORKS, 4, scan_sockmaps},
+        {SCAN_ATTACHED, 6, scan_links},
+        {SCAN_HOLDERS | SCAN_PERF, 4, scan_processes},
+        {SCAN_PINS, 6, scan_file_systems},
+        {SCAN_ATTACHED, 8, scan_perf_events},
+};
+
+static bool is_last(unsigned parts, size_t step) {
+        for (size_t i = step + 1; i < ELEMENTSOF(steps); i++)
+                if (parts & steps[i].part)
+                        return false;
+        return true;
+}
+
+static int look_around(struct scan *s, const struct scan_question *q) {
+        int k = 0;
+
+        for (size_t i = 0; k >= 0 && i < ELEMENTSOF(steps); i++) {
+                const uint64_t now = clock_now(), left = q->deadline - MIN(now, q->deadline);
+
+                if (!(q->parts & steps[i].part))
+                        continue;
+                s->deadline = is_last(q->parts, i) ? q->deadline : now + left / 8 * steps[i].share;
+                k = steps[i].look(s);
+        }
+        return k;
+}
+
 DEFINE_CLEANUP(struct scan *, scan_free);
 
 int scan_new(struct scan **ret, const struct scan_question *q) {
-        /* What users can make much of has a share of the time that is left, in eighths, so that
-         * what comes after it is complete none the less. What links are attached to has its name
-         * from those before; most of what anybody can fill comes last. */
-        static const struct {
-                unsigned part, share;
-                int (*look)(struct scan *s);
-        } parts[] = {
-                {SCAN_CGROUPS, 3, scan_control_groups},
-                {SCAN_NETWORKS, 3, scan_network},
-                {SCAN_NETWORKS, 4, scan_sockmaps},
-                {SCAN_ALL, 6, scan_links},
-                {SCAN_HOLDERS | SCAN_PERF, 4, scan_processes},
-                {SCAN_PINS, 6, scan_file_systems},
-                {SCAN_ALL, 8, scan_perf_events},
-        };
         _cleanup_(scan_freep) struct scan *s = calloc(1, sizeof(*s));
         int k;
 
@@ -340,14 +363,8 @@ int scan_new(struct scan **ret, const struct scan_question *q) {
         k = s->scratch ? symbols_new(&s->symbols) : -ENOMEM;
         if (k >= 0)
                 k = kfuncs_new(&s->kfuncs, NULL);
-        for (size_t i = 0; k >= 0 && i < ELEMENTSOF(parts); i++)
-                if (q->parts & parts[i].part) {
-                        const uint64_t now = clock_now(),
-                                       left = q->deadline - MIN(now, q->deadline);
-
-                        s->deadline = now + left / 8 * parts[i].share;
-                        k = parts[i].look(s);
-                }
+        if (k >= 0)
+                k = look_around(s, q);
         if (k < 0)
                 return k;
         if (q->cancelled && atomic_load(q->cancelled))

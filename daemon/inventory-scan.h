@@ -24,6 +24,7 @@ enum scan_part {
         SCAN_NETWORKS = 1 << 3, /* attachments to devices and network namespaces */
         SCAN_PERF = 1 << 4,     /* perf events that run programs, in /proc, too */
         SCAN_MEMORY = 1 << 5,   /* what only /proc tells of the objects themselves */
+        SCAN_ATTACHED = SCAN_CGROUPS | SCAN_NETWORKS | SCAN_PERF,
         SCAN_ALL = (1 << 6) - 1,
         /* The objects themselves, which are always looked for. */
         SCAN_PROGS = 1 << 6,

@@ -490,13 +490,19 @@ def crowd(b):
     process.wait()
 
 
-def cut_short(b):
-    """Where the kernel takes too long to list its links, the lists say that those are missing, and why"""
+def start_slow(b, what):
+    """A daemon for which something takes long while a file is there, which is returned."""
     slow = b.directory / "slow"
-    b.environment.update(LD_PRELOAD=os.environ["SLOW_KERNEL_LIBRARY"], SLOW_LINKS=str(slow),
-                         ASAN_OPTIONS=f"{b.environment.get('ASAN_OPTIONS', '')}:verify_asan_link_order=0")
+    b.environment.update({"LD_PRELOAD": os.environ["SLOW_KERNEL_LIBRARY"], what: str(slow),
+                          "ASAN_OPTIONS": f"{b.environment.get('ASAN_OPTIONS', '')}:verify_asan_link_order=0"})
     start(b)
     del b.environment["LD_PRELOAD"]
+    return slow
+
+
+def cut_short(b):
+    """Where the kernel takes too long to list its links, the lists say that those are missing, and why"""
+    slow = start_slow(b, "SLOW_LINKS")
     begin = f"@{bed.time.time():.6f}"
     _, link = hold(b, "link-create")
     equal("incomplete" in row(b, "link", link["id"], fields=["link.id", "incomplete"]), False, "incomplete")
@@ -523,7 +529,18 @@ def cut_short(b):
     contains(b.ctl("show", "link", link["id"]).output(), f"Link {link['id']}")
 
 
-TESTS = [agrees, crowd, cut_short, who_brought_it, build_id, existed, own_objects, selection, scopes, pins, hostile_names,
+def asked_alone(b):
+    """Who asks for one thing alone gets it, also where it takes longer than its share of the time for all"""
+    slow = start_slow(b, "SLOW_PROC")
+    process, made = hold(b, "map-create")
+    slow.touch()
+    one = row(b, "map", made["id"], fields=["map.id", "holders", "incomplete"])
+    equal((one.get("holders"), one.get("incomplete")), ([f"trigger[{process.pid}]"], None), "holders, asked for alone")
+    one = row(b, "map", made["id"], fields=["map.id", "holders", "pin.paths", "incomplete.reasons"])
+    contains(one.get("incomplete.reasons", []), "holders: out of time", "the same with pins")
+
+
+TESTS = [agrees, crowd, cut_short, asked_alone, who_brought_it, build_id, existed, own_objects, selection, scopes, pins, hostile_names,
          statistics, differences, absent, absent_lost, many_at_once, fair]
 
 if __name__ == "__main__":
