@@ -9,11 +9,13 @@
 
 /* What people write who do not know the form: a value alone, or another language's operator. */
 static int check_form(const char *term) {
-        const char *equal = strchr(term, '=');
-        _cleanup_free_ char *name = equal ? strndup(term, (size_t) (equal - term)) : NULL;
+        const char *doubled = field_equal_doubled(term);
+        const int before = doubled ? (int) (doubled - term) : 0;
 
-        if (name && equal[1] == '=' && field_from_name(name) >= 0) {
-                complain("\"%s\": did you mean \"%s%s\"?", term, name, equal + 1);
+        if (doubled) {
+                complain("\"%s\": did you mean \"%.*s%s\"? (\"%.*s\\%s\" asks for a value that "
+                         "begins with =)",
+                         term, before, term, doubled + 1, before, term, doubled);
                 return EXIT_USAGE;
         }
         if (term[strcspn(term, "=<>")])

@@ -165,6 +165,28 @@ static int find_value(const char *term, const char **ret_value) {
         return field_from_name(name);
 }
 
+/* Also that of an entry of a dictionary. */
+static bool is_field(const char *name, size_t n) {
+        for (int f = 0; f < _FIELD_MAX; f++) {
+                const struct field_info *info = field_info((enum field) f);
+                const size_t length = strlen(info->name);
+
+                if (n >= length && strncmp(name, info->name, length) == 0 &&
+                    (n == length || (info->type == TYPE_DICT && name[length] == '.')))
+                        return true;
+        }
+        return false;
+}
+
+const char *field_equal_doubled(const char *term) {
+        const char *equal = strchr(term, '=');
+
+        if (!equal || equal == term || equal[1] != '=' ||
+            !is_field(term, (size_t) (equal - term) - (equal[-1] == '!')))
+                return NULL;
+        return equal + 1;
+}
+
 const char *field_value_meant(const char *term, enum field *ret_field, const char **ret_value) {
         const char *value;
         int f = find_value(term, &value);

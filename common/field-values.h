@@ -24,6 +24,11 @@ const char *field_value_nearest(enum field f, const char *value);
 /* Whether the value is known, or the field may have any. Case counts as it does in a match. */
 bool field_value_known(enum field f, const char *value);
 
+/* Of a term FIELD==VALUE or FIELD!==VALUE, which in other languages mean FIELD=VALUE and
+ * FIELD!=VALUE, the second =; NULL of any other. Here it would begin the value: who means that
+ * writes it as \=. */
+const char *field_equal_doubled(const char *term);
+
 /* Of a term FIELD=VALUE or FIELD!=VALUE whose value nothing has, as far as is known: the value that
  * was meant (static), and the term's own parts; NULL where the value may be right. The kernel may
  * have names that are not known here: what is like nothing that is known passes. */

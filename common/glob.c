@@ -20,7 +20,7 @@ int glob_compile(char *ret, const char *pattern) {
                         continue;
                 }
 
-                if (*p == '\\' && p[1] && strchr("*?\\", p[1]))
+                if (*p == '\\' && p[1] && strchr("*?=\\", p[1]))
                         *end++ = *++p;
                 else
                         *end++ = *p == '?' ? any_character : *p;

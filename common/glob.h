@@ -10,9 +10,9 @@ enum {
         GLOB_PART_MAX = 128,
 };
 
-/* Compiles `pattern` (valid UTF-8) into `ret`, which has room for as many bytes. \*, \? and
- * \\ stand for *, ? and \; a backslash before anything else is just that. Returns 0, or -E2BIG when
- * a part is longer than GLOB_PART_MAX (`ret` is undefined then). */
+/* Compiles `pattern` (valid UTF-8) into `ret`, which has room for as many bytes. \*, \?, \= and
+ * \\ stand for *, ?, = and \; a backslash before anything else is just that. Returns 0, or -E2BIG
+ * when a part is longer than GLOB_PART_MAX (`ret` is undefined then). */
 int glob_compile(char *ret, const char *pattern);
 
 /* Whether the compiled pattern matches the whole of `s`. `fold`: without regard to the case of

@@ -124,9 +124,19 @@ static char *take_word(char **s, bool *ret_open) {
 /* A rule with a misspelt value would be silent for ever. */
 static void check_value(struct reading *r, const struct ini_place *at, const char *term) {
         enum field field;
+        const char *doubled = field_equal_doubled(term);
         const char *value, *meant = field_value_meant(term, &field, &value);
         char shown[SHOWN_BYTES];
 
+        if (doubled) {
+                escape_shortened(term, shown, sizeof(shown));
+                complain(
+                        r, at,
+                        "Match=: In \"%s\" write one =; a value that begins with = is written with "
+                        "\\= there",
+                        shown);
+                return;
+        }
         if (!meant)
                 return;
         escape_shortened(value, shown, sizeof(shown));

@@ -57,10 +57,24 @@ def test_usage(b):
                             (["subscribe", "--stream", "-H", "there"], "--stream"),
                             (["-H", "-oProxyCommand=x", "status"], "-oProxyCommand"),
                             (["subscribe", "prog-load"], '"event=prog-load"'), (["query", "kprobe"], '"prog.type=kprobe"'),
-                            (["query", "event==pin"], '"event=pin"'), (["query", "--since=-1h", "--until=-2h"], "--until"),
+                            (["query", "event==pin"], '"event=pin"'), (["query", "unit!==x"], '"unit!=x"'),
+                            # As a shell takes it between these quotes.
+                            (["callers", "process.name==x"], r'("process.name=\\=x" asks for a value that begins with =)'),
+                            (["query", "--since=-1h", "--until=-2h"], "--until"),
                             (["help", "qery"], '"query"'),
                             (["subscribe", "--fields=prog.nmae"], '"prog.name"')):
         contains(refused(b, 2, *arguments), part, f"what {arguments} says")
+
+
+def test_begins_with_equal(b):
+    r"""A value that begins with = is asked for as \="""
+    b.daemon()
+    odd = b.directory / "=x"
+    odd.symlink_to(os.environ["TRIGGER"])
+    equal(b.run(odd, "map-create").wait(), 0, "exit status")
+    for term, wanted in ((r"process.name=\=x", ["=x"]), (r"process.name=\=?", ["=x"]), (r"process.name!=\=x", []), ("process.name=x", [])):
+        names = {row["process.name"] for row in b.ctl("callers", "-j", term).objects()}
+        equal([name for name in names if name == "=x"], wanted, f"who is found by {term}")
 
 
 def test_help(b):
@@ -417,6 +431,6 @@ def test_pager(b):
     equal("paged" in on_terminal(b, "-h", PAGER="", BPFMON_PAGER="cat", **trusted), False, "no pager")
 
 
-bed.main([test_usage, test_help, test_no_daemon, test_older_daemon, test_no_bus, test_host, test_host_unreachable, test_unattended, test_not_authorized, test_verbs, test_count, test_fields,
+bed.main([test_usage, test_begins_with_equal, test_help, test_no_daemon, test_older_daemon, test_no_bus, test_host, test_host_unreachable, test_unattended, test_not_authorized, test_verbs, test_count, test_fields,
           test_text, test_interrupt, test_sums, test_restart, test_closed_output, test_hostile_name, test_terminal,
           test_colours, test_pager])

@@ -28,6 +28,33 @@ START_TEST(slip) {
 }
 END_TEST
 
+static const struct {
+        const char *term;
+        int place; /* of the second =; -1: none is too much */
+} doubled[] = {
+        {"prog.name==x", 10},
+        {"prog.name!==x", 11},
+        {"prog.name==", 10},
+        {"bpf.attr.license==GPL", 17},
+        {"prog.name=\\=x", -1},
+        {"prog.name=x==y", -1},
+        {"prog.name!=x", -1},
+        {"prog.id<=5", -1},
+        {"prog.id>==5", -1},  /* is told to be no number */
+        {"prog.nmae==x", -1}, /* is told to be no field */
+        {"==x", -1},
+        {"!==x", -1},
+        {"prog.name", -1},
+        {"", -1},
+};
+
+START_TEST(equal_doubled) {
+        const char *term = doubled[_i].term, *place = field_equal_doubled(term);
+
+        ck_assert_int_eq(place ? (int) (place - term) : -1, doubled[_i].place);
+}
+END_TEST
+
 START_TEST(known) {
         ck_assert(field_value_known(FIELD_BPF_CMD, "prog_load"));
         ck_assert(!field_value_known(FIELD_PROG_TYPE, "KPROBE"));
@@ -80,6 +107,7 @@ static Suite *suite(void) {
         TCase *c = tcase_create("values");
 
         tcase_add_loop_test(c, slip, 0, ELEMENTSOF(slips));
+        tcase_add_loop_test(c, equal_doubled, 0, ELEMENTSOF(doubled));
         tcase_add_test(c, known);
         tcase_add_test(c, commands_known);
         tcase_add_test(c, actions_known);

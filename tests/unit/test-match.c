@@ -36,6 +36,7 @@ static void setup(void) {
         event_set_u32(e, FIELD_PROG_ID, 77);
         event_set_static(e, FIELD_PROG_NAME, "a*b?c=d");
         event_set_static(e, FIELD_PROG_TYPE, "kprobe");
+        event_set_static(e, FIELD_ATTACH_TARGET, "=x=y");
         event_set_static(e, FIELD_PIN_PATH, "/sys/fs/bpf/café");
         event_set_u32(e, FIELD_PROG_JITED_SIZE, 4096);
         event_set_strings(e, FIELD_MAP_FLAGS, flags, ELEMENTSOF(flags));
@@ -214,6 +215,19 @@ static const struct {
         {{"unit=dev-disk\\x2dby.service"}, true}, /* as systemd prints it */
         {{"unit=dev-disk\\\\x2dby.*"}, true},
         {{"unit=dev-disk\\"}, false},
+        /* = in a value */
+        {{"prog.name=*=d"}, true},
+        {{"prog.name=*\\=d"}, true},
+        {{"attach.target==x=y"}, true},
+        {{"attach.target=\\=x=y"}, true},
+        {{"attach.target=\\=x\\=y"}, true},
+        {{"attach.target=\\=*"}, true},
+        {{"attach.target=\\==*"}, false},
+        {{"attach.target!=\\=x=y"}, false},
+        {{"attach.target!==x=y"}, false},
+        {{"attach.target!=x=y"}, true},
+        {{"attach.target=x=y"}, false},
+        {{"attach.target=\\\\=x=y"}, false},
         /* lists */
         {{"map.flags=mmapable"}, true},
         {{"map.flags=no_*"}, true},

@@ -210,6 +210,12 @@ static const struct {
         {GOOD BAD "Match=prog.type=kprob event!=x\n" GOOD "Name=third\n",
          "w.conf:9: Match=: nothing has the prog.type \"kprob\"; did you mean \"kprobe\"?; the rule is "
          "left out\n"},
+        {GOOD BAD "Match=prog.name!==x\n" GOOD "Name=third\n",
+         "w.conf:9: Match=: In \"prog.name!==x\" write one =; a value that begins with = is written "
+         "with \\= there; the rule is left out\n"},
+        {GOOD BAD "Match=event==prog-load result=ok\n" GOOD "Name=third\n",
+         "w.conf:9: Match=: In \"event==prog-load\" write one =; a value that begins with = is "
+         "written with \\= there; the rule is left out\n"},
         {GOOD BAD "Severity=high\n" GOOD "Name=third\n",
          "w.conf:9: Severity=high is none of ignore, info, notice, warning and critical; the rule "
          "is left out\n"},
