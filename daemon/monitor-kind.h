@@ -44,5 +44,9 @@ void monitor_tell(struct monitor *m, struct record_action *r, uint64_t time);
  * the record that is told next. More than the kernel takes are left out. */
 void monitor_tell_filter(struct monitor *m, const void *code, size_t count);
 
+/* For struct rtnl_handlers, with the monitor as `userdata`. */
+bool monitor_settle(void *userdata);
+void monitor_idle(void *userdata);
+
 /* What the kernel says of a program, by its id; nothing but the id where it is gone already. */
 void monitor_fill_program(struct record_object *o, uint32_t id);

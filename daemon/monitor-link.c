@@ -47,7 +47,8 @@ struct state {
         struct running *running;
         size_t count;
         uint32_t netns;
-        bool silent; /* what there is at the start is not told */
+        bool silent;  /* what there is at the start is not told */
+        bool looking; /* what is told is no notice, but was found */
 };
 
 /* Whether a link brought the program. */
@@ -80,6 +81,9 @@ static void tell(struct monitor *m, const struct running *r, uint32_t flags) {
 
         strcpy(a.target.text, r->name);
         a.target.text_size = (uint16_t) (strlen(r->name) + 1);
+        /* What led to it hooks have seen; a notice has waited for that. */
+        if (s->looking)
+                (void) monitor_settle(m);
         monitor_tell(m, &a, 0);
 }
 
@@ -183,13 +187,13 @@ static int look(struct monitor *m) {
 
         for (size_t i = 0; i < s->count; i++)
                 s->running[i].seen = false;
+        s->looking = true;
         k = rtnl_dump_links(on_rtnl, m);
-        if (k < 0)
-                return k;
-        for (size_t i = s->count; i > 0; i--)
+        for (size_t i = s->count; k >= 0 && i > 0; i--)
                 if (!s->running[i - 1].seen)
                         remove_running(m, &s->running[i - 1], true);
-        return 0;
+        s->looking = false;
+        return k;
 }
 
 static void on_lost(void *userdata) {
@@ -197,12 +201,6 @@ static void on_lost(void *userdata) {
 
         m->handlers.lost(1, m->userdata);
         (void) look(m);
-}
-
-static void on_idle(void *userdata) {
-        struct monitor *m = userdata;
-
-        m->handlers.idle(m->userdata);
 }
 
 static void stop(struct monitor *m) {
@@ -229,7 +227,8 @@ static int prepare(struct monitor *m) {
 }
 
 static int listen_rtnl(struct monitor *m, const struct probe_options *options) {
-        static const struct rtnl_handlers handlers = {on_rtnl, on_lost, on_idle};
+        static const struct rtnl_handlers handlers = {monitor_settle, on_rtnl, on_lost,
+                                                      monitor_idle};
         static const int groups[] = {RTNLGRP_LINK, 0};
         struct state *s = m->state;
         int k;

@@ -241,12 +241,6 @@ static void on_lost(void *userdata) {
         m->handlers.lost(1, m->userdata);
 }
 
-static void on_idle(void *userdata) {
-        struct monitor *m = userdata;
-
-        m->handlers.idle(m->userdata);
-}
-
 static void stop(struct monitor *m) {
         struct state *s = m->state;
 
@@ -271,7 +265,8 @@ static int prepare(struct monitor *m) {
 }
 
 static int listen_rtnl(struct monitor *m, const struct probe_options *options) {
-        static const struct rtnl_handlers handlers = {on_rtnl, on_lost, on_idle};
+        static const struct rtnl_handlers handlers = {monitor_settle, on_rtnl, on_lost,
+                                                      monitor_idle};
         static const int groups[] = {RTNLGRP_TC, RTNLGRP_LINK, 0};
         struct state *s = m->state;
 

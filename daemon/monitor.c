@@ -75,6 +75,18 @@ uint64_t monitor_hits(const struct monitor *m) {
         return m->hits;
 }
 
+bool monitor_settle(void *userdata) {
+        struct monitor *m = userdata;
+
+        return m->handlers.settle(m->userdata);
+}
+
+void monitor_idle(void *userdata) {
+        struct monitor *m = userdata;
+
+        m->handlers.idle(m->userdata);
+}
+
 void monitor_tell(struct monitor *m, struct record_action *r, uint64_t time) {
         r->header.kind = RECORD_ACTION;
         r->header.size = sizeof(*r);

@@ -75,18 +75,17 @@ static void on_record(const void *data, size_t size, void *userdata) {
         handover_record_ends(p->handover);
 }
 
+/* What the kernel side has sent up to now came before: a program is loaded before it goes. And what
+ * was read by the daemon before has its numbers already. */
 static bool on_monitor_settle(void *userdata) {
         struct probe_set *p = userdata;
 
         return ring_drain_all(p->ring);
 }
 
-/* What the kernel side has sent up to now came before: a program is loaded before it goes. And what
- * was read by the daemon before has its numbers already. */
 static void on_monitor_record(const void *data, size_t size, void *userdata) {
         struct probe_set *p = userdata;
 
-        ring_drain_all(p->ring);
         p->handlers.record(data, size, p->userdata);
 }
 

@@ -9,6 +9,7 @@
 #include <systemd/sd-event.h>
 
 #include "rtnl.h"
+#include "timer.h"
 #include "util.h"
 
 enum {
@@ -21,7 +22,8 @@ struct rtnl {
         const struct rtnl_handlers *handlers;
         void *userdata;
         int fd;
-        sd_event_source *io;
+        sd_event_source *io, *again;
+        ssize_t waiting; /* to be handed out: bytes in the buffer, or -ENOBUFS; 0: nothing */
         char buffer[RECEIVE_SIZE] __attribute__((aligned(NLMSG_ALIGNTO)));
 };
 
@@ -57,21 +59,49 @@ static ssize_t receive(int fd, char *buffer, int flags) {
         return from.nl_pid == 0 ? n : 0;
 }
 
-static int on_io(_unused_ sd_event_source *s, _unused_ int fd, _unused_ uint32_t events,
-                 void *userdata) {
-        struct rtnl *r = userdata;
+static int on_again(sd_event_source *s, uint64_t usec, void *userdata);
+
+/* Out of memory: what comes next tries again. */
+static void wait_for_turn(struct rtnl *r) {
+        int k = turn_wait(&r->again, sd_event_source_get_event(r->io), on_again, r);
+
+        (void) sd_event_source_set_enabled(r->io, k < 0 ? SD_EVENT_ON : SD_EVENT_OFF);
+}
+
+static void take_turn(struct rtnl *r) {
         ssize_t n;
 
         for (int i = 0; i < TURN_DATAGRAMS; i++) {
-                n = receive(r->fd, r->buffer, MSG_DONTWAIT);
-                if (n == -ENOBUFS)
-                        r->handlers->lost(r->userdata);
-                else if (n < 0 && n != -EINTR)
+                n = r->waiting ?: receive(r->fd, r->buffer, MSG_DONTWAIT);
+                r->waiting = 0;
+                if (n == 0 || n == -EINTR)
+                        continue;
+                if (n < 0 && n != -ENOBUFS)
                         break;
-                else if (n > 0)
+                if (!r->handlers->settle(r->userdata)) {
+                        r->waiting = n;
+                        wait_for_turn(r);
+                        break;
+                }
+                if (n < 0)
+                        r->handlers->lost(r->userdata);
+                else
                         (void) walk(r->buffer, (int) n, r->handlers->message, r->userdata);
         }
         r->handlers->idle(r->userdata);
+}
+
+static int on_io(_unused_ sd_event_source *s, _unused_ int fd, _unused_ uint32_t events,
+                 void *userdata) {
+        take_turn(userdata);
+        return 0;
+}
+
+static int on_again(_unused_ sd_event_source *s, _unused_ uint64_t usec, void *userdata) {
+        struct rtnl *r = userdata;
+
+        (void) sd_event_source_set_enabled(r->io, SD_EVENT_ON);
+        take_turn(r);
         return 0;
 }
 
@@ -114,12 +144,16 @@ int rtnl_new(struct rtnl **ret, struct sd_event *loop, const int *groups,
 }
 
 void rtnl_hold(struct rtnl *r, bool hold) {
+        timer_stop(r->again);
         (void) sd_event_source_set_enabled(r->io, hold ? SD_EVENT_OFF : SD_EVENT_ON);
+        if (!hold && r->waiting)
+                wait_for_turn(r);
 }
 
 struct rtnl *rtnl_free(struct rtnl *r) {
         if (!r)
                 return NULL;
+        sd_event_source_disable_unref(r->again);
         sd_event_source_disable_unref(r->io);
         closep(&r->fd);
         free(r);

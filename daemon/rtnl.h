@@ -12,6 +12,9 @@ struct rtnl;
 struct sd_event;
 
 struct rtnl_handlers {
+        /* Whether what came up to now may be handed out. Else it waits, and this is asked again a
+         * little later. */
+        bool (*settle)(void *userdata);
         /* One message; `h->nlmsg_len` bytes are there. */
         void (*message)(const struct nlmsghdr *h, void *userdata);
         /* The kernel had no room for some. */
