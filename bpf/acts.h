@@ -4,12 +4,6 @@
 
 #include "maps.h"
 
-enum { TASK_IS_KERNEL_THREAD = 0x00200000 /* include/linux/sched.h: PF_KTHREAD */ };
-
-struct task_struct___acts {
-        unsigned int flags;
-} __attribute__((preserve_access_index));
-
 struct pt_regs___acts {
         unsigned long sp;
 } __attribute__((preserve_access_index));
@@ -18,12 +12,11 @@ struct pt_regs___acts {
  * any task but on a stack of their own. */
 static __always_inline bool task_acts(struct pt_regs *ctx) {
         struct task_struct *task = (void *) bpf_get_current_task();
-        struct task_struct___acts *flags = (void *) task;
         u64 stack = (u64) BPF_CORE_READ(task, stack);
         u64 sp = BPF_CORE_READ((struct pt_regs___acts *) ctx, sp);
         u64 top = stack + THREAD_SIZE;
 
         if (bpf_core_enum_value_exists(enum bpf_func_id___helpers, BPF_FUNC_task_pt_regs___helpers))
                 top = bpf_task_pt_regs(bpf_get_current_task_btf());
-        return !(BPF_CORE_READ(flags, flags) & TASK_IS_KERNEL_THREAD) && sp >= stack && sp < top;
+        return !(BPF_CORE_READ(task, flags) & PF_KTHREAD) && sp >= stack && sp < top;
 }

@@ -130,7 +130,6 @@ struct seccomp {
 };
 
 struct task_struct___filters {
-        unsigned int flags;
         struct seccomp seccomp;
 };
 

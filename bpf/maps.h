@@ -32,6 +32,11 @@ enum {
         EACCES = 13,
         ENOSPC = 28,
 
+        /* include/linux/sched.h: of task_struct.flags */
+        PF_EXITING = 0x4,
+        PF_IO_WORKER = 0x10,
+        PF_KTHREAD = 0x200000,
+
         COMMON_ATTRS = 1 << 16, /* BPF_COMMON_ATTRS: rides inside cmd since Linux 7.0 */
 
         /* arch/x86/include/asm/thread_info.h, arch/arm64/include/asm/thread_info.h */

@@ -41,7 +41,7 @@ static __always_inline int call_begins(u32 fd, u32 cmd, u32 program, enum hook h
         return 0;
 }
 
-/* The end of any ioctl(): of those that began at one of the hooks above. */
+/* The end of any ioctl(), for those that began so. */
 static __always_inline int set_ends(s64 ret, enum hook hook) {
         struct action_frame *frame = action_current();
 

@@ -7,8 +7,6 @@
 
 #include "perf-call.h"
 
-enum { PF_KTHREAD = 0x00200000 /* include/linux/sched.h */ };
-
 /* Where the arguments of 32-bit calls are. */
 #if defined(__TARGET_ARCH_x86)
 #define COMPAT_ARGUMENT(regs, x86, n) BPF_CORE_READ(regs, x86)
@@ -92,12 +90,8 @@ int BPF_KRETPROBE(compat_ioctl_return, s64 ret) {
 
 /* Detaching ------------------------------------------------------------------------------------ */
 
-struct task_struct___perf {
-        unsigned int flags;
-} __attribute__((preserve_access_index));
-
 static __always_inline int event_goes(struct perf_event *event, enum hook hook) {
-        struct task_struct___perf *task = (void *) bpf_get_current_task();
+        struct task_struct *task = (void *) bpf_get_current_task();
         struct bpf_prog *prog = BPF_CORE_READ(event, prog);
         struct action_frame *frame;
 

@@ -12,11 +12,6 @@ enum {
         AF_INET6 = 10,
         AF_PACKET = 17,
 
-        /* include/linux/sched.h */
-        PF_EXITING = 0x4,
-        PF_IO_WORKER = 0x10,
-        PF_KTHREAD = 0x200000,
-
         NR_IO_URING_ENTER = 426, /* on every architecture, for 32-bit calls too */
 
         FILTER_LENGTH_MAX = 4096,    /* BPF_MAXINSNS, include/uapi/linux/bpf_common.h */
@@ -90,7 +85,7 @@ static __always_inline u32 call_number(void) {
 #endif
 
 static __always_inline u32 task_flags(void) {
-        struct task_struct___filters *task = (void *) bpf_get_current_task();
+        struct task_struct *task = (void *) bpf_get_current_task();
 
         return BPF_CORE_READ(task, flags);
 }
