@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "file-open.h"
+#include "mounts.h"
 #include "util.h"
 
 #ifndef RESOLVE_CACHED
@@ -18,7 +19,6 @@
 #endif
 
 enum {
-        MOUNTINFO_MAX = 4 * 1024 * 1024, /* bytes of it that are read */
         TYPE_SIZE = 32,
         TRIES = 3, /* somebody else's rename makes the kernel think of asking */
 };
@@ -44,38 +44,33 @@ static bool is_local(const char *type) {
         return is_one_of(type, file_systems, ELEMENTSOF(file_systems));
 }
 
-/* "36 35 98:0 /mnt1 /mnt2 rw master:1 - ext3 /dev/root rw": see proc_pid_mountinfo(5). -ENOENT
- * where a process does not see the mount. The device is that of the whole file system, as the
- * kernel has it; btrfs and overlayfs tell others in statx(). */
-static int find_type(pid_t pid, uint64_t id, struct statx *ret, char type[static TYPE_SIZE]) {
-        _cleanup_fclose_ FILE *f = NULL;
-        _cleanup_free_ char *line = NULL;
-        char path[64];
-        size_t size = 0, total = 0;
-        ssize_t n;
+struct search {
+        uint64_t id;
+        struct statx *ret;
+        char *type; /* TYPE_SIZE bytes */
+};
 
-        snprintf(path, sizeof(path), "/proc/%d/mountinfo", (int) pid);
-        f = fopen(path, "re");
-        while (f && total < MOUNTINFO_MAX && (n = getline(&line, &size, f)) > 0) {
-                unsigned major, minor;
-                unsigned long long found;
-                const char *dash = strstr(line, " - ");
+static int on_mount(const struct mount *m, void *userdata) {
+        const struct search *s = userdata;
 
-                total += (size_t) n;
-                if (sscanf(line, "%llu %*s %u:%u", &found, &major, &minor) != 3 || found != id ||
-                    !dash)
-                        continue;
-                ret->stx_dev_major = major;
-                ret->stx_dev_minor = minor;
-                return sscanf(dash, " - %31s", type) == 1 ? 0 : -EXDEV;
-        }
-        return -ENOENT;
+        if (m->id != s->id)
+                return 0;
+        s->ret->stx_dev_major = m->major;
+        s->ret->stx_dev_minor = m->minor;
+        snprintf(s->type, TYPE_SIZE, "%s", m->type);
+        return -EEXIST;
+}
+
+/* Whether a process sees the mount. The device is that of the whole file system. */
+static bool find_type(pid_t pid, uint64_t id, struct statx *ret, char type[static TYPE_SIZE]) {
+        struct search s = {id, ret, type};
+
+        return mounts_find(pid, NULL, on_mount, &s) == -EEXIST;
 }
 
 /* What the kernel knows of an open file, without asking its file system. */
 static int look_at(pid_t pid, int fd, struct statx *ret, char type[static TYPE_SIZE]) {
         struct statx sx;
-        int k;
 
         if (statx(fd, "", AT_EMPTY_PATH | AT_STATX_DONT_SYNC,
                   STATX_TYPE | STATX_INO | STATX_SIZE | STATX_MTIME | STATX_CTIME | STATX_MNT_ID,
@@ -83,10 +78,8 @@ static int look_at(pid_t pid, int fd, struct statx *ret, char type[static TYPE_S
                 return -errno;
         if (!(sx.stx_mask & STATX_MNT_ID))
                 return -EXDEV;
-        k = find_type(pid, sx.stx_mnt_id, &sx, type);
-        if (k < 0) /* it has changed its root: then we may see it */
-                k = find_type(getpid(), sx.stx_mnt_id, &sx, type);
-        if (k < 0)
+        /* Where it has changed its root, we may see it. */
+        if (!find_type(pid, sx.stx_mnt_id, &sx, type) && !find_type(0, sx.stx_mnt_id, &sx, type))
                 return -EXDEV;
         *ret = sx;
         return 0;

@@ -2,6 +2,7 @@
 #include "mounts.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -28,16 +29,20 @@ static void unescape(char *s) {
 /* "36 35 98:0 /mnt1 /mnt2 rw master:1 - ext3 /dev/root rw": see proc_pid_mountinfo(5). */
 static bool parse(char *line, const char *type, struct mount *ret) {
         char *fields[5], *dash = strstr(line, " - "), *rest = line;
-        const size_t n = strlen(type);
 
-        if (!dash || strncmp(dash + 3, type, n) != 0 || (dash[3 + n] != ' ' && dash[3 + n] != 0))
+        if (!dash)
+                return false;
+        ret->type = dash + 3;
+        dash[3 + strcspn(ret->type, " \n")] = 0;
+        if (type && strcmp(ret->type, type) != 0)
                 return false;
         for (size_t i = 0; i < ELEMENTSOF(fields); i++) {
                 fields[i] = strsep(&rest, " ");
                 if (!fields[i])
                         return false;
         }
-        if (sscanf(fields[2], "%u:%u", &ret->major, &ret->minor) != 2)
+        if (sscanf(fields[0], "%" SCNu64, &ret->id) != 1 ||
+            sscanf(fields[2], "%" SCNu32 ":%" SCNu32, &ret->major, &ret->minor) != 2)
                 return false;
         unescape(fields[3]);
         unescape(fields[4]);
