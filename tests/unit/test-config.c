@@ -5,93 +5,39 @@
 #include <sys/stat.h>
 #include <syslog.h>
 
+#include "config-bed.h"
 #include "settings.h"
 #include "tap-main.h"
 
-/* A directory with etc/ and usr/ as places, what was complained about, and what came out. */
-static struct bed {
-        char root[64];
-        char etc[80], usr[80];
-        const char *directories[3];
-        struct config_places places;
-        struct settings settings;
-        char said[8192];
-        unsigned complaints;
-} bed;
+static struct config_places places;
+static struct settings settings;
 
 static void setup(void) {
-        bed = (struct bed){.root = "/tmp/bpfmon-config-XXXXXX"};
-        ck_assert_ptr_nonnull(mkdtemp(bed.root));
-        snprintf(bed.etc, sizeof(bed.etc), "%s/etc", bed.root);
-        snprintf(bed.usr, sizeof(bed.usr), "%s/usr", bed.root);
-        ck_assert_int_eq(mkdir(bed.etc, 0755), 0);
-        ck_assert_int_eq(mkdir(bed.usr, 0755), 0);
-        bed.directories[0] = bed.etc;
-        bed.directories[1] = bed.usr;
-        bed.places = (struct config_places){bed.directories, "test.conf"};
-}
-
-static void teardown(void) {
-        char command[128];
-
-        snprintf(command, sizeof(command), "rm -r -- %s", bed.root);
-        ck_assert_int_eq(system(command), 0);
-}
-
-static const char *path_of(const char *name) {
-        static char path[512];
-
-        snprintf(path, sizeof(path), "%s/%s", bed.root, name);
-        return path;
-}
-
-static void put_bytes(const char *name, const void *text, size_t size) {
-        _cleanup_free_ char *directory = strdup(path_of(name));
-        _cleanup_fclose_ FILE *f = NULL;
-
-        *strrchr(directory, '/') = 0;
-        (void) mkdir(directory, 0755);
-        f = fopen(path_of(name), "we");
-        ck_assert_ptr_nonnull(f);
-        ck_assert_uint_eq(fwrite(text, 1, size, f), size);
-}
-
-static void put(const char *name, const char *text) {
-        put_bytes(name, text, strlen(text));
-}
-
-static void on_complaint(const char *file, unsigned line, const char *message, void *userdata) {
-        size_t used = strlen(bed.said);
-
-        ck_assert_ptr_eq(userdata, &bed);
-        bed.complaints++;
-        ck_assert_ptr_null(strchr(message, '\n'));
-        snprintf(bed.said + used, sizeof(bed.said) - used, "%s:%u: %s\n", strrchr(file, '/') + 1,
-                 line, message);
+        bed_setup();
+        places = (struct config_places){bed.directories, "test.conf"};
 }
 
 static void read_all(void) {
-        bed.said[0] = 0;
-        bed.complaints = 0;
-        config_read(&bed.settings, &bed.places, on_complaint, &bed);
+        bed_listen();
+        config_read(&settings, &places, on_complaint, &bed);
         for (size_t i = 0; i < setting_count; i++) {
                 if (setting_table[i].type == SETTING_SERVICE)
                         continue;
-                uint64_t value = *setting_in(&setting_table[i], &bed.settings);
+                uint64_t value = *setting_in(&setting_table[i], &settings);
 
                 ck_assert_msg(value >= setting_table[i].least && value <= setting_table[i].most,
                               "%s is out of its range", setting_table[i].key);
         }
 }
 
-#define SUBSCRIPTIONS bed.settings.limits[LIMIT_SUBSCRIPTIONS]
-#define PER_USER      bed.settings.limits[LIMIT_SUBSCRIPTIONS_PER_USER]
+#define SUBSCRIPTIONS settings.limits[LIMIT_SUBSCRIPTIONS]
+#define PER_USER      settings.limits[LIMIT_SUBSCRIPTIONS_PER_USER]
 
 static void assert_defaults(void) {
         struct settings defaults;
 
         settings_init(&defaults);
-        ck_assert_mem_eq(&bed.settings, &defaults, sizeof(defaults));
+        ck_assert_mem_eq(&settings, &defaults, sizeof(defaults));
 }
 
 START_TEST(test_nothing) {
@@ -99,7 +45,7 @@ START_TEST(test_nothing) {
         ck_assert_str_eq(bed.said, "");
         assert_defaults();
         ck_assert_uint_eq(SUBSCRIPTIONS, 96);
-        ck_assert_uint_eq(bed.settings.log_level, LOG_INFO);
+        ck_assert_uint_eq(settings.log_level, LOG_INFO);
 }
 END_TEST
 
@@ -149,9 +95,9 @@ START_TEST(test_syntax) {
         ck_assert_str_eq(bed.said, "");
         ck_assert_uint_eq(SUBSCRIPTIONS, 7);
         ck_assert_uint_eq(PER_USER, 5);
-        ck_assert_uint_eq(bed.settings.limits[LIMIT_STREAMS], 64);
-        ck_assert_uint_eq(bed.settings.kprobes, 0);
-        ck_assert_uint_eq(bed.settings.log_level, LOG_DEBUG);
+        ck_assert_uint_eq(settings.limits[LIMIT_STREAMS], 64);
+        ck_assert_uint_eq(settings.kprobes, 0);
+        ck_assert_uint_eq(settings.log_level, LOG_DEBUG);
 }
 END_TEST
 
@@ -216,7 +162,7 @@ START_TEST(test_value) {
                 read_all();
                 if (c->result == 0) {
                         ck_assert_str_eq(bed.said, "");
-                        ck_assert_uint_eq(*setting_in(s, &bed.settings), c->value);
+                        ck_assert_uint_eq(*setting_in(s, &settings), c->value);
                         return;
                 }
                 ck_assert_uint_eq(bed.complaints, 1);
@@ -408,7 +354,7 @@ static Suite *suite(void) {
         Suite *s = suite_create("config");
         TCase *c = tcase_create("config");
 
-        tcase_add_checked_fixture(c, setup, teardown);
+        tcase_add_checked_fixture(c, setup, bed_teardown);
         tcase_add_test(c, test_nothing);
         tcase_add_test(c, test_table);
         tcase_add_test(c, test_syntax);

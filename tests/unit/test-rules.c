@@ -3,35 +3,21 @@
 
 #include <sys/stat.h>
 
+#include "config-bed.h"
 #include "event.h"
 #include "rule-message.h"
 #include "rule.h"
 #include "rules.h"
 #include "tap-main.h"
 
-/* Directories etc/ and usr/, what was complained about, and an event. */
-static struct bed {
-        char root[64];
-        char etc[80], usr[80];
-        const char *directories[3];
-        struct rules *rules;
-        char said[8192];
-        unsigned complaints;
-} bed;
+static struct rules *rules;
 static struct event event;
 
 static void setup(void) {
         static const char *const helpers[] = {"probe_write_user", "map_lookup_elem"};
 
-        bed = (struct bed){.root = "/tmp/bpfmon-rules-XXXXXX"};
-        ck_assert_ptr_nonnull(mkdtemp(bed.root));
-        snprintf(bed.etc, sizeof(bed.etc), "%s/etc", bed.root);
-        snprintf(bed.usr, sizeof(bed.usr), "%s/usr", bed.root);
-        ck_assert_int_eq(mkdir(bed.etc, 0755), 0);
-        ck_assert_int_eq(mkdir(bed.usr, 0755), 0);
-        bed.directories[0] = bed.etc;
-        bed.directories[1] = bed.usr;
-        ck_assert_int_eq(rules_new(&bed.rules), 0);
+        bed_setup();
+        ck_assert_int_eq(rules_new(&rules), 0);
 
         event_reset(&event);
         event_set_static(&event, FIELD_EVENT, "prog-load");
@@ -48,47 +34,19 @@ static void setup(void) {
 }
 
 static void teardown(void) {
-        char command[128];
-
-        rules_free(bed.rules);
-        snprintf(command, sizeof(command), "rm -r -- %s", bed.root);
-        ck_assert_int_eq(system(command), 0);
-}
-
-static const char *path_of(const char *name) {
-        static char path[512];
-
-        snprintf(path, sizeof(path), "%s/%s", bed.root, name);
-        return path;
-}
-
-static void put(const char *name, const char *text) {
-        _cleanup_fclose_ FILE *f = fopen(path_of(name), "we");
-
-        ck_assert_ptr_nonnull(f);
-        ck_assert_int_ge(fputs(text, f), 0);
-}
-
-static void on_complaint(const char *file, unsigned line, const char *message, void *userdata) {
-        size_t used = strlen(bed.said);
-
-        ck_assert_ptr_eq(userdata, &bed);
-        bed.complaints++;
-        ck_assert_ptr_null(strchr(message, '\n'));
-        snprintf(bed.said + used, sizeof(bed.said) - used, "%s:%u: %s\n", strrchr(file, '/') + 1,
-                 line, message);
+        rules_free(rules);
+        bed_teardown();
 }
 
 static void read_all(void) {
-        bed.said[0] = 0;
-        bed.complaints = 0;
-        rules_read(bed.rules, bed.directories, on_complaint, &bed);
+        bed_listen();
+        rules_read(rules, bed.directories, on_complaint, &bed);
 }
 
 /* The rules that the event passes must be these. */
 static void assert_found(const char *const *names) {
         const struct rule *found[RULES_MAX];
-        size_t n = rules_find(bed.rules, &event, found), i = 0;
+        size_t n = rules_find(rules, &event, found), i = 0;
 
         for (; names[i]; i++) {
                 ck_assert_msg(i < n, "%s is not found", names[i]);
@@ -101,7 +59,7 @@ static void assert_found(const char *const *names) {
 static const struct rule *only(void) {
         const struct rule *found[RULES_MAX];
 
-        ck_assert_uint_eq(rules_find(bed.rules, &event, found), 1);
+        ck_assert_uint_eq(rules_find(rules, &event, found), 1);
         return found[0];
 }
 
@@ -147,7 +105,7 @@ START_TEST(test_several) {
         put("usr/a.conf", "[Rule]\nMatch=event=prog-load\nSeverity=info\n");
         read_all();
         ck_assert_str_eq(bed.said, "");
-        ck_assert_uint_eq(rules_count(bed.rules), 5);
+        ck_assert_uint_eq(rules_count(rules), 5);
         FOUND("a", "b", "second", "emptied");
 
         /* What they were asked before does not matter, nor does the order. */
@@ -279,9 +237,9 @@ START_TEST(test_bounds) {
         read_all();
         ck_assert_uint_eq(bed.complaints, 2);
         ck_assert_msg(strstr(bed.said, "there are 256 already"), "%s", bed.said);
-        ck_assert_uint_eq(rules_count(bed.rules), RULES_MAX);
+        ck_assert_uint_eq(rules_count(rules), RULES_MAX);
         const struct rule *found[RULES_MAX];
-        ck_assert_uint_eq(rules_find(bed.rules, &event, found), RULES_MAX / 2);
+        ck_assert_uint_eq(rules_find(rules, &event, found), RULES_MAX / 2);
         ck_assert_str_eq(found[RULES_MAX / 2 - 1]->name, "r255");
 
         n = (size_t) snprintf(text, sizeof(text), "%s", GOOD);
@@ -317,7 +275,7 @@ START_TEST(test_want) {
                 put("etc/a.conf", text);
                 read_all();
                 ck_assert_str_eq(bed.said, "");
-                ck_assert_msg(rules_want(bed.rules, &event) == rows[i].wants, "%s", rows[i].match);
+                ck_assert_msg(rules_want(rules, &event) == rows[i].wants, "%s", rows[i].match);
         }
 }
 END_TEST
@@ -326,9 +284,9 @@ END_TEST
 START_TEST(test_defaults) {
         const char *const directories[] = {RULES_DIRECTORY, NULL};
 
-        rules_read(bed.rules, directories, on_complaint, &bed);
+        rules_read(rules, directories, on_complaint, &bed);
         ck_assert_str_eq(bed.said, "");
-        ck_assert_uint_eq(rules_count(bed.rules), 7);
+        ck_assert_uint_eq(rules_count(rules), 7);
 }
 END_TEST
 
