@@ -77,6 +77,19 @@ static int request_read(const struct manager *manager, sd_bus_message *m, unsign
                                error);
 }
 
+/* The same of a method that tells what there is: only events are alerts. */
+static int request_read_rows(const struct manager *manager, sd_bus_message *m, unsigned allowed,
+                             struct request *ret, sd_bus_error *error) {
+        int r = request_read(manager, m, allowed, ret, error);
+
+        if (r > 0 && ret->permission.viewer.scope == SCOPE_ALERTS)
+                return sd_bus_error_setf(error, BPFMON_ERROR_INVALID_OPTION,
+                                         "Only events are alerts: the option scope of %s is own or "
+                                         "all",
+                                         sd_bus_message_get_member(m));
+        return r;
+}
+
 static int method_subscribe(sd_bus_message *m, void *userdata, sd_bus_error *error) {
         struct manager *manager = userdata;
         struct limits *limits = manager->context.limits;
@@ -204,34 +217,33 @@ static int append_row(const struct event *row, void *userdata) {
         return add_row(userdata, row);
 }
 
-static int list_probes(const struct manager *manager, struct list *list) {
-        return probe_set_list(manager->context.probes, append_row, list);
-}
-
-static int method_list_probes(sd_bus_message *m, void *userdata, sd_bus_error *error) {
-        const struct manager *manager = userdata;
-        int r;
-
-        r = authority_check(manager->context.authority, m, SCOPE_OWN, NULL, error);
-        if (r <= 0)
-                return r < 0 ? r : 1;
-
-        return reply_rows(m, list_probes, manager, NULL, error);
-}
-
-static int list_counts(const struct manager *manager, struct list *list) {
-        return counts_list(manager->context.counts, append_row, list);
-}
-
-static int method_list_counts(sd_bus_message *m, void *userdata, sd_bus_error *error) {
-        const struct manager *manager = userdata;
+/* The same rows for everyone. */
+static int reply_to_all(sd_bus_message *m,
+                        int (*fill)(const struct manager *manager, struct list *list),
+                        const struct manager *manager, sd_bus_error *error) {
         int r = authority_check(manager->context.authority, m, SCOPE_OWN, NULL, error);
 
         if (r <= 0)
                 return r < 0 ? r : 1;
 
+        return reply_rows(m, fill, manager, NULL, error);
+}
+
+static int list_probes(const struct manager *manager, struct list *list) {
+        return probe_set_list(manager->context.probes, append_row, list);
+}
+
+static int method_list_probes(sd_bus_message *m, void *userdata, sd_bus_error *error) {
+        return reply_to_all(m, list_probes, userdata, error);
+}
+
+static int list_counts(const struct manager *manager, struct list *list) {
         probe_set_drain(manager->context.probes);
-        return reply_rows(m, list_counts, manager, NULL, error);
+        return counts_list(manager->context.counts, append_row, list);
+}
+
+static int method_list_counts(sd_bus_message *m, void *userdata, sd_bus_error *error) {
+        return reply_to_all(m, list_counts, userdata, error);
 }
 
 static int append_seen_row(struct event *row, void *userdata) {
@@ -256,14 +268,9 @@ static int method_list_callers(sd_bus_message *m, void *userdata, sd_bus_error *
         _cleanup_(request_done) struct request q = {};
         int r;
 
-        r = request_read(manager, m, 0, &q, error);
+        r = request_read_rows(manager, m, 0, &q, error);
         if (r <= 0)
                 return r < 0 ? r : 1;
-
-        if (q.permission.viewer.scope == SCOPE_ALERTS)
-                return sd_bus_error_set(error, BPFMON_ERROR_INVALID_OPTION,
-                                        "Counters of calls are no alerts: the option scope of "
-                                        "ListCallers is own or all");
 
         probe_set_drain(manager->context.probes);
         return reply_rows(m, list_callers, manager, &q, error);
@@ -274,14 +281,9 @@ static int method_list_connections(sd_bus_message *m, void *userdata, sd_bus_err
         _cleanup_(request_done) struct request q = {};
         int r;
 
-        r = request_read(manager, m, OPTION_BIT(OPTION_FIELDS), &q, error);
+        r = request_read_rows(manager, m, OPTION_BIT(OPTION_FIELDS), &q, error);
         if (r <= 0)
                 return r < 0 ? r : 1;
-
-        if (q.permission.viewer.scope == SCOPE_ALERTS)
-                return sd_bus_error_set(error, BPFMON_ERROR_INVALID_OPTION,
-                                        "Connections are no alerts: the option scope of "
-                                        "ListConnections is own or all");
 
         probe_set_drain(manager->context.probes);
         return connection_list(manager->context.connection_lists, m, TAKE_PTR(q.match), &q.options,
@@ -293,18 +295,12 @@ static int list_objects(sd_bus_message *m, struct manager *manager, enum object_
         _cleanup_(request_done) struct request q = {};
         int r;
 
-        r = request_read(manager, m,
-                         OPTION_BIT(OPTION_FIELDS) | OPTION_BIT(OPTION_LIMIT) |
-                                 OPTION_BIT(OPTION_AFTER),
-                         &q, error);
+        r = request_read_rows(manager, m,
+                              OPTION_BIT(OPTION_FIELDS) | OPTION_BIT(OPTION_LIMIT) |
+                                      OPTION_BIT(OPTION_AFTER),
+                              &q, error);
         if (r <= 0)
                 return r < 0 ? r : 1;
-
-        if (q.permission.viewer.scope == SCOPE_ALERTS)
-                return sd_bus_error_setf(error, BPFMON_ERROR_INVALID_OPTION,
-                                         "What is in the kernel is no alert: the option scope of "
-                                         "%s is own or all",
-                                         sd_bus_message_get_member(m));
 
         return inventory_list(manager->context.inventory, m, kind, TAKE_PTR(q.match), &q.options,
                               &q.permission.viewer, error);
