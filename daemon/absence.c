@@ -15,6 +15,7 @@
 #include "attr.h"
 #include "bytes.h"
 #include "event.h"
+#include "hash.h"
 #include "history-flat.h"
 #include "history-query.h"
 #include "log.h"
@@ -84,7 +85,7 @@ static uint64_t key(uint32_t kind, uint32_t id) {
 }
 
 static struct entry *place_of(struct entry *entries, size_t size, uint64_t wanted) {
-        size_t i = (size_t) (wanted * UINT64_C(0x9e3779b97f4a7c15) >> 20);
+        size_t i = hash_number(0, wanted);
 
         while (entries[i & (size - 1)].key != 0 && entries[i & (size - 1)].key != wanted)
                 i++;

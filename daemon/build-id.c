@@ -12,6 +12,7 @@
 
 #include "clock.h"
 #include "file-open.h"
+#include "hash.h"
 #include "util.h"
 
 enum {
@@ -149,18 +150,10 @@ static int read_file(pid_t pid, const char *path, uint64_t inode, uint64_t chang
         return k >= 0 || k == -ENOENT || k == -EBADMSG ? 1 : k;
 }
 
-static uint64_t hash(uint64_t h, const void *data, size_t n) {
-        const uint8_t *p = data;
-
-        for (size_t i = 0; i < n; i++)
-                h = (h ^ p[i]) * UINT64_C(1099511628211); /* FNV-1a */
-        return h;
-}
-
 const char *build_ids_get(struct build_ids *b, pid_t pid, const char *path, uint64_t inode,
                           uint64_t changed) {
-        const uint64_t name = hash(UINT64_C(14695981039346656037), path, strlen(path));
-        const uint64_t key = hash(hash(name, &inode, sizeof(inode)), &changed, sizeof(changed));
+        const uint64_t name = hash_string(HASH_BEGIN, path);
+        const uint64_t key = hash_number(hash_number(name, inode), changed);
         struct entry *x = &b->entries[key % BUILD_IDS_MAX];
         const uint64_t now = clock_now();
         int k;

@@ -7,6 +7,7 @@
 #include <string.h>
 #include <sys/socket.h>
 
+#include "hash.h"
 #include "util.h"
 
 enum {
@@ -59,21 +60,17 @@ struct connection_table *connection_table_free(struct connection_table *t) {
 /* Places ----------------------------------------------------------------------------------------
  */
 
-static uint64_t mix(uint64_t h, uint64_t v) {
-        return (h ^ v) * UINT64_C(0x9e3779b97f4a7c15) ^ (h >> 29); /* 2^64 / golden ratio */
-}
-
 static struct connection_end **end_bucket(const struct connection_table *t, uint64_t key) {
-        return &t->ends[mix(0, key) >> 20 & (t->buckets - 1)];
+        return &t->ends[hash_number(0, key) & (t->buckets - 1)];
 }
 
 static struct connection_pair **pair_bucket(const struct connection_table *t,
                                             const struct connection_address *a) {
-        uint64_t h = mix(a->netns, a->family);
+        uint64_t h = hash_number(a->netns, a->family);
 
         for (size_t i = 0; i < ELEMENTSOF(a->first); i++)
-                h = mix(mix(h, a->first[i]), a->second[i]);
-        return &t->pairs[h >> 20 & (t->buckets - 1)];
+                h = hash_number(hash_number(h, a->first[i]), a->second[i]);
+        return &t->pairs[h & (t->buckets - 1)];
 }
 
 /* An IPv4 address is the same where a socket of IPv6 has it. */

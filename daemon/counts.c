@@ -8,14 +8,8 @@
 #include <string.h>
 
 #include "event.h"
+#include "hash.h"
 #include "util.h"
-
-static uint64_t hash(uint64_t h, const char *s) {
-        /* FNV-1a: http://www.isthe.com/chongo/tech/comp/fnv/ */
-        for (; *s; s++)
-                h = (h ^ (uint8_t) *s) * UINT64_C(0x100000001b3);
-        return h;
-}
 
 static bool is(const struct count *c, const char *event, const char *result) {
         return strncmp(c->event, event, COUNTS_TEXT - 1) == 0 &&
@@ -26,7 +20,7 @@ void counts_add(struct counts *c, const struct event *e) {
         const char *event = event_string(e, FIELD_EVENT) ?: "";
         const char *result = event_string(e, FIELD_RESULT) ?: "";
         const size_t places = COUNTS_MAX - 1;
-        size_t i = hash(hash(UINT64_C(0xcbf29ce484222325), event), result) % places, n = 0;
+        size_t i = hash_string(hash_string(HASH_BEGIN, event), result) % places, n = 0;
         struct count *count;
 
         while (n++ < places && c->items[i].calls > 0 && !is(&c->items[i], event, result))

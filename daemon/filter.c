@@ -6,6 +6,7 @@
 
 #include "code.h"
 #include "event.h"
+#include "hash.h"
 #include "name-list.h"
 #include "sha256.h"
 #include "syscalls.h"
@@ -175,13 +176,9 @@ static void set_disassembly(struct event *e, const struct sock_filter *insns, si
                 event_set_stringn(e, FIELD_FILTER_DISASSEMBLY, text, used - 1);
 }
 
-/* FNV-1a, and never 0: calls of the same name on two architectures are one. */
+/* Never 0: calls of the same name on two architectures are one. */
 static uint64_t name_key(const char *name) {
-        uint64_t hash = UINT64_C(0xcbf29ce484222325);
-
-        for (; *name; name++)
-                hash = (hash ^ (unsigned char) *name) * UINT64_C(0x100000001b3);
-        return hash | 1;
+        return hash_string(HASH_BEGIN, name) | 1;
 }
 
 static void set_syscalls(struct event *e, const struct syscalls *syscalls, size_t n) {

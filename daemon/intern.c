@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "hash.h"
 #include "intern.h"
 #include "util.h"
 
@@ -53,16 +54,6 @@ struct intern *intern_free(struct intern *in) {
         return NULL;
 }
 
-/* FNV-1a. The names that a hostile loader chooses may share a bucket: there are no more of them
- * than objects, which are bounded. */
-static uint32_t hash(const uint8_t *data, size_t n) {
-        uint32_t h = 2166136261;
-
-        for (size_t i = 0; i < n; i++)
-                h = (h ^ data[i]) * 16777619;
-        return h;
-}
-
 static void grow(struct intern *in) {
         size_t n = 2 * in->n_buckets;
         struct item **buckets = calloc(n, sizeof(*buckets)), *item;
@@ -81,7 +72,9 @@ static void grow(struct intern *in) {
 }
 
 const void *intern_hold(struct intern *in, const void *data, size_t n) {
-        uint32_t h = hash(data, n);
+        /* The names that a hostile loader chooses may share a bucket: there are no more of them
+         * than objects, which are bounded. */
+        const uint32_t h = (uint32_t) hash_bytes(HASH_BEGIN, data, n);
         struct item *item = in->buckets[h & (in->n_buckets - 1)];
 
         while (item && (item->hash != h || item->size != n || memcmp(item->data, data, n) != 0))

@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "file-open.h"
+#include "hash.h"
 #include "inventory-scan.h"
 #include "mounts.h"
 #include "util.h"
@@ -128,17 +129,9 @@ static int walk(struct pins *p, int fd, int depth) {
         return k;
 }
 
-static uint64_t hash(const char *s) {
-        uint64_t h = 14695981039346656037ULL; /* FNV-1a */
-
-        for (; *s; s++)
-                h = (h ^ (uint8_t) *s) * 1099511628211ULL;
-        return h;
-}
-
 /* Whether it has not been looked at: namespaces share most file systems. */
 static bool is_new_mount(struct pins *p, const struct mount *m) {
-        const uint64_t root = hash(m->root);
+        const uint64_t root = hash_string(HASH_BEGIN, m->root);
 
         for (size_t i = 0; i < p->n_mounts; i++)
                 if (p->mounts[i].major == m->major && p->mounts[i].minor == m->minor &&

@@ -2,11 +2,11 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "hash.h"
 #include "name-list.h"
 
 bool name_list_is_new(struct name_list *l, uint64_t key) {
-        /* The multiplier is 2^64 divided by the golden ratio. */
-        size_t at = key * UINT64_C(0x9e3779b97f4a7c15) >> 32;
+        size_t at = hash_number(0, key);
 
         for (;; at++) {
                 uint64_t *slot = &l->slots[at % NAME_LIST_SLOTS];

@@ -11,6 +11,7 @@
 #include "cgroup.h"
 #include "clock.h"
 #include "event.h"
+#include "hash.h"
 #include "process.h"
 #include "users.h"
 #include "util.h"
@@ -97,10 +98,9 @@ int path_from_components(const char *data, size_t size, size_t max, int cut, cha
 /* The cache ------------------------------------------------------------------------------------ */
 
 static struct process **bucket(struct processes *p, const struct record_task *task) {
-        uint64_t h = (task->start_time ^ ((uint64_t) task->tgid << 32)) *
-                     UINT64_C(0x9e3779b97f4a7c15); /* 2^64 / golden ratio */
+        uint64_t h = hash_number(hash_number(0, task->start_time), task->tgid);
 
-        return &p->buckets[h >> 32 & (BUCKETS - 1)];
+        return &p->buckets[h & (BUCKETS - 1)];
 }
 
 static void unlink_age(struct processes *p, struct process *q) {

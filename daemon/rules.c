@@ -7,6 +7,7 @@
 
 #include "config-files.h"
 #include "event.h"
+#include "hash.h"
 #include "match.h"
 #include "rule-lines.h"
 #include "rule.h"
@@ -119,13 +120,6 @@ size_t rules_count(const struct rules *r) {
 
 /* Finding -------------------------------------------------------------------------------------- */
 
-static uint64_t hash(uint64_t h, const char *s) {
-        /* FNV-1a: http://www.isthe.com/chongo/tech/comp/fnv/ */
-        for (; *s; s++)
-                h = (h ^ (uint8_t) *s) * UINT64_C(0x100000001b3);
-        return h * 31;
-}
-
 static bool is_sort(const struct sort *s, const char *const texts[]) {
         for (size_t i = 0; i < ELEMENTSOF(sort_fields); i++)
                 if (strcmp(s->texts[i], texts[i]) != 0)
@@ -156,7 +150,7 @@ static bool stays(const struct event *e, const char *text) {
 static const uint64_t *candidates(struct rules *r, const struct event *e) {
         static const char none[] = "";
         const char *texts[ELEMENTSOF(sort_fields)];
-        uint64_t h = UINT64_C(0xcbf29ce484222325);
+        uint64_t h = HASH_BEGIN;
         bool same = r->last, all_stay = true;
 
         for (size_t i = 0; i < ELEMENTSOF(sort_fields); i++) {
@@ -170,7 +164,7 @@ static const uint64_t *candidates(struct rules *r, const struct event *e) {
         for (size_t i = 0; i < ELEMENTSOF(sort_fields); i++) {
                 if (strnlen(texts[i], SORT_TEXT) == SORT_TEXT)
                         return NULL;
-                h = hash(h, texts[i]);
+                h = hash_string(h, texts[i]) * 31;
         }
         struct sort *s = &r->sorts[h % SORTS];
         if (!is_sort(s, texts))

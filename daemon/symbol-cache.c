@@ -2,6 +2,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "hash.h"
 #include "symbol-cache.h"
 #include "util.h"
 
@@ -19,8 +20,8 @@ static struct symbol_answer *find(struct symbol_generation *g, const struct symb
 
         for (const uint64_t *word = (const uint64_t *) key; word < (const uint64_t *) (key + 1);
              word++)
-                hash = (hash ^ *word) * UINT64_C(0x9e3779b97f4a7c15);
-        for (size_t at = hash >> 32;; at++) {
+                hash = hash_number(hash, *word);
+        for (size_t at = hash;; at++) {
                 struct symbol_answer *a = &g->slots[at % SLOTS];
 
                 if (!a->used || memcmp(&a->key, key, sizeof(*key)) == 0)

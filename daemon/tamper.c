@@ -5,6 +5,7 @@
 
 #include "attr.h"
 #include "event.h"
+#include "hash.h"
 #include "message.h"
 #include "record.h"
 #include "tamper.h"
@@ -84,11 +85,6 @@ bool tamper_is_one(const struct event *e) {
         return true;
 }
 
-static uint64_t mix(uint64_t h, uint64_t v) {
-        h = (h ^ v) * UINT64_C(0x9e3779b97f4a7c15); /* 2^64 / golden ratio */
-        return h ^ h >> 32;
-}
-
 /* Counts it. Returns how often it was, since it was last news. */
 static uint64_t count(struct tampers *t, uint64_t key, uint64_t now) {
         struct touch *touch = &t->touches[key % TAMPERS_MAX];
@@ -104,14 +100,14 @@ bool tamper_tell(struct tampers *t, struct event *e, uint32_t kind, uint32_t id)
         const struct value *start = event_get(e, FIELD_PROCESS_START);
         const struct value *time = event_get(e, FIELD_TIME);
         const struct command_info *deed = deed_of(e);
-        uint64_t key = mix(0, pid ? pid->u32 : 0), n;
+        uint64_t key = hash_number(0, pid ? pid->u32 : 0), n;
 
         /* Every listing opens all programs, links and BTF. Who has a map open may write to it. */
         if (deed == deeds && kind != OBJECT_MAP)
                 id = 0;
-        key = mix(key, start ? start->u64 : 0);
-        key = mix(key, (uint64_t) kind << 32 | id);
-        key = mix(key, (uint64_t) (deed - deeds));
+        key = hash_number(key, start ? start->u64 : 0);
+        key = hash_number(key, (uint64_t) kind << 32 | id);
+        key = hash_number(key, (uint64_t) (deed - deeds));
         n = count(t, key, time ? time->u64 : 1);
         if (n & (n - 1))
                 return false;
