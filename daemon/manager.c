@@ -153,6 +153,7 @@ static int method_query_events(sd_bus_message *m, void *userdata, sd_bus_error *
         if (r <= 0)
                 return r < 0 ? r : 1;
 
+        probe_set_drain(manager->context.probes);
         r = query_call(manager->context.queries, manager->context.limits, m, q.match, &q.options,
                        &q.permission.viewer, error);
         if (r >= 0)

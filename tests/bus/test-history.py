@@ -228,5 +228,35 @@ def masses(test):
     equal(status["history.size"] > 0, True, "size")
 
 
+def just_now(test):
+    """Who asks for the past is told what happened before it asked, also where the daemon has not read that yet"""
+    daemon = start(test)
+    client = test.client()
+
+    def ask():
+        """A question that the daemon finds together with what it has not read: both wait for it to go on."""
+        answers = []
+        client.bus.call_async(bed.NAME, bed.PATH, bed.MANAGER, "QueryEvents", "asa{sv}",
+                              (dbus.Array(["class=install"], "s"), dbus.Dictionary({"reverse": True}, "sv")),
+                              lambda events, _cursor: answers.append(plain(events)), answers.append)
+        client.bus.flush()
+        test.run("sleep", "0.02")
+        daemon.kill(signal.SIGCONT)
+        wait_until(lambda: answers, what="the answer")
+        return {(e["event"], e.get("prog.id", e.get("map.id"))) for e in answers[0]}
+
+    # The first of them wakes the daemon, which then looks again a few milliseconds later.
+    for _ in range(60):
+        trigger = test.trigger("prog-maps", pause=True).go()
+        wait_until(lambda t=trigger: t.out.stat().st_size > 0, what="what it did")
+        daemon.kill(signal.SIGSTOP)
+        made = trigger.acted()[0]
+        told = ask()
+        wanted = {("prog-load", made["id"]), *(("map-create", number) for number in made["maps"])}
+        equal(wanted - told, set(), "events that are missing")
+        trigger.truth()
+
+
 if __name__ == "__main__":
-    bed.main([masses, as_it_was, numbers_go_on, options_select, refusals, garbage, client, follow, follow_restarts])
+    bed.main([masses, as_it_was, just_now, numbers_go_on, options_select, refusals, garbage, client, follow,
+              follow_restarts])
