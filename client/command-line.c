@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include <getopt.h>
 #include <string.h>
-#include <time.h>
 
+#include "clock.h"
 #include "command-line.h"
 #include "distance.h"
 #include "number.h"
@@ -152,11 +152,8 @@ static int parse_every(const char *s, uint64_t *ret) {
 
 static int parse_time(const char *option, const char *s, uint64_t *ret) {
         char why[256];
-        struct timespec t;
+        int r = when_parse(ret, s, clock_usec(CLOCK_REALTIME), why, sizeof(why));
 
-        clock_gettime(CLOCK_REALTIME, &t);
-        uint64_t now = (uint64_t) t.tv_sec * 1000000 + (uint64_t) t.tv_nsec / 1000;
-        int r = when_parse(ret, s, now, why, sizeof(why));
         if (r < 0)
                 complain("--%s: %s", option, why);
         return r;

@@ -9,11 +9,11 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/signalfd.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "bus-json.h"
 #include "client.h"
+#include "clock.h"
 #include "connections.h"
 #include "output.h"
 #include "table.h"
@@ -43,13 +43,6 @@ struct watch {
         bool terminal;
         int signals;
 };
-
-static uint64_t now(void) {
-        struct timespec t;
-
-        clock_gettime(CLOCK_MONOTONIC, &t);
-        return (uint64_t) t.tv_sec * 1000000000 + (uint64_t) t.tv_nsec;
-}
 
 static int compare_ids(const void *a, const void *b) {
         const struct seen *x = a, *y = b;
@@ -223,7 +216,7 @@ static int show(struct watch *w, struct output *o, struct json_object *rows) {
 
 /* Waits for the next look. Returns whether there is to be one: nobody has pressed Ctrl-C. */
 static bool wait_for_next(const struct watch *w) {
-        uint64_t interval = (w->options->every ?: INTERVAL_USEC) * 1000, past = now() - w->at;
+        uint64_t interval = (w->options->every ?: INTERVAL_USEC) * 1000, past = clock_now() - w->at;
         struct pollfd p = {.fd = w->signals, .events = POLLIN};
         int ms = past < interval ? (int) MIN((interval - past) / 1000000, (uint64_t) INT32_MAX) : 0;
 
@@ -240,7 +233,7 @@ static int look(struct watch *w, sd_bus *bus, char **matches, size_t n) {
                 return r;
         output.interrupt_fd = w->signals;
         w->before = w->at;
-        w->at = now();
+        w->at = clock_now();
         if (take_all(w, rows) < 0 || show(w, &output, rows) < 0)
                 output.text.failed = true;
         w->look++;

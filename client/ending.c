@@ -4,9 +4,9 @@
 #include <signal.h>
 #include <stdio.h>
 #include <sys/eventfd.h>
-#include <time.h>
 #include <unistd.h>
 
+#include "clock.h"
 #include "text.h"
 #include "util.h"
 
@@ -38,17 +38,10 @@ bool ending_came(void) {
         return came;
 }
 
-uint64_t ending_clock(void) {
-        struct timespec t;
-
-        clock_gettime(CLOCK_MONOTONIC, &t);
-        return (uint64_t) t.tv_sec * 1000000000 + (uint64_t) t.tv_nsec;
-}
-
 void ending_tell(uint64_t began, const char *counted) {
         _cleanup_text_ struct text duration = {};
 
-        text_add_duration(&duration, ending_clock() - began);
+        text_add_duration(&duration, clock_now() - began);
         if (isatty(STDERR_FILENO))
                 fputc('\r', stderr); /* over the terminal's ^C */
         fprintf(stderr, "%s, in %s\n", counted, text_string(&duration));

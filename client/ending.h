@@ -13,8 +13,6 @@ int ending_watch(void);
 /* Whether one has come. */
 bool ending_came(void);
 
-/* CLOCK_MONOTONIC, ns. */
-uint64_t ending_clock(void);
-
-/* Says on standard error what was counted ("3 events, 0 lost") since `began`, as above. */
+/* Says on standard error what was counted ("3 events, 0 lost") since `began` (CLOCK_MONOTONIC, ns).
+ */
 void ending_tell(uint64_t began, const char *counted);

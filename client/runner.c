@@ -11,6 +11,7 @@
 #include <sys/wait.h>
 
 #include "bus-json.h"
+#include "clock.h"
 #include "text.h"
 #include "util.h"
 #include "value.h"
@@ -46,13 +47,6 @@ struct runner {
         bool local; /* its processes are this machine's */
         struct runner_counts counts;
 };
-
-static uint64_t realtime(void) {
-        struct timespec t;
-
-        clock_gettime(CLOCK_REALTIME, &t);
-        return (uint64_t) t.tv_sec * 1000000 + (uint64_t) t.tv_nsec / 1000;
-}
 
 /* Whether a file can be run. */
 static int check_file(const char *path) {
@@ -220,7 +214,7 @@ static int on_end(sd_event_source *source, const siginfo_t *si, void *userdata) 
                 r->counts.failed++;
         for (size_t i = 0; i < ELEMENTSOF(r->recent); i++)
                 if (r->recent[i].pid == si->si_pid && r->recent[i].ended == UINT64_MAX)
-                        r->recent[i].ended = realtime();
+                        r->recent[i].ended = clock_usec(CLOCK_REALTIME);
         for (size_t i = 0; i < ELEMENTSOF(r->children); i++)
                 if (r->children[i] == source)
                         r->children[i] = sd_event_source_disable_unref(r->children[i]);
@@ -250,7 +244,8 @@ static int start(struct runner *r, struct json_object *event) {
         if (k < 0)
                 return k;
         r->n_children++;
-        r->recent[r->n_recent++ % RECENT_MAX] = (struct recent){pid, realtime(), UINT64_MAX};
+        r->recent[r->n_recent++ % RECENT_MAX] = (struct recent){pid, clock_usec(CLOCK_REALTIME),
+                                                                UINT64_MAX};
         r->counts.run++;
         r->skipped_before = 0;
         return 0;

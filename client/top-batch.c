@@ -10,6 +10,7 @@
 #include "bus-json.h"
 #include "bus.h"
 #include "client.h"
+#include "clock.h"
 #include "ending.h"
 #include "match.h"
 #include "objects.h"
@@ -73,13 +74,11 @@ static int print(struct top_model *m, const struct options *options) {
 static int look(sd_bus *bus, struct top_model *m, const struct field_set *only,
                 const struct options *options) {
         _cleanup_json_ struct json_object *rows = NULL;
-        struct timespec t;
         int status = objects_fetch(bus, KIND_PROG, NULL, 0, options, only, &rows);
 
         if (status != EXIT_SUCCESS)
                 return status;
-        clock_gettime(CLOCK_MONOTONIC, &t);
-        int r = top_model_update(m, rows, (uint64_t) t.tv_sec * 1000000000 + (uint64_t) t.tv_nsec);
+        int r = top_model_update(m, rows, clock_now());
         return r < 0 ? bus_complain(NULL, r) : EXIT_SUCCESS;
 }
 
@@ -93,7 +92,7 @@ static void tell_sum(uint64_t looks, uint64_t began) {
 /* The first look is one to count from. Nobody reads any more: the next write ends it. */
 static int run(sd_bus *bus, struct top_model *m, const struct field_set *only,
                const struct options *o) {
-        const uint64_t interval = o->interval > 0 ? o->interval : 1000000, began = ending_clock();
+        const uint64_t interval = o->interval > 0 ? o->interval : 1000000, began = clock_now();
         const struct timespec pause = {.tv_sec = (time_t) (interval / 1000000),
                                        .tv_nsec = (long) (interval % 1000000 * 1000)};
         struct pollfd ending = {.fd = ending_watch(), .events = POLLIN};

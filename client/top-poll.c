@@ -2,11 +2,11 @@
 #include "top-poll.h"
 
 #include <json.h>
-#include <time.h>
 
 #include "bus-json.h"
 #include "bus.h"
 #include "client.h"
+#include "clock.h"
 #include "errors.h"
 #include "value.h"
 
@@ -121,10 +121,7 @@ static int ask_page(struct top_poll *p) {
 }
 
 static int begin_pages(struct top_poll *p) {
-        struct timespec t;
-
-        clock_gettime(CLOCK_MONOTONIC, &t);
-        p->now = (uint64_t) t.tv_sec * 1000000000 + (uint64_t) t.tv_nsec;
+        p->now = clock_now();
         p->after = 0;
         p->rows = json_object_new_array();
         return p->rows ? ask_page(p) : -ENOMEM;

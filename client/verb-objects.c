@@ -3,11 +3,11 @@
 
 #include <json.h>
 #include <string.h>
-#include <time.h>
 
 #include "bus-json.h"
 #include "bus.h"
 #include "client.h"
+#include "clock.h"
 #include "objects.h"
 #include "output.h"
 #include "rows.h"
@@ -58,10 +58,8 @@ static void add_loader(struct text *t, struct json_object *row) {
 static void add_age(struct text *t, struct json_object *row) {
         const uint64_t time = row_number(row, FIELD_LOADED_BY_TIME)
                                       ?: row_number(row, FIELD_PROG_LOAD_TIME);
-        struct timespec now;
+        const uint64_t us = clock_usec(CLOCK_REALTIME);
 
-        clock_gettime(CLOCK_REALTIME, &now);
-        const uint64_t us = (uint64_t) now.tv_sec * 1000000 + (uint64_t) now.tv_nsec / 1000;
         if (time > 0 && us >= time + 1000000)
                 text_add_duration(t, (us - time) / 1000000 * 1000000000);
         else if (time > 0)

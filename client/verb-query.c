@@ -10,6 +10,7 @@
 #include "bus-json.h"
 #include "bus.h"
 #include "client.h"
+#include "clock.h"
 #include "columns.h"
 #include "ending.h"
 #include "errors.h"
@@ -341,7 +342,7 @@ static int follow(struct question *q) {
         if (fd < 0)
                 return bus_complain(NULL, fd);
         q->output.interrupt_fd = fd;
-        q->began = ending_clock();
+        q->began = clock_now();
 
         int status = bus_find_daemon(q->bus, &q->owner);
 
@@ -420,7 +421,7 @@ static int show_live(struct question *q) {
 
                 if (q->owner && !q->path)
                         go_on(q);
-                const uint64_t now = ending_clock() / 1000;
+                const uint64_t now = clock_usec(CLOCK_MONOTONIC);
                 if (q->owner)
                         deadline = UINT64_MAX;
                 else if (deadline == UINT64_MAX)

@@ -8,6 +8,7 @@
 #include "bus-json.h"
 #include "bus.h"
 #include "client.h"
+#include "clock.h"
 #include "connections.h"
 #include "objects.h"
 #include "output.h"
@@ -73,7 +74,6 @@ int verb_show(char **arguments, _unused_ size_t n, const struct options *options
         _cleanup_(sd_bus_flush_close_unrefp) sd_bus *bus = NULL;
         _cleanup_json_ struct json_object *row = NULL;
         struct output output = OUTPUT_INIT;
-        struct timespec now;
         enum kind kind;
         uint32_t id;
 
@@ -87,11 +87,10 @@ int verb_show(char **arguments, _unused_ size_t n, const struct options *options
         if (r != EXIT_SUCCESS)
                 return r;
 
-        clock_gettime(CLOCK_REALTIME, &now);
         const struct page_format format = {
                 .columns = options->full ? 0 : output_columns(),
                 .colour = options->colour,
-                .now = (uint64_t) now.tv_sec * 1000000 + (uint64_t) now.tv_nsec / 1000,
+                .now = clock_usec(CLOCK_REALTIME),
         };
         if (options->json != JSON_OFF)
                 output_row(&output, row, options);

@@ -3,11 +3,11 @@
 
 #include <json.h>
 #include <string.h>
-#include <time.h>
 
 #include "bus-json.h"
 #include "bus.h"
 #include "client.h"
+#include "clock.h"
 #include "output.h"
 #include "value.h"
 
@@ -29,11 +29,9 @@ static void add_size(struct text *t, struct json_object *value) {
 /* "Sun 2026-11-22 14:03:07 UTC; 2 h 5 min ago" */
 static void add_since(struct text *t, struct json_object *value) {
         uint64_t since = json_object_get_uint64(value);
-        struct timespec now;
 
         text_add_date(t, since);
-        clock_gettime(CLOCK_REALTIME, &now);
-        uint64_t us = (uint64_t) now.tv_sec * 1000000 + (uint64_t) now.tv_nsec / 1000;
+        uint64_t us = clock_usec(CLOCK_REALTIME);
         if (us < since)
                 return;
         text_add(t, "; ");

@@ -14,6 +14,7 @@
 #include "bus-json.h"
 #include "bus.h"
 #include "client.h"
+#include "clock.h"
 #include "ending.h"
 #include "errors.h"
 #include "subscribe.h"
@@ -416,7 +417,7 @@ static int run(struct subscribe *s) {
                 columns_add_legend(&s->output.text, &s->columns, &s->format);
                 output_flush(&s->output);
         }
-        s->started = ending_clock();
+        s->started = clock_now();
         r = sd_event_loop(s->loop);
         return r < 0 ? bus_complain(NULL, r) : r;
 }

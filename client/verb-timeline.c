@@ -4,11 +4,11 @@
 #include <inttypes.h>
 #include <json.h>
 #include <string.h>
-#include <time.h>
 
 #include "bus-json.h"
 #include "bus.h"
 #include "client.h"
+#include "clock.h"
 #include "file.h"
 #include "output.h"
 #include "pages.h"
@@ -25,13 +25,6 @@ enum {
 
 static const enum field needed[] = {FIELD_EVENT, FIELD_CLASS, FIELD_TIME,      FIELD_RESULT,
                                     FIELD_HOST,  FIELD_CALLS, FIELD_LOST_COUNT};
-
-static uint64_t now(void) {
-        struct timespec t;
-
-        clock_gettime(CLOCK_REALTIME, &t);
-        return (uint64_t) t.tv_sec * 1000000 + (uint64_t) t.tv_nsec / 1000;
-}
 
 static int take_time(struct json_object *event, void *userdata) {
         struct json_object *time = json_object_object_get(event, field_info(FIELD_TIME)->name);
@@ -60,7 +53,8 @@ static size_t text_room(void) {
 
 static int set_up(struct timeline *t, struct pages *pages, const struct options *o) {
         size_t room = o->svg ? TIMELINE_SVG_ROOM : text_room();
-        uint64_t until = o->until < UINT64_MAX ? o->until : now(), since = o->since;
+        uint64_t until = o->until < UINT64_MAX ? o->until : clock_usec(CLOCK_REALTIME),
+                 since = o->since;
         int status = since > 0 ? EXIT_SUCCESS : find_start(pages, until, &since);
 
         if (status != EXIT_SUCCESS)

@@ -7,10 +7,10 @@
 #include <string.h>
 #include <systemd/sd-bus.h>
 #include <systemd/sd-event.h>
-#include <time.h>
 
 #include "bubbles.h"
 #include "client.h"
+#include "clock.h"
 #include "identity.h"
 #include "link.h"
 #include "mutes.h"
@@ -60,13 +60,6 @@ struct notifier {
         uint64_t woken; /* when a server was last to be started */
 };
 
-static uint64_t now_usec(void) {
-        struct timespec t;
-
-        clock_gettime(CLOCK_MONOTONIC, &t);
-        return (uint64_t) t.tv_sec * 1000000 + (uint64_t) t.tv_nsec / 1000;
-}
-
 static void pump(struct notifier *n);
 
 /* The sample, and what was said about muting it, is gone. */
@@ -106,7 +99,7 @@ static void on_shown(int64_t id, const char *error, void *userdata) {
                 }
         } else {
                 complain("the notification server does not show an alert: %s", error);
-                bubble_failed(bubble, now_usec());
+                bubble_failed(bubble, clock_usec(CLOCK_MONOTONIC));
                 if (n->options->test)
                         sd_event_exit(n->loop, EXIT_FAILURE);
         }
@@ -131,13 +124,13 @@ static void send(struct notifier *n, struct bubble *bubble) {
         if (r < 0) {
                 n->sending = NULL;
                 complain("cannot show an alert: %s", strerror(-r));
-                bubble_failed(bubble, now_usec());
+                bubble_failed(bubble, clock_usec(CLOCK_MONOTONIC));
         }
 }
 
 /* Sends what is due, and sees to it that it is called when more is. */
 static void pump(struct notifier *n) {
-        uint64_t now = now_usec(), next = bubbles_next(n->bubbles, now);
+        uint64_t now = clock_usec(CLOCK_MONOTONIC), next = bubbles_next(n->bubbles, now);
         struct bubble *bubble;
 
         if (n->sending || !n->server || next == UINT64_MAX) {
@@ -177,7 +170,7 @@ static void add(struct notifier *n, struct json_object *row) {
         if (mutes_has(n->mutes, alert->program))
                 alert_free(alert);
         else
-                bubbles_add(n->bubbles, alert, now_usec());
+                bubbles_add(n->bubbles, alert, clock_usec(CLOCK_MONOTONIC));
 }
 
 static void on_alert(struct json_object *row, void *userdata) {
@@ -348,7 +341,7 @@ static void on_gone(void *userdata) {
         struct notifier *n = userdata;
 
         forget_shown(n);
-        n->woken = now_usec(); /* one that restarts is not to be started */
+        n->woken = clock_usec(CLOCK_MONOTONIC); /* one that restarts is not to be started */
         pump(n);
 }
 

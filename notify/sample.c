@@ -2,17 +2,10 @@
 #include "sample.h"
 
 #include <json.h>
-#include <time.h>
 
+#include "clock.h"
 #include "event.h"
 #include "util.h"
-
-static uint64_t realtime(void) {
-        struct timespec t;
-
-        clock_gettime(CLOCK_REALTIME, &t);
-        return (uint64_t) t.tv_sec * 1000000 + (uint64_t) t.tv_nsec / 1000;
-}
 
 static void add(struct json_object *row, enum field f, struct json_object *value) {
         json_object_object_add(row, field_info(f)->name, value);
@@ -38,7 +31,7 @@ struct json_object *sample_alert(void) {
 
         if (!row)
                 return NULL;
-        add(row, FIELD_TIME, json_object_new_uint64(realtime()));
+        add(row, FIELD_TIME, json_object_new_uint64(clock_usec(CLOCK_REALTIME)));
         for (size_t i = 0; i < ELEMENTSOF(strings); i++)
                 add(row, strings[i].field, json_object_new_string(strings[i].value));
         add(row, FIELD_PROCESS_PID, json_object_new_int(4711));
@@ -51,7 +44,7 @@ struct json_object *sample_lost(uint64_t count) {
 
         if (!row)
                 return NULL;
-        add(row, FIELD_TIME, json_object_new_uint64(realtime()));
+        add(row, FIELD_TIME, json_object_new_uint64(clock_usec(CLOCK_REALTIME)));
         add(row, FIELD_EVENT, json_object_new_string("lost"));
         add(row, FIELD_CLASS, json_object_new_string("self"));
         add(row, FIELD_SEVERITY, json_object_new_string("warning"));
