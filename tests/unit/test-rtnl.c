@@ -11,7 +11,7 @@
 #include "rtnl.h"
 #include "tap-main.h"
 
-static struct {
+static struct scene {
         sd_event *loop;
         struct rtnl *rtnl;
         bool settled;
@@ -45,6 +45,7 @@ static void setup(void) {
         static const struct rtnl_handlers handlers = {on_settle, on_message, on_lost, on_idle};
         static const int groups[] = {RTNLGRP_LINK, 0};
 
+        scene = (struct scene){};
         if (unshare(CLONE_NEWNET) < 0 && unshare(CLONE_NEWUSER | CLONE_NEWNET) < 0)
                 tap_skip("no network namespace can be made");
         ck_assert_int_ge(sd_event_new(&scene.loop), 0);
