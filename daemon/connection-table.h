@@ -38,6 +38,9 @@ struct connection_pair {
                                            when it was shown first */
         bool shown;                     /* somebody may know the number */
         bool told;                      /* that it opened */
+        uint64_t waits;  /* since when all its ends that are known are closed, while the other one
+                            may be to come; CLOCK_MONOTONIC, ns; 0: it does not */
+        uint32_t source; /* the hook that saw it */
 };
 
 /* A way over the pairs that other things may come between: they may be dropped meanwhile, the table

@@ -34,6 +34,8 @@ enum {
         FRESH_NS = 20000000,
         ACCURACY_USEC = 20000,
         LATELY_MAX = 64,
+        /* Records of both ends, one behind the other, are here within this time. */
+        OTHER_USEC = 200000,
 };
 
 struct connections {
@@ -45,7 +47,7 @@ struct connections {
         struct connection_table *table; /* NULL: nothing is measured */
         struct event *event;
         struct connection_samples *samples;
-        sd_event_source *linger, *sweep;
+        sd_event_source *linger, *sweep, *other;
         bool lingers;
         uint64_t read;    /* CLOCK_MONOTONIC, ns: when the table was brought up to date; 0: never */
         uint64_t swept;   /* the same, of a round over all sockets */
@@ -100,6 +102,7 @@ struct connections *connections_free(struct connections *c) {
         connection_samples_free(c->samples);
         sd_event_source_disable_unref(c->linger);
         sd_event_source_disable_unref(c->sweep);
+        sd_event_source_disable_unref(c->other);
         connection_table_free(c->table);
         connection_describer_done(&c->describer);
         sd_event_unref(c->loop);
@@ -256,10 +259,42 @@ static void read_side(struct connections *c) {
 
 /* Nobody tells of the ends of connections that were open before: one that closes may be all that we
  * know of its connection. */
-static bool is_alone(const struct connections *c, const struct connection_pair *p,
-                     const struct connection *closed) {
-        return (!p->ends[0] || !p->ends[1]) && !is_whole(p) && connection_is_local(closed) &&
-               clock_now() - c->read > FRESH_NS;
+static bool is_alone(const struct connection_pair *p, const struct connection *closed) {
+        return (!p->ends[0] || !p->ends[1]) && !is_whole(p) && connection_is_local(closed);
+}
+
+static int on_other(_unused_ sd_event_source *s, _unused_ uint64_t usec, void *userdata);
+
+/* The other end may have closed, too, and its record is behind this one. */
+static int wait_for_other(struct connections *c, struct connection_pair *p,
+                          const struct record_connection *r) {
+        p->waits = r->header.time;
+        p->source = r->source;
+        if (sd_event_source_get_enabled(c->other, NULL) > 0)
+                return 0;
+        return timer_set(&c->other, c->loop, OTHER_USEC, ACCURACY_USEC, on_other, c);
+}
+
+/* Those that have waited for as long as any may. */
+static int on_other(_unused_ sd_event_source *s, _unused_ uint64_t usec, void *userdata) {
+        struct connections *c = userdata;
+        uint64_t now = clock_now();
+        bool more = false;
+
+        if (!c->table)
+                return 0;
+        for (struct connection_pair *p = connection_table_next(c->table, NULL), *next; p;
+             p = next) {
+                next = connection_table_next(c->table, p);
+                if (p->waits == 0 || !connection_pair_closed(p))
+                        continue;
+                if (p->waits + OTHER_USEC * 1000 > now)
+                        more = true;
+                else
+                        tell_close(c, p, p->waits, hook_name(p->source));
+        }
+        readers_flush(c->readers);
+        return more ? timer_set(&c->other, c->loop, OTHER_USEC, ACCURACY_USEC, on_other, c) : 0;
 }
 
 /* Sets `ret` to the connection of a record; NULL: it is of none. */
@@ -268,7 +303,8 @@ static int take_record(struct connections *c, const struct record_connection *r,
         const bool closed = r->what == CONNECTION_CLOSES;
         int k = connection_table_take(c->table, r->key, &r->connection, closed, ret);
 
-        if (k < 0 || !*ret || !closed || !is_alone(c, *ret, &r->connection))
+        if (k < 0 || !*ret || !closed || !is_alone(*ret, &r->connection) ||
+            clock_now() - c->read <= FRESH_NS)
                 return k;
         read_side(c);
         return connection_table_take(c->table, r->key, &r->connection, closed, ret);
@@ -293,7 +329,7 @@ void connections_record(struct connections *c, const struct record_connection *r
                 return;
         else if (is_leftover(p, &r->connection) || was_told_lately(c, p))
                 connection_table_drop(c->table, p);
-        else
+        else if (!is_alone(p, &r->connection) || wait_for_other(c, p, r) < 0)
                 tell_close(c, p, r->header.time, source);
 }
 
@@ -391,6 +427,7 @@ static void begin(struct connections *c) {
 static void end(struct connections *c) {
         c->table = connection_table_free(c->table);
         timer_stop(c->sweep);
+        timer_stop(c->other);
 }
 
 void connections_update(struct connections *c) {

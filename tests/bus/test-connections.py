@@ -347,6 +347,25 @@ def test_silent_end(b):
     equal(closed["bytes.sent"], 8, "bytes")
 
 
+def test_behind(b):
+    """Of a connection that was open before, both ends are told, although a daemon that is behind knew of neither"""
+    daemon = b.daemon("--no-kprobes")
+    talk = Talk(b, "127.0.0.1").ask(10)
+    watcher = b.subscriber("event=connection-close", "destination.address=127.0.0.1")
+    wait_until(lambda: state(b) == "attached", what="the probe")
+    daemon.kill(signal.SIGSTOP)
+    talk.ask(20)
+    talk.end()
+    time.sleep(0.5)
+    daemon.kill(signal.SIGCONT)
+    closed = wait_event(watcher, "connection-close")
+    equal((closed.get("process.pid"), closed.get("destination.process.pid")), (talk.client.pid, talk.server.pid), "processes")
+    equal((closed["bytes.sent"], closed["bytes.received"]), (talk.sent, talk.received), "bytes")
+    equal(closed.get("existed"), 1, "existed")
+    watcher.settle()
+    equal(len(watcher.events), 1, "events")
+
+
 def test_idle(b):
     """Connections on which nothing passes for long are still there, and listed"""
     b.daemon("--no-kprobes")
@@ -532,5 +551,6 @@ def test_client(b):
     equal({e["event"] for e in follower.objects()}, {"connection-stats", "connection-open", "connection-close"}, "events")
 
 
-bed.main([test_life, test_list, test_attached, test_stats, test_slow, test_odd, test_silent_end, test_idle, test_limit, test_lists, test_config,
+bed.main([test_life, test_list, test_attached, test_stats, test_slow, test_odd, test_silent_end, test_behind,
+          test_idle, test_limit, test_lists, test_config,
           test_scopes, test_restart, test_client])
