@@ -408,8 +408,8 @@ def test_limit(b):
 
 @many_files()
 def test_lists(b):
-    """A user's lists are made a few at a time: what is more is refused, and counted; each has every connection"""
-    daemon = configured(b, "[Limits]\nConnectionListsPerUserMax=2\n")
+    """A user's lists are made as many at a time as the limit says: what is more is refused, and counted"""
+    daemon = configured(b, "[Limits]\nConnectionListsPerUserMax=1\n")
     listener = listen(("127.0.0.1", 0))
     match = f"destination.port={listener.getsockname()[1]}"
     listed(b, match)
@@ -430,7 +430,7 @@ def test_lists(b):
         equal(error.get_dbus_name(), "org.bpfmon1.Error.LimitExceeded", "error")
         contains(str(error), "ConnectionListsPerUserMax=", "message")
     equal(int(b.client().call("GetStatus")["refused.connection_lists_per_user"]), len(errors), "refusals that are counted")
-    equal(len(answers) >= 2 and len(errors) >= 1, True, f"{len(answers)} answers, {len(errors)} refusals")
+    equal(len(answers) >= 1 and len(errors) >= 1, True, f"{len(answers)} answers, {len(errors)} refusals")
     for pair in pairs:
         pair.close()
 
