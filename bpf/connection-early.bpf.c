@@ -3,14 +3,15 @@
  *
  * TCP: whoever has sent or received lets go of the socket, and its counters tell what has passed. A
  * call that waits lets go in between, and is counted as several.
- * AF_UNIX: calls that send are followed to their end. One that receives may wait there for as long
- * as it likes, so it is seen when it takes something: as several where that was sent by several. */
+ * AF_UNIX: a call that sends or receives may wait there for as long as it likes, so it is seen when
+ * it brings or takes something: as several where that is in several pieces. sendfile() and splice()
+ * are followed to their end. */
 
 #include "connection-use.h"
 
 enum { SENDERS_MAX = 4096 };
 
-/* The socket that a thread is sending to. */
+/* The socket that a thread is sending pages to. */
 struct {
         __uint(type, BPF_MAP_TYPE_LRU_HASH);
         __uint(max_entries, SENDERS_MAX);
@@ -73,49 +74,39 @@ int BPF_KPROBE(tcp_released, struct sock *sk) {
 
 /* AF_UNIX -------------------------------------------------------------------------------------- */
 
-static __always_inline void begin_sending(struct socket *socket, enum hook hook) {
-        u64 thread = bpf_get_current_pid_tgid(), sk;
+/* skb_copy_datagram_from_iter(skb, offset, from, length): what is sent is copied to its socket's
+ * buffer. */
+SEC("kprobe/skb_copy_datagram_from_iter")
+int BPF_KPROBE(unix_brings, struct sk_buff___connection *skb, int offset, void *from, int length) {
+        struct sock *sk = BPF_CORE_READ(skb, sk);
 
-        if (!connections())
-                return;
-        hit(hook);
-        sk = (u64) BPF_CORE_READ(socket, sk);
-        bpf_map_update_elem(&connection_senders, &thread, &sk, BPF_ANY);
-}
-
-static __always_inline void end_sending(s64 ret, enum hook hook) {
-        u64 thread = bpf_get_current_pid_tgid(), *sk;
-
-        sk = bpf_map_lookup_elem(&connection_senders, &thread);
-        if (!sk)
-                return;
-        moved((void *) *sk, ret, true, hook);
-        bpf_map_delete_elem(&connection_senders, &thread);
-}
-
-/* unix_stream_sendmsg(socket, message, length) */
-SEC("kprobe/unix_stream_sendmsg")
-int BPF_KPROBE(unix_sends, struct socket *socket) {
-        begin_sending(socket, HOOK_UNIX_SENDMSG);
-        return 0;
-}
-
-SEC("kretprobe/unix_stream_sendmsg")
-int BPF_KRETPROBE(unix_has_sent, int ret) {
-        end_sending(ret, HOOK_UNIX_SENDMSG_RETURN);
+        if (connections() && sk && BPF_CORE_READ(sk, __sk_common.skc_family) == AF_UNIX)
+                moved(sk, length, true, HOOK_SKB_COPY_FROM);
         return 0;
 }
 
 /* unix_stream_sendpage(socket, page, offset, size, flags): sendfile() and splice() */
 SEC("kprobe/unix_stream_sendpage")
 int BPF_KPROBE(unix_sends_page, struct socket *socket) {
-        begin_sending(socket, HOOK_UNIX_SENDPAGE);
+        u64 thread = bpf_get_current_pid_tgid(), sk;
+
+        if (!connections())
+                return 0;
+        hit(HOOK_UNIX_SENDPAGE);
+        sk = (u64) BPF_CORE_READ(socket, sk);
+        bpf_map_update_elem(&connection_senders, &thread, &sk, BPF_ANY);
         return 0;
 }
 
 SEC("kretprobe/unix_stream_sendpage")
 int BPF_KRETPROBE(unix_has_sent_page, int ret) {
-        end_sending(ret, HOOK_UNIX_SENDPAGE_RETURN);
+        u64 thread = bpf_get_current_pid_tgid(), *sk;
+
+        sk = bpf_map_lookup_elem(&connection_senders, &thread);
+        if (!sk)
+                return 0;
+        moved((void *) *sk, ret, true, HOOK_UNIX_SENDPAGE_RETURN);
+        bpf_map_delete_elem(&connection_senders, &thread);
         return 0;
 }
 

@@ -49,6 +49,18 @@ static __always_inline void tcp_establishes(void *all, u64 key, struct sock *sk,
         fill_tcp_addresses(c, sk);
 }
 
+/* Whether a program before has seen it: only what was missed changes anything. */
+static __always_inline bool is_seen(const struct connection *c, int before, int after) {
+        if (after == TCP_CLOSE)
+                return !c; /* it is gone */
+        if (!c || !(c->flags & CONNECTION_WHOLE))
+                return false;
+        if (after == TCP_SYN_SENT)
+                return c->flags & CONNECTION_CLIENT && !(c->flags & CONNECTION_TOLD);
+        return before == TCP_SYN_SENT ? c->flags & CONNECTION_TOLD
+                                      : c->flags & CONNECTION_SERVER && !c->sent && !c->received;
+}
+
 static __always_inline void tcp_closes(void *all, u64 key, struct sock *sk, int before) {
         struct connection *c = bpf_map_lookup_elem(all, &key);
 
@@ -63,10 +75,11 @@ static __always_inline void tcp_closes(void *all, u64 key, struct sock *sk, int 
 }
 
 /* inet_sock_set_state(sk, oldstate, newstate) */
-SEC("raw_tp/inet_sock_set_state")
-int inet_state(struct bpf_raw_tracepoint_args *ctx) {
+static __always_inline int state_changes(struct bpf_raw_tracepoint_args *ctx, enum hook hook,
+                                         bool again) {
         struct sock *sk = (void *) ctx->args[0];
         int before = ctx->args[1], after = ctx->args[2];
+        u64 key = (u64) sk;
         void *all;
 
         if (after != TCP_SYN_SENT && after != TCP_ESTABLISHED && after != TCP_CLOSE)
@@ -74,18 +87,38 @@ int inet_state(struct bpf_raw_tracepoint_args *ctx) {
         all = connections();
         if (!all || BPF_CORE_READ(sk, sk_protocol) != IPPROTO_TCP)
                 return 0;
-        hit(HOOK_INET_STATE);
+        hit(hook);
+        if (again && is_seen(bpf_map_lookup_elem(all, &key), before, after))
+                return 0;
         if (after == TCP_SYN_SENT)
-                tcp_connects(all, (u64) sk, sk);
+                tcp_connects(all, key, sk);
         else if (after == TCP_ESTABLISHED)
-                tcp_establishes(all, (u64) sk, sk, before);
+                tcp_establishes(all, key, sk, before);
         else
-                tcp_closes(all, (u64) sk, sk, before);
+                tcp_closes(all, key, sk, before);
         return 0;
 }
 
+SEC("raw_tp/inet_sock_set_state")
+int inet_state(struct bpf_raw_tracepoint_args *ctx) {
+        return state_changes(ctx, HOOK_INET_STATE, false);
+}
+
+SEC("raw_tp/inet_sock_set_state")
+int inet_state_again(struct bpf_raw_tracepoint_args *ctx) {
+        return state_changes(ctx, HOOK_INET_STATE_AGAIN, true);
+}
+
 /* Using, since Linux 6.3 --------------------------------------------------------------------------
- */
+ *
+ * By raw tracepoints. Where the kernel preempts their programs, by classic ones, whose programs it
+ * does not; but it leaves these out while somebody's call of bpf() is at a map. */
+
+static __always_inline int received(struct sock *sk, int ret, int flags, enum hook hook) {
+        if (!(flags & (MSG_PEEK | MSG_ERRQUEUE)))
+                moved(sk, ret, false, hook);
+        return 0;
+}
 
 /* sock_send_length(sk, ret, flags) */
 SEC("raw_tp/sock_send_length")
@@ -97,10 +130,18 @@ int sock_send(struct bpf_raw_tracepoint_args *ctx) {
 /* sock_recv_length(sk, ret, flags) */
 SEC("raw_tp/sock_recv_length")
 int sock_receive(struct bpf_raw_tracepoint_args *ctx) {
-        if (ctx->args[2] & (MSG_PEEK | MSG_ERRQUEUE))
-                return 0;
-        moved((void *) ctx->args[0], ctx->args[1], false, HOOK_SOCK_RECEIVE);
+        return received((void *) ctx->args[0], ctx->args[1], ctx->args[2], HOOK_SOCK_RECEIVE);
+}
+
+SEC("tp/sock/sock_send_length")
+int sock_send_classic(struct sock_length_context *ctx) {
+        moved(ctx->sk, ctx->ret, true, HOOK_SOCK_SEND_CLASSIC);
         return 0;
+}
+
+SEC("tp/sock/sock_recv_length")
+int sock_receive_classic(struct sock_length_context *ctx) {
+        return received(ctx->sk, ctx->ret, ctx->flags, HOOK_SOCK_RECEIVE_CLASSIC);
 }
 
 /* AF_UNIX, where there are kprobes ------------------------------------------------------------- */

@@ -5,6 +5,15 @@
 
 #include "kernel-socket.h"
 
+/* Of the tracepoints of group sock: include/trace/events/sock.h. */
+struct sock_length_context {
+        u64 common;
+        struct sock *sk;
+        u16 family, protocol;
+        int ret;
+        int flags;
+};
+
 #pragma clang attribute push(__attribute__((preserve_access_index)), apply_to = record)
 
 struct inode___connection {
@@ -27,6 +36,10 @@ struct sock___connection {
         struct socket *sk_socket;
         struct pid *sk_peer_pid;
         u8 sk_shutdown;
+};
+
+struct sk_buff___connection {
+        struct sock *sk;
 };
 
 struct tcp_sock {

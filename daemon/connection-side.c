@@ -36,7 +36,12 @@ struct connection_side {
         uint32_t link_ids[_KERNEL_ITERATOR_MAX];
         uint64_t removed;                     /* by us */
         uint64_t made_before, removed_before; /* by the kernel side, before the map was made */
+        uint64_t missed;                      /* was told */
 };
+
+/* What is attached at calls that send and receive, where the kernel counts what they miss. */
+static const enum hook use_hooks[] = {HOOK_SOCK_SEND, HOOK_SOCK_RECEIVE, HOOK_SOCK_SEND_CLASSIC,
+                                      HOOK_SOCK_RECEIVE_CLASSIC};
 
 static struct connection_counts sum_counts(const struct connection_side *s) {
         struct connection_counts sum = {}, one;
@@ -85,6 +90,7 @@ int connection_side_new(struct connection_side **ret, const struct kernel_side *
         for (size_t i = 0; i < ELEMENTSOF(s->links); i++)
                 s->links[i] = -1;
         take_up(s);
+        (void) connection_side_missed(s);
         *ret = s;
         return 0;
 }
@@ -122,6 +128,7 @@ int connection_side_start(struct connection_side *s, uint32_t max) {
         s->made_before = counts.made;
         s->removed_before = counts.removed;
         s->removed = 0;
+        (void) connection_side_missed(s);
         s->map_id = ownership_take(s->ownership, OBJECT_MAP, s->map);
         s->max = max;
         s->kernel->bss->connections_seeded = 0;
@@ -269,6 +276,15 @@ int connection_side_read(struct connection_side *s,
         gone = sum_counts(s).removed - s->removed_before + s->removed;
         *ret_evicted = made > gone + present ? made - gone - present : 0;
         return k;
+}
+
+uint64_t connection_side_missed(struct connection_side *s) {
+        uint64_t before = s->missed;
+
+        s->missed = 0;
+        for (size_t i = 0; i < ELEMENTSOF(use_hooks); i++)
+                s->missed += kernel_side_misses(s->kernel, use_hooks[i]);
+        return s->missed - before;
 }
 
 void connection_side_remove(struct connection_side *s, uint64_t key) {

@@ -236,7 +236,14 @@ static void tell_evicted(struct connections *c, uint64_t evicted) {
                             "counted");
         c->evicted = evicted;
         c->evicted_all += more;
-        c->handlers.lost(more, c->handlers.userdata);
+        c->handlers.lost("connections", more, c->handlers.userdata);
+}
+
+static void tell_missed(struct connections *c) {
+        uint64_t missed = connection_side_missed(c->side);
+
+        if (missed > 0)
+                c->handlers.lost("probe", missed, c->handlers.userdata);
 }
 
 static void read_side(struct connections *c) {
@@ -252,6 +259,7 @@ static void read_side(struct connections *c) {
         connection_table_end(c->table);
         c->read = clock_now();
         tell_evicted(c, evicted);
+        tell_missed(c);
 }
 
 /* Records ---------------------------------------------------------------------------------------

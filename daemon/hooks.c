@@ -7,7 +7,7 @@
 static const struct {
         const char *name;    /* as people write it */
         const char *program; /* of the kernel side */
-        bool again;
+        bool if_preempting;
 } hooks[_HOOK_MAX] = {
 #define HOOK(identifier, name, program)       [HOOK_##identifier] = {name, program, false},
 #define HOOK_AGAIN(identifier, name, program) [HOOK_##identifier] = {name, program, true},
@@ -44,6 +44,6 @@ bool hook_is_kprobe(enum hook hook) {
                strncmp(hooks[hook].name, "kretprobe:", 10) == 0;
 }
 
-bool hook_is_again(enum hook hook) {
-        return hooks[hook].again;
+bool hook_if_preempting(enum hook hook) {
+        return hooks[hook].if_preempting;
 }

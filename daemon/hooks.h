@@ -58,5 +58,5 @@ const char *hook_function(enum hook hook);
 /* Whether it takes a kprobe or a kretprobe. */
 bool hook_is_kprobe(enum hook hook);
 
-/* Whether it does what the hook before it missed: only where kernels preempt programs. */
-bool hook_is_again(enum hook hook);
+/* Whether it is there only where the kernel preempts programs: see hooks.def. */
+bool hook_if_preempting(enum hook hook);

@@ -85,7 +85,7 @@ static int choose_programs(struct bpfmon_bpf *skel) {
         bpf_program__set_autoload(skel->progs.iterate_unix, has_function(btf, "bpf_iter_unix"));
         btf__free(btf);
         for (int h = HOOK_NONE + 1; !preempts && h < _HOOK_MAX; h++)
-                if (hook_is_again(h))
+                if (hook_if_preempting(h))
                         bpf_program__set_autoload(program_of(skel, h), false);
         return preempts ? 0 : bpf_map__set_max_entries(skel->maps.told_ends, 1);
 }
@@ -354,6 +354,15 @@ bool kernel_side_holds(const struct kernel_side *s, const struct handover *h, co
                 if (s->iterators[i] >= 0 && strcmp(iterator_names[i], program) == 0)
                         return true;
         return false;
+}
+
+uint64_t kernel_side_misses(const struct kernel_side *s, enum hook hook) {
+        struct bpf_prog_info info = {};
+        uint32_t size = sizeof(info);
+
+        if (s->programs[hook] < 0 || bpf_obj_get_info_by_fd(s->programs[hook], &info, &size) < 0)
+                return 0;
+        return info.recursion_misses;
 }
 
 void kernel_side_loaded(struct kernel_side *s) {

@@ -65,6 +65,11 @@ void kernel_side_seed_maps(struct kernel_side *s);
 /* Whether a program, by its name, stays when kernel_side_loaded() is done. */
 bool kernel_side_holds(const struct kernel_side *s, const struct handover *h, const char *program);
 
+/* How often the kernel has left out the program of a hook, since it was loaded: it was in another
+ * program on that CPU, or in a call of bpf() at a map. 0 before Linux 5.12, and for kprobes and
+ * tracepoints before 6.7: not counted there. */
+uint64_t kernel_side_misses(const struct kernel_side *s, enum hook hook);
+
 /* Frees what only loading took. */
 void kernel_side_loaded(struct kernel_side *s);
 

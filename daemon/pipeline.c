@@ -180,8 +180,8 @@ static void on_connection(_unused_ struct event *e, void *userdata) {
         pipeline_tell(userdata); /* made in our own event */
 }
 
-static void on_connections_lost(uint64_t count, void *userdata) {
-        const struct probe_loss loss = {LOSS_CONNECTIONS, "connections", count};
+static void on_connections_lost(const char *where, uint64_t count, void *userdata) {
+        const struct probe_loss loss = {LOSS_CONNECTIONS, where, count};
 
         on_loss(&loss, userdata);
 }

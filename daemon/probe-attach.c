@@ -109,7 +109,7 @@ static int can_attach(const struct probe_set *p, const struct alternative *a,
 }
 
 bool probe_is_loaded(const struct probe_set *p, enum hook hook) {
-        return !hook_is_again(hook) || p->kernel.programs[hook] >= 0;
+        return !hook_if_preempting(hook) || p->kernel.programs[hook] >= 0;
 }
 
 /* Attaches all the hooks of an alternative, or none and says in `ret_failed` which one it was. */
@@ -130,12 +130,24 @@ static int attach(struct probe_set *p, struct probe *probe, const struct alterna
         return 0;
 }
 
+/* The first alternative that is one on this kernel. */
+static size_t first_of(const struct probe_set *p, const struct probe_info *info) {
+        size_t n = 0;
+
+        while (n + 1 < ALTERNATIVES_MAX && info->alternatives[n + 1].hooks[0] &&
+               !probe_is_loaded(p, info->alternatives[n].hooks[0]))
+                n++;
+        return n;
+}
+
 /* Whether the first alternative could not be had for want of a function. */
-static bool kernel_lacks_first(const struct probe_info *info, const struct probe *probe) {
-        const struct alternative *a = &info->alternatives[0];
+static bool kernel_lacks_first(const struct probe_set *p, const struct probe_info *info,
+                               const struct probe *probe) {
+        const size_t first = first_of(p, info);
+        const struct alternative *a = &info->alternatives[first];
 
         /* What the kernel says of a function that it does not find. */
-        if (probe->errors[0] == ENOENT && hook_is_kprobe(probe->failed[0]))
+        if (probe->errors[first] == ENOENT && hook_is_kprobe(probe->failed[first]))
                 return true;
         for (size_t i = 0; i < HOOKS_TOGETHER_MAX && a->hooks[i]; i++)
                 if (hook_is_kprobe(a->hooks[i]) && !kernel_has(hook_function(a->hooks[i])))
@@ -172,13 +184,14 @@ static bool was_attached_later(const struct probe_set *p, const struct probe_inf
 static void probe_attach(struct probe_set *p, size_t i) {
         const struct probe_info *info = &probe_table[i];
         struct probe *probe = &p->probes[i];
+        const size_t first = first_of(p, info);
         const struct alternative *a;
         bool skipped = false;
         int k;
 
         probe->chosen = -1;
         probe->state = STATE_FAILED;
-        for (size_t n = 0; n < ALTERNATIVES_MAX && info->alternatives[n].hooks[0]; n++) {
+        for (size_t n = first; n < ALTERNATIVES_MAX && info->alternatives[n].hooks[0]; n++) {
                 a = &info->alternatives[n];
                 if (is_off(p, a)) {
                         probe->state = STATE_OFF;
@@ -199,14 +212,14 @@ static void probe_attach(struct probe_set *p, size_t i) {
                 }
                 probe->chosen = (int) n;
                 /* EINVAL: the function is there, and the kernel lets nobody hook it. */
-                probe->as_good = n == 0 || (a->as_good && p->kprobes &&
-                                            (skipped || probe->errors[0] == EINVAL ||
-                                             kernel_lacks_first(info, probe)));
+                probe->as_good = n == first || (a->as_good && p->kprobes &&
+                                                (skipped || probe->errors[first] == EINVAL ||
+                                                 kernel_lacks_first(p, info, probe)));
                 probe->state = probe->links[0] > 0 || !is_temporary(a) ? STATE_ATTACHED
                                                                        : STATE_WAITING;
                 return;
         }
-        if (info->absent && p->kprobes && kernel_lacks_first(info, probe))
+        if (info->absent && p->kprobes && kernel_lacks_first(p, info, probe))
                 probe->state = STATE_ABSENT;
 }
 

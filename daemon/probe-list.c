@@ -49,17 +49,6 @@ static void describe_failures(struct event *e, const struct probe *probe) {
                 event_set_strings(e, FIELD_PROBE_FAILED, items, count);
 }
 
-/* How often the kernel could not run a program, as it was in another one on that CPU. 0 before
- * Linux 5.12, and for kprobes and tracepoints before 6.7: not counted there. */
-static uint64_t misses(int program_fd) {
-        struct bpf_prog_info info = {};
-        uint32_t size = sizeof(info);
-
-        if (bpf_obj_get_info_by_fd(program_fd, &info, &size) < 0)
-                return 0;
-        return info.recursion_misses;
-}
-
 /* What the kernel tells of a link to a kprobe since Linux 6.7: struct bpf_link_info, whose header
  * may be older. */
 struct kprobe_link_info {
@@ -114,7 +103,7 @@ static void describe_hits(const struct probe_set *p, struct event *e, const stru
                 if (here == 0)
                         idle[n++] = hook_name(a->hooks[i]);
                 if (hook_program(a->hooks[i]))
-                        lost += misses(p->kernel.programs[a->hooks[i]]) +
+                        lost += kernel_side_misses(&p->kernel, a->hooks[i]) +
                                 misses_of_link(probe->links[i], a->hooks[i]);
         }
         event_set_u64(e, FIELD_PROBE_HITS, hits);

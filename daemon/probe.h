@@ -28,11 +28,12 @@ struct probe_options {
 enum {
         LOSS_OTHER = -1,   /* records that are no events: about processes, and parts of records */
         LOSS_ACTIONS = -2, /* actions, of any kind */
-        LOSS_CONNECTIONS = -3, /* that opened or closed */
+        LOSS_CONNECTIONS = -3, /* that opened or closed, or were pushed out ("connections"), or
+                                  calls on them ("probe") */
 };
 
 /* What was lost since the last report: calls of one command slot, or LOSS_*, that found no room in
- * the ring (`where` = "ring"), or whose end went unseen ("probe"). */
+ * the ring (`where` = "ring"), or that went unseen, or their end ("probe"). */
 struct probe_loss {
         int slot;
         const char *where;

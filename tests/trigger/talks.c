@@ -29,6 +29,10 @@ enum {
         ANSWER_MAX = 256 * 1024,
         WAIT_TENTHS = 600,
         SOL_TCP_LEVEL = 6,
+
+        CHATTERERS = 8,
+        TURNS = 400,   /* of each */
+        PER_TURN = 16, /* messages, before it waits for as many */
 };
 
 /* What a client asks for. */
@@ -187,17 +191,25 @@ static int talk_to_the_end(struct talk *t, int fd, const char *pause) {
         return appears(path) ? ask(t, fd, 2, REQUESTS) : -ETIMEDOUT;
 }
 
-static void report(const struct talk *t, const struct tcp_info *info) {
-        report_begin("talk");
-        report_number("server", t->server);
+static void report_place(const struct talk *t) {
         report_text("transport", t->family == AF_UNIX ? "unix" : "tcp");
         if (t->family == AF_UNIX)
                 report_text("path", t->address.path.sun_path);
         else
                 report_number("port", ntohs(t->address.four.sin_port)); /* at the same place */
+}
+
+static void report_counts(const struct talk *t) {
         report_number("sent", (int64_t) t->sent);
         report_number("received", (int64_t) t->received);
         report_number("requests", t->requests);
+}
+
+static void report(const struct talk *t, const struct tcp_info *info) {
+        report_begin("talk");
+        report_number("server", t->server);
+        report_place(t);
+        report_counts(t);
         report_number("slow_ns", SLOW_MS * INT64_C(1000000));
         if (t->family != AF_UNIX) {
                 report_number("bytes_acked", (int64_t) info->tcpi_bytes_acked);
@@ -246,8 +258,73 @@ static int talk(const struct arguments *a) {
         return k;
 }
 
+/* Several at a time, who send as fast as they can, so that they are interrupted at any place. */
+
+static int say(int fd, bool answers) {
+        char message[8] = "message", heard[PER_TURN * sizeof(message)];
+        int k = 0;
+
+        for (int i = 0; k >= 0 && i < TURNS; i++) {
+                if (answers)
+                        k = read_all(fd, heard, sizeof(heard));
+                for (int j = 0; k >= 0 && j < PER_TURN; j++)
+                        k = write_all(fd, message, sizeof(message));
+                if (k >= 0 && !answers)
+                        k = read_all(fd, heard, sizeof(heard));
+        }
+        return k;
+}
+
+/* Two of them, in processes of their own. */
+static int begin_chat(const struct talk *t) {
+        pid_t pid = fork();
+
+        if (pid == 0) {
+                _cleanup_close_ int fd = accept(t->listener, NULL, NULL);
+
+                _exit(fd < 0 || say(fd, true) < 0);
+        }
+        if (pid > 0)
+                pid = fork();
+        if (pid == 0) {
+                _cleanup_close_ int fd = socket(t->family, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+                _exit(fd < 0 || connect(fd, &t->address.any, t->size) < 0 || say(fd, false) < 0);
+        }
+        return pid < 0 ? -errno : 0;
+}
+
+static int chatter(const struct arguments *a) {
+        struct talk t = {.listener = -1};
+        int k = fill_address(&t, argument(a, 0, "unix")), status;
+
+        if (k >= 0)
+                k = begin_listening(&t);
+        for (int i = 0; k >= 0 && i < CHATTERERS; i++)
+                k = begin_chat(&t);
+        while (wait(&status) > 0)
+                if (status != 0)
+                        k = k < 0 ? k : -EIO;
+        closep(&t.listener);
+        if (t.family == AF_UNIX)
+                unlink(t.address.path.sun_path);
+        if (k < 0)
+                return k;
+        t.sent = t.received = TURNS * PER_TURN * sizeof("message");
+        t.requests = TURNS;
+        report_begin("chatter");
+        report_place(&t);
+        report_number("connections", CHATTERERS);
+        report_counts(&t);
+        report_number("sends", TURNS * PER_TURN); /* of each side */
+        report_end();
+        return 0;
+}
+
 const struct action talk_actions[] = {
         {"talk", "[tcp4|tcp6|unix] [FILE]", talk,
          "asks a server 20 times; with FILE goes on after two when FILE.go is there"},
+        {"chatter", "[tcp4|tcp6|unix]", chatter,
+         "pairs of processes that send to each other as fast as they can"},
         {},
 };

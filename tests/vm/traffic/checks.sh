@@ -22,19 +22,26 @@ attached() {
 
 # talk LABEL ARGUMENT…: a connection of the test program.
 talk() {
-        label=$1
-        shift
-        trigger talk "$@" >"$out/truth/$label" 2>"$out/truth/$label.err"
+        act talk "$@"
+}
+
+# act ACTION LABEL ARGUMENT…
+act() {
+        action=$1 label=$2
+        shift 2
+        trigger "$action" "$@" >"$out/truth/$label" 2>"$out/truth/$label.err"
 }
 
 # Whether the connections to each place have been told to be closed.
 all_closed() {
         for truth in "$out"/truth/existing-tcp4 "$out"/truth/existing-unix "$out"/truth/talk-tcp4 \
-                "$out"/truth/talk-tcp6 "$out"/truth/talk-unix; do
+                "$out"/truth/talk-tcp6 "$out"/truth/talk-unix "$out"/truth/chatter-*; do
                 place=$(sed -n 's/.*"port":\([0-9]*\).*/"destination.port":\1[,}]/p
                         s/.*"path":\("[^"]*"\).*/"destination.address":\1/p' "$truth")
                 [ "$place" ] || return 1
-                grep '"event":"connection-close"' "$out/events" | grep -q "$place" || return 1
+                connections=$(sed -n 's/.*"connections":\([0-9]*\).*/\1/p' "$truth")
+                closed=$(grep '"event":"connection-close"' "$out/events" | grep -c "$place")
+                [ "$closed" -ge "${connections:-1}" ] || return 1
         done
 }
 
@@ -98,7 +105,7 @@ round() {
                 talk "existing-$kind" "$kind" "/tmp/$kind" &
                 await 300 [ -e "/tmp/$kind.there" ]
         done
-        bpfmonctl subscribe --json=short event=connection-open event=connection-close >"$out/events" \
+        bpfmonctl subscribe --json=short event=connection-open event=connection-close event=lost >"$out/events" \
                 2>"$out/events.err" &
         events=$!
         await 300 attached
@@ -106,6 +113,9 @@ round() {
         touch /tmp/tcp4.go /tmp/unix.go
         for kind in tcp4 tcp6 unix; do
                 talk "talk-$kind" "$kind"
+        done
+        for kind in tcp4 unix; do
+                act chatter "chatter-$kind" "$kind"
         done
         # Those of AF_UNIX are found to be gone within a few seconds where nobody reads so.
         await 150 all_closed

@@ -7,9 +7,11 @@ import json
 import re
 
 TRACEPOINTS = (6, 3)  # the first kernel that tells by tracepoints what passes; before, kprobes do
+PREEMPTS = (7, 0)  # the first that lets other tasks in while a program of a tracepoint runs
 SLEEP_NS = 3_000_000_000  # pg_sleep() of the guest's checks
 ROADS = ["kprobes", "tracepoints"]
 TALKS = ["existing-tcp4", "existing-unix", "talk-tcp4", "talk-tcp6", "talk-unix"]
+CHATTER = ["chatter-tcp4", "chatter-unix"]
 COMPLAINT = re.compile(r"\bBUG\b|WARNING:|Oops|general protection|Call Trace|kernel panic", re.I)
 
 
@@ -82,6 +84,31 @@ def check_talk(truth, events, seen, existing, road):
     return lines and [*lines, truth, *opened, *closed]
 
 
+def check_chatter(truth, events, preempts):
+    """Many who send as fast as they can. Where the kernel preempts them anywhere, it may be that some of it is missed, and
+    then it is told; of TCP, the bytes are right all the same."""
+    closed = find(truth, events, "connection-close")
+    if len(closed) != truth["connections"]:
+        return [f"{len(closed)} ends are told", truth]
+    lost = sum(e.get("lost.count", 0) for e in events if e.get("event") == "lost" and e.get("lost.where") == "probe")
+    lines = [] if preempts or not lost else [f"{lost} are told to be lost"]
+    missed = 0
+    for event in closed:
+        wanted = {"bytes.sent": truth["sent"], "bytes.received": truth["received"]}
+        if truth["transport"] == "tcp" or not lost:
+            lines += differences(event, wanted)
+        if not lost:
+            lines += differences(event, {"connection.requests": truth["requests"], "connection.sends": truth["sends"]})
+        missed += truth["sends"] - event.get("connection.sends", 0)
+        for name, value in {**wanted, "connection.requests": truth["requests"]}.items():
+            if event.get(name, 0) > value:
+                lines.append(f"{name}: {event[name]} is more than {value}")
+    if missed > lost:
+        lines.append(f"{missed} calls are missed, {lost} are told to be")
+    print(f"# {truth['transport']}: {missed} calls that send are missed, {lost} are told to be lost", flush=True)
+    return lines and [*lines, truth, *closed]
+
+
 # Of databases ----------------------------------------------------------------------------------------------------------
 
 def near(got, want, what, slack=0):
@@ -148,6 +175,10 @@ def check_round(tap, prefix, out, road, version, has):
     for label in TALKS:
         truths = json_lines(out / "truth" / label)
         check(f"connection {label}", check_talk(truths[0], events, seen, label.startswith("existing"), road)
+              if truths and "unreadable" not in truths[0] else [text(out / "truth" / f"{label}.err")])
+    for label in CHATTER if seen else []:
+        truths = json_lines(out / "truth" / label)
+        check(f"connections {label}", check_chatter(truths[0], events, version >= PREEMPTS)
               if truths and "unreadable" not in truths[0] else [text(out / "truth" / f"{label}.err")])
     for transport in ("tcp", "unix"):
         for name, judge in (("redis", check_redis), ("postgres", check_postgres)):
