@@ -16,6 +16,7 @@
 struct daemon {
         sd_event *loop;
         sd_bus *bus;
+        sd_event_source *bus_turn;
         sd_bus_slot *log_control;
         struct configuration configuration;
         struct names *names;

@@ -14,6 +14,7 @@
 #include "agreement.h"
 #include "alerts.h"
 #include "authority.h"
+#include "bus-turn.h"
 #include "callers.h"
 #include "clock.h"
 #include "config.h"
@@ -397,6 +398,8 @@ static int setup_bus(struct daemon *d) {
                                               on_disconnected, NULL, d);
         if (k >= 0)
                 k = sd_bus_attach_event(d->bus, d->loop, SD_EVENT_PRIORITY_NORMAL);
+        if (k >= 0)
+                k = bus_turn_new(&d->bus_turn, d->loop, d->bus);
         return k < 0 ? k : 0;
 }
 
@@ -433,6 +436,7 @@ static void daemon_done(struct daemon *d) {
         processes_free(d->processes);
         names_free(d->names);
         handover_free(d->handover);
+        sd_event_source_disable_unref(d->bus_turn);
         if (d->bus)
                 sd_bus_detach_event(d->bus);
         sd_bus_close_unref(d->bus); /* no flush: a bus that does not read must not hold us up */

@@ -435,6 +435,36 @@ def test_lists(b):
         pair.close()
 
 
+@many_files()
+def test_turns(b):
+    """Who calls while several lists are made is answered before most of them, however long each takes"""
+    lists = 10
+    daemon = configured(b, f"[Limits]\nConnectionListsPerUserMax={lists}\n")
+    listener = listen(("127.0.0.1", 0))
+    match = f"destination.port={listener.getsockname()[1]}"
+    listed(b, match)
+    pairs = [Pair(listener) for _ in range(1000)]
+    listed(b, match)
+    client = b.client()
+    order = []
+
+    def ask(what, method, signature="", *arguments):
+        client.bus.call_async(bed.NAME, bed.PATH, bed.MANAGER, method, signature, arguments, lambda *_: order.append(what),
+                              order.append)
+
+    os.kill(daemon.pid, signal.SIGSTOP)  # so that all come at once
+    for _ in range(lists):
+        ask("list", "ListConnections", "asa{sv}", dbus.Array([match], "s"), dbus.Dictionary({}, "sv"))
+    ask("status", "GetStatus")
+    client.bus.flush()
+    time.sleep(0.5)
+    os.kill(daemon.pid, signal.SIGCONT)
+    wait_until(lambda: len(order) == lists + 1, bed.limit(30), what=f"all answers; {order}")
+    equal(order.index("status") < lists / 2, True, f"the answers came as {order}")
+    for pair in pairs:
+        pair.close()
+
+
 def test_config(b):
     """Services are named by the configuration; with Always= the history has connections that nobody asked for"""
     state_directory = b.directory / "state"
@@ -552,5 +582,5 @@ def test_client(b):
 
 
 bed.main([test_life, test_list, test_attached, test_stats, test_slow, test_odd, test_silent_end, test_behind,
-          test_idle, test_limit, test_lists, test_config,
+          test_idle, test_limit, test_lists, test_turns, test_config,
           test_scopes, test_restart, test_client])
