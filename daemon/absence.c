@@ -26,7 +26,6 @@
 
 enum {
         PAGE_ROWS = 4096,      /* of one question */
-        PAGES_MAX = 64,        /* the newest: what came before them is not asked for */
         GONE_MAX = 4096,       /* that are told one by one */
         ENTRIES_MIN = 1 << 10, /* a power of two */
         TERM_SIZE = 64,
@@ -67,7 +66,7 @@ struct absence {
         struct absence_context context;
         struct query *query;
         char cursor[HISTORY_CURSOR_MAX];
-        unsigned pages;
+        uint64_t read;         /* events */
         struct entry *entries; /* an open hash */
         size_t n_entries, size_entries;
         uint64_t lost;      /* when it was last noticed that ends may have been lost; 0: never */
@@ -294,9 +293,11 @@ static int ask(struct absence *a);
 
 static void on_done(int r, const struct history_answer *answer, void *userdata) {
         struct absence *a = userdata;
+        const bool rest = r >= 0 && answer->more && answer->cursor[0];
 
         a->query = NULL;
-        if (r >= 0 && answer->more && answer->cursor[0] && ++a->pages < PAGES_MAX) {
+        a->read += r >= 0 ? answer->n : 0;
+        if (rest && a->read < a->context.events_max) {
                 memcpy(a->cursor, answer->cursor, sizeof(a->cursor));
                 r = ask(a);
                 if (r >= 0)
@@ -305,8 +306,10 @@ static void on_done(int r, const struct history_answer *answer, void *userdata) 
         /* Of an answer that broke off it is not known what went in the rest. */
         if (r < 0)
                 log_warning("Cannot tell all that went unseen: %s", strerror(-r));
+        else if (rest)
+                log_warning("Cannot tell all that went unseen: the history has too many events");
         tell_all(a);
-        a->context.done((r >= 0 || r == -ENODATA) && a->more == 0, a->context.userdata);
+        a->context.done((r >= 0 || r == -ENODATA) && !rest && a->more == 0, a->context.userdata);
 }
 
 /* The events of this boot in which objects come and go, and what was lost of them. */
@@ -348,7 +351,7 @@ static int ask(struct absence *a) {
                 .since = boot_time(a),
                 .viewer = {.scope = SCOPE_ALL},
                 .until = UINT64_MAX,
-                .limit = PAGE_ROWS,
+                .limit = MIN(a->context.events_max - a->read, (uint64_t) PAGE_ROWS),
                 .reverse = true,
                 .cursor = a->cursor[0] ? a->cursor : NULL,
         };

@@ -20,10 +20,12 @@ struct absence_context {
         unsigned kinds;          /* bits of enum object_kind: whose ends who watches is told of */
         uint64_t from;           /* until then somebody watched, µs since 1970; 0: not known */
         uint64_t until;          /* from then on we do */
+        uint64_t events_max;     /* of the history that are read: the newest in question */
         struct event *event;     /* borrowed: what tells of one is put together there */
         /* One is gone: the event tells it, but for its number. The oldest first. */
         void (*gone)(void *userdata);
-        /* It ends. `all`: all are told; otherwise there were too many, or they are not known. */
+        /* It ends. `all`: all are told; otherwise there were too many, or the history has more
+         * events than are read, or cannot be read. */
         void (*done)(bool all, void *userdata);
         void *userdata;
 };

@@ -30,6 +30,7 @@ enum {
         END_USEC = 2000000, /* that the end waits for the history to be written */
         /* Who asks what is in the kernel waits so long for what the history knows of it. */
         ORIGINS_USEC = 5000000,
+        ABSENCE_EVENTS = 1 << 18, /* that are read to find what went unseen */
 };
 
 static void keep_usage_row(const struct event *e, void *userdata) {
@@ -157,6 +158,7 @@ static int begin_absence(struct daemon *d) {
                 .kinds = agreement_goings(d->probes),
                 .from = d->history ? history_last_time(d->history) : 0,
                 .until = clock_usec(CLOCK_REALTIME),
+                .events_max = ABSENCE_EVENTS,
                 .event = d->event,
                 .gone = on_absent,
                 .done = on_absences,

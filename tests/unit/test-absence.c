@@ -21,6 +21,7 @@ enum {
         SECOND = 1000000, /* µs */
         TOLD_MAX = 4,     /* that are looked at */
         MOST = 4096,      /* that are told one by one */
+        READ = 5000,      /* events that are looked at: more than are asked for at once */
 };
 
 static const unsigned WATCHED = 1U << OBJECT_PROG | 1U << OBJECT_LINK;
@@ -138,6 +139,7 @@ static void look(unsigned from, unsigned until) {
                 .kinds = WATCHED,
                 .from = bed.start + (uint64_t) from * SECOND,
                 .until = bed.start + (uint64_t) until * SECOND,
+                .events_max = READ,
                 .event = &bed.event,
                 .gone = on_gone,
                 .done = on_done,
@@ -248,6 +250,17 @@ START_TEST(it_says_where_it_does_not_tell_all) {
 }
 END_TEST
 
+/* What came before all of them is not found. */
+START_TEST(it_says_where_it_does_not_read_all) {
+        prog(1, "prog-load", PROG);
+        for (unsigned i = 0; i < READ; i++)
+                prog(2, "prog-unload", OTHER_PROG);
+        look(5, 9);
+        ck_assert_uint_eq(bed.n_told, 0);
+        ck_assert(!bed.all);
+}
+END_TEST
+
 static Suite *suite(void) {
         Suite *s = suite_create("absence");
         TCase *c = tcase_create("absence");
@@ -262,6 +275,7 @@ static Suite *suite(void) {
         tcase_add_loop_test(c, what_is_lost_of_others_does_not_matter, 0, 2);
         tcase_add_test(c, what_is_lost_later_does_not_matter);
         tcase_add_test(c, it_says_where_it_does_not_tell_all);
+        tcase_add_test(c, it_says_where_it_does_not_read_all);
         suite_add_tcase(s, c);
         return s;
 }
