@@ -16,9 +16,17 @@ enum {
         BAR_WIDTH = 50,
 };
 
+/* What a line is for. */
+enum which {
+        ANY,
+        WHOLE, /* connections that were measured from their beginning */
+        PART,  /* those that were open before */
+};
+
 /* Lines with a label, left out where nothing of them is known. */
 static const struct {
         const char *label, *template;
+        enum which which;
 } lines[] = {
         {"Service", "{service.name}"},
         {"Client", "<{process.name}[{process.pid}] ><{source.address}:{source.port}>"},
@@ -30,8 +38,10 @@ static const struct {
         {"",
          "<user {destination.user.name}|user {destination.user.id}><, {destination.unit}><, container {destination.container.id}>"},
         {"Transport", "<{network.transport}>"},
-        {"Opened", "{connection.start}"},
-        {"Open for", "<{connection.duration}><, silent for {connection.idle}>"},
+        {"Opened", "{connection.start}", WHOLE},
+        {"Opened", "<before {connection.start}>", PART},
+        {"Open for", "<{connection.duration}><, silent for {connection.idle}>", WHOLE},
+        {"Measured", "<for {connection.duration}><, silent for {connection.idle}>", PART},
         {"Sent", "<{bytes.sent}><, {connection.sends} calls>"},
         {"Received", "<{bytes.received}><, {connection.receives} calls>"},
         {"Round trip", "<{tcp.rtt}><, {tcp.retransmits} segments sent again>"},
@@ -47,9 +57,13 @@ static void add_label(struct text *t, const char *label) {
 }
 
 static void add_lines(struct text *t, struct json_object *row) {
+        const bool existed = json_object_get_boolean(row_get(row, FIELD_EXISTED));
+
         for (size_t i = 0; i < ELEMENTSOF(lines); i++) {
                 _cleanup_text_ struct text line = {};
 
+                if (lines[i].which != ANY && lines[i].which != (existed ? PART : WHOLE))
+                        continue;
                 row_add(&line, row, lines[i].template);
                 t->failed = t->failed || line.failed;
                 if (line.n == 0)

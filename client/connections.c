@@ -30,6 +30,7 @@ static const enum field listed[] = {
         FIELD_CONNECTION_LATENCY_MAX,
         FIELD_CONNECTION_HISTOGRAM,
         FIELD_CONNECTION_DURATION,
+        FIELD_EXISTED,
 };
 
 int connections_fetch(sd_bus *bus, char **matches, size_t n, const struct options *options,

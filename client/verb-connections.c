@@ -69,7 +69,10 @@ static void add_p99(struct text *t, const struct source *s) {
         traffic_add_latency(t, s->traffic, 0.99);
 }
 
+/* Of one that was there before, it is not known. */
 static void add_age(struct text *t, const struct source *s) {
+        if (json_object_get_boolean(row_get(s->row, FIELD_EXISTED)))
+                text_add(t, ">");
         text_add_duration(t, s->traffic->age);
 }
 

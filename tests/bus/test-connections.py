@@ -222,6 +222,10 @@ def test_list(b):
         if talk.port:  # what passed before, TCP has counted
             equal(row["existed"], True, "existed before")
             equal((row["bytes.sent"], row["bytes.received"]), (talk.sent, talk.received), "bytes")
+            contains(b.ctl("connections", talk.match()).output().split("\n")[1], "  >", "an age that is not known")
+            page = b.ctl("show", "connection", str(row["connection.id"])).output()
+            contains(page, "Opened: before ", "page")
+            contains(page, "Measured: for ", "page")
         equal(row["connection.requests"], 2, "requests since")
         equal(set(one(listed(b, talk.match(), fields=dbus.Array(["connection.id"], "s")))), {"connection.id"}, "fields")
         talk.end()
