@@ -22,6 +22,7 @@
 enum {
         INTERVAL_USEC = 1000000,
         LOOKS_MAX = 20, /* in a sparkline */
+        LOOKS_FEW = 8,  /* on a terminal that has other things to show */
         ROWS_SPARE = 4, /* lines of the terminal that are no rows */
 };
 
@@ -40,6 +41,7 @@ struct watch {
         struct seen *seen;
         size_t n;
         uint64_t look, at, before; /* CLOCK_MONOTONIC, ns */
+        size_t width;              /* columns of the terminal at this look; 0: nothing is cut */
         bool terminal;
         int signals;
 };
@@ -97,8 +99,8 @@ static int take_all(struct watch *w, struct json_object *rows) {
 /* Showing ---------------------------------------------------------------------------------------
  */
 
-/* A bar for each look, as high as its p99 among all of them, by the logarithm. */
-static void add_sparkline(struct text *t, const struct seen *s) {
+/* A bar for each of the last looks, as high as its p99 among all of them, by the logarithm. */
+static void add_sparkline(struct text *t, const struct seen *s, size_t looks) {
         static const char *const bars[] = {"▁", "▂", "▃", "▄", "▅", "▆", "▇", "█"};
         uint64_t least = UINT64_MAX, most = 0;
 
@@ -107,7 +109,7 @@ static void add_sparkline(struct text *t, const struct seen *s) {
                         least = MIN(least, s->p99[i]);
                         most = MAX(most, s->p99[i]);
                 }
-        for (size_t i = 0; i < LOOKS_MAX; i++) {
+        for (size_t i = LOOKS_MAX - looks; i < LOOKS_MAX; i++) {
                 uint64_t doublings = 0;
 
                 if (s->p99[i] == 0) {
@@ -125,16 +127,25 @@ static double per_second(const struct watch *w, uint64_t n) {
                                                   : 0;
 }
 
-static const struct table_column heads[] = {
-        {"ID", .right = true},     {"SERVICE"},
-        {"CLIENT", .least = 12},   {"SERVER", .least = 12},
-        {"SENT/S", .right = true}, {"RECEIVED/S", .right = true},
-        {"RATE/S", .right = true}, {"P50", .right = true},
-        {"P99", .right = true},    {"LATENCY", .least = 8},
+static const struct {
+        struct table_column table;
+        size_t from; /* columns of the terminal; 0: always */
+} columns[] = {
+        {{"ID", .right = true}, 0},     {{"SERVICE"}, 0},
+        {{"CLIENT", .least = 12}, 0},   {{"SERVER", .least = 12, .end = true}, 0},
+        {{"SENT/S", .right = true}, 0}, {{"RECEIVED/S", .right = true}, 0},
+        {{"RATE/S", .right = true}, 0}, {{"P50", .right = true}, CONNECTIONS_WIDE},
+        {{"P99", .right = true}, 0},    {{"LATENCY"}, CONNECTIONS_WIDE},
 };
 
+/* Without a terminal nothing is too much. */
+static bool is_shown(const struct watch *w, size_t column) {
+        return w->width == 0 || columns[column].from <= w->width;
+}
+
 static int add_row(struct watch *w, struct table *t, const struct seen *s) {
-        struct text cells[ELEMENTSOF(heads)] = {};
+        const bool wider = w->width == 0 || w->width >= CONNECTIONS_WIDER;
+        struct text cells[ELEMENTSOF(columns)] = {};
         int r = 0;
 
         connections_add_group(&cells[0], s->row, BY_CONNECTION);
@@ -146,9 +157,9 @@ static int add_row(struct watch *w, struct table *t, const struct seen *s) {
         connections_add_rate(&cells[6], per_second(w, s->since.requests));
         traffic_add_latency(&cells[7], &s->since, 0.5);
         traffic_add_latency(&cells[8], &s->since, 0.99);
-        add_sparkline(&cells[9], s);
+        add_sparkline(&cells[9], s, wider ? LOOKS_MAX : LOOKS_FEW);
         for (size_t i = 0; i < ELEMENTSOF(cells); i++) {
-                if (r >= 0)
+                if (r >= 0 && is_shown(w, i))
                         r = cells[i].failed ? -ENOMEM
                                             : table_add(t, text_string(&cells[i]), STYLE_NONE);
                 text_clear(&cells[i]);
@@ -173,14 +184,20 @@ static size_t rows_that_fit(const struct watch *w) {
 
 static int show_table(struct watch *w, struct output *o) {
         const struct table_format format = {
-                .columns = w->options->full ? 0 : output_columns(),
+                .columns = w->width,
                 .colour = w->options->colour,
                 .legend = w->options->legend,
         };
         _cleanup_free_ const struct seen **sorted = calloc(w->n + 1, sizeof(*sorted));
         _cleanup_(table_freep) struct table *t = NULL;
-        size_t n = rows_that_fit(w);
-        int r = sorted ? table_new(&t, heads, ELEMENTSOF(heads)) : -ENOMEM;
+        struct table_column heads[ELEMENTSOF(columns)];
+        size_t n = rows_that_fit(w), shown = 0;
+        int r;
+
+        for (size_t i = 0; i < ELEMENTSOF(columns); i++)
+                if (is_shown(w, i))
+                        heads[shown++] = columns[i].table;
+        r = sorted ? table_new(&t, heads, shown) : -ENOMEM;
 
         if (r < 0)
                 return r;
@@ -203,8 +220,10 @@ static int show_table(struct watch *w, struct output *o) {
 }
 
 static int show(struct watch *w, struct output *o, struct json_object *rows) {
-        if (w->options->json == JSON_OFF)
+        if (w->options->json == JSON_OFF) {
+                w->width = w->options->full ? 0 : output_columns();
                 return show_table(w, o);
+        }
         for (size_t i = 0; i < MIN((uint64_t) json_object_array_length(rows), w->options->lines);
              i++)
                 output_row(o, json_object_array_get_idx(rows, i), w->options);

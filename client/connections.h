@@ -24,6 +24,12 @@ struct traffic {
         uint32_t histogram[LATENCY_BUCKETS];
 };
 
+/* Terminals that are wide enough for more columns. */
+enum {
+        CONNECTIONS_WIDE = 100,
+        CONNECTIONS_WIDER = 140,
+};
+
 /* By what they are summed up. */
 enum connections_by { BY_CONNECTION, BY_SERVICE, BY_CLIENT, BY_UNIT };
 

@@ -123,11 +123,14 @@ static void measure(const struct table *t, size_t *widths, const struct table_fo
 static void print_cell(const struct table *t, struct text *out, size_t column, const char *s,
                        enum style style, size_t width, bool colour) {
         size_t padding = width - MIN(width, text_width(s));
+        _cleanup_text_ struct text shown = {};
         bool last = column + 1 == t->n_columns;
 
         if (t->columns[column].right)
                 text_add_char(out, ' ', padding);
-        text_add_styled(out, s, width, style, colour);
+        (t->columns[column].end ? text_add_end : text_add_fitted)(&shown, s, width);
+        text_add_styled(out, text_string(&shown), width, style, colour);
+        out->failed = out->failed || shown.failed;
         if (!t->columns[column].right && !last)
                 text_add_char(out, ' ', padding);
         text_add_char(out, last ? '\n' : ' ', last ? 1 : GAP);

@@ -13,6 +13,7 @@ struct table_column {
         const char *name;
         bool right;   /* numbers */
         size_t least; /* columns that remain where the terminal is narrow; 0: all, if it can be */
+        bool end;     /* the ends of its cells tell most: what is cut is cut before them */
 };
 
 struct table_format {

@@ -141,6 +141,22 @@ size_t text_add_fitted(struct text *t, const char *s, size_t columns) {
         return width + 1;
 }
 
+size_t text_add_end(struct text *t, const char *s, size_t columns) {
+        size_t width = text_width(s), n = strlen(s);
+
+        if (width <= columns || columns == 0)
+                return text_add_fitted(t, s, columns);
+
+        text_add(t, ELLIPSIS);
+        while (n > 0 && text_width(s) > columns - 1) {
+                size_t first = utf8_sequence(s, n);
+                s += first > 0 ? first : 1;
+                n = strlen(s);
+        }
+        text_add(t, s);
+        return text_width(s) + 1;
+}
+
 size_t text_add_styled(struct text *t, const char *s, size_t columns, enum style style,
                        bool colour) {
         bool styled = colour && style != STYLE_NONE && s[0] && columns > 0;

@@ -56,6 +56,9 @@ void text_add_escaped(struct text *t, const char *s);
  * columns that were added. */
 size_t text_add_fitted(struct text *t, const char *s, size_t columns);
 
+/* The same, cut at its front: for what is told apart by its end, such as paths. */
+size_t text_add_end(struct text *t, const char *s, size_t columns);
+
 /* The same, cut but never padded; with a style around it when `colour`. */
 size_t text_add_styled(struct text *t, const char *s, size_t columns, enum style style,
                        bool colour);

@@ -79,21 +79,39 @@ static void add_age(struct text *t, const struct source *s) {
 struct column {
         struct table_column table;
         void (*add)(struct text *t, const struct source *s);
+        size_t from; /* columns of the terminal; 0: always */
 };
 
 static const struct column columns[] = {
         {{"ID", .right = true}, add_id},
         {{"SERVICE"}, add_service},
         {{"CLIENT", .least = 12}, add_client},
-        {{"SERVER", .least = 12}, add_server},
+        {{"SERVER", .least = 12, .end = true}, add_server},
         {{"SENT", .right = true}, add_sent},
         {{"RECEIVED", .right = true}, add_received},
-        {{"REQUESTS", .right = true}, add_requests},
+        {{"REQUESTS", .right = true}, add_requests, CONNECTIONS_WIDER},
         {{"RATE/S", .right = true}, add_rate},
-        {{"P50", .right = true}, add_p50},
+        {{"P50", .right = true}, add_p50, CONNECTIONS_WIDE},
         {{"P99", .right = true}, add_p99},
-        {{"AGE", .right = true}, add_age},
+        {{"AGE", .right = true}, add_age, CONNECTIONS_WIDE},
 };
+
+/* Those that the terminal is wide enough for. */
+struct chosen {
+        struct column columns[ELEMENTSOF(columns)];
+        struct table_column heads[ELEMENTSOF(columns)];
+        size_t n;
+};
+
+static void choose(struct chosen *c, size_t width) {
+        for (size_t i = 0; i < ELEMENTSOF(columns); i++) {
+                /* Without a terminal nothing is too much. */
+                if (width > 0 && columns[i].from > width)
+                        continue;
+                c->columns[c->n] = columns[i];
+                c->heads[c->n++] = columns[i].table;
+        }
+}
 
 /* Of sums, the first is the name. */
 static const struct column sum_columns[] = {
@@ -115,10 +133,11 @@ static int add_cells(struct table *t, const struct column *all, size_t n, const 
         return r;
 }
 
-static int add_connection(struct table *t, struct json_object *row, _unused_ const void *userdata) {
+static int add_connection(struct table *t, struct json_object *row, const void *userdata) {
         const struct traffic traffic = traffic_of(row);
+        const struct chosen *c = userdata;
 
-        return add_cells(t, columns, ELEMENTSOF(columns), &(struct source){row, &traffic});
+        return add_cells(t, c->columns, c->n, &(struct source){row, &traffic});
 }
 
 /* The busiest first. */
@@ -278,9 +297,7 @@ static int print_groups(struct json_object *rows, const struct options *options)
  */
 
 int verb_connections(char **arguments, size_t n, const struct options *options) {
-        struct table_column heads[ELEMENTSOF(columns)];
-        const struct rows_view view = {heads,        ELEMENTSOF(heads), add_connection,
-                                       "connection", "connections",     NULL};
+        struct chosen chosen = {};
         _cleanup_(sd_bus_flush_close_unrefp) sd_bus *bus = NULL;
         _cleanup_json_ struct json_object *rows = NULL;
         /* Sums are made of those that lists show. */
@@ -292,8 +309,6 @@ int verb_connections(char **arguments, size_t n, const struct options *options) 
                 complain("--watch shows connections, and --by sums of them: leave one out");
                 return EXIT_USAGE;
         }
-        for (size_t i = 0; i < ELEMENTSOF(columns); i++)
-                heads[i] = columns[i].table;
         r = bus_check_matches(arguments, n);
         if (r == EXIT_SUCCESS)
                 r = bus_connect(&bus, options);
@@ -306,5 +321,9 @@ int verb_connections(char **arguments, size_t n, const struct options *options) 
         if (options->by != BY_CONNECTION)
                 return print_groups(rows, options);
         json_object_array_sort(rows, compare);
-        return rows_print(rows, &view, options);
+        choose(&chosen, options->full ? 0 : output_columns());
+        return rows_print(rows,
+                          &(struct rows_view){chosen.heads, chosen.n, add_connection, "connection",
+                                              "connections", &chosen},
+                          options);
 }

@@ -4,12 +4,15 @@
 
 import contextlib
 import errno
+import fcntl
 import os
 import resource
 import signal
 import socket
+import struct
 import subprocess
 import sys
+import termios
 import time
 
 import dbus
@@ -543,6 +546,35 @@ def test_restart(b):
         equal(events_of(watcher, "connection-open"), [], "openings after the restarts")
 
 
+def on_terminal(b, talk, width):
+    """What --watch shows on a terminal fits it, the end of the server's address and the last bar included."""
+    controller, terminal = os.openpty()
+    fcntl.ioctl(terminal, termios.TIOCSWINSZ, struct.pack("HHHH", 24, width, 0, 0))
+    command = [os.environ["BPFMONCTL"], "connections", "--watch", "--every=200ms", "--service=ledger"]
+    shown = b""
+    with subprocess.Popen(command, stdin=terminal, stdout=terminal, stderr=terminal,
+                          env=dict(b.environment, TERM="xterm", LC_ALL="C.UTF-8")) as watch:
+        os.close(terminal)
+        while shown.count(b"RATE/S") < 6:
+            talk.ask(10)
+            shown += os.read(controller, 4096)
+        watch.send_signal(signal.SIGINT)
+        with contextlib.suppress(OSError):  # EIO: all has been read
+            while part := os.read(controller, 4096):
+                shown += part
+    os.close(controller)
+    equal(watch.returncode, 0, "status after Ctrl-C")
+    look = shown.decode().replace("\r\n", "\n").split("\x1b[H\x1b[J")[5]
+    for line in look.split("\x1b")[0].splitlines():
+        if len(line) > width:
+            raise AssertionError(f"{len(line)} columns of {width}: {line!r}")
+    row = one([line for line in look.splitlines() if "ledger" in line], look)
+    contains(row, ".sock ", f"the server's address on {width} columns")
+    equal("LATENCY" in look, width >= 100, f"bars on {width} columns: {look}")
+    if width >= 100:
+        contains("▁▂▃▄▅▆▇█", row[-1], f"the last bar: {row}")
+
+
 def test_client(b):
     """bpfmonctl lists connections, sums them up, shows one with its histogram, and watches them"""
     configured(b, f"[Connections]\nService=ledger {b.directory}/*.sock\n")
@@ -579,6 +611,8 @@ def test_client(b):
     wait_until(lambda: talk.ask(10, 300) and any(" ms" in line and "▁" in line for line in watch.output().splitlines()
                                                  if "ledger" in line), what="a slow answer in the line of latencies")
     equal(watch.stop(signal.SIGINT), 0, "status after Ctrl-C")
+    for width in (80, 100):
+        on_terminal(b, talk, width)
     talk.end()
     told = wait_until(lambda: [e for e in follower.objects() if e["event"] == "connection-close"], what="the end")
     talk.check(one(told))

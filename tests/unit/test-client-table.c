@@ -66,6 +66,21 @@ START_TEST(table) {
 }
 END_TEST
 
+START_TEST(end_of_cells) {
+        static const struct table_column paths[] = {{"ID", .right = true},
+                                                    {"SOCKET", .least = 6, .end = true}};
+        _cleanup_(table_freep) struct table *t = NULL;
+        _cleanup_text_ struct text out = {};
+
+        ck_assert_int_eq(table_new(&t, paths, ELEMENTSOF(paths)), 0);
+        ck_assert_int_eq(table_add(t, "7", STYLE_NONE), 0);
+        ck_assert_int_eq(table_add(t, "/run/postgresql/.s.PGSQL.5432", STYLE_RED), 0);
+        table_print(t, &out, &(struct table_format){.columns = 12, .legend = true, .colour = true});
+        ck_assert_str_eq(text_string(&out), "\x1b[1mID\x1b[0m  \x1b[1mSOCKET\x1b[0m\n"
+                                            " 7  \x1b[31m…QL.5432\x1b[0m\n");
+}
+END_TEST
+
 START_TEST(empty_table) {
         _cleanup_(table_freep) struct table *t = NULL;
         _cleanup_text_ struct text out = {};
@@ -97,6 +112,7 @@ static Suite *suite(void) {
         TCase *c = tcase_create("table");
 
         tcase_add_loop_test(c, table, 0, ELEMENTSOF(tables));
+        tcase_add_test(c, end_of_cells);
         tcase_add_test(c, empty_table);
         tcase_add_test(c, long_note);
         suite_add_tcase(s, c);

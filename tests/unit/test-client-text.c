@@ -107,6 +107,30 @@ START_TEST(fit) {
 }
 END_TEST
 
+static const struct {
+        const char *text;
+        size_t columns;
+        const char *end;
+        size_t width;
+} ends[] = {
+        {"/run/a.sock", 11, "/run/a.sock", 11},
+        {"/run/a.sock", 7, "…a.sock", 7},
+        {"/run/a.sock", 1, "…", 1},
+        {"/run/a.sock", 0, "", 0},
+        {"日本語", 5, "…本語", 5},
+        {"日本語", 4, "…語", 3},
+        {"日本é", 2, "…é", 2},
+};
+
+START_TEST(fit_end) {
+        _cleanup_text_ struct text t = {};
+
+        size_t width = text_add_end(&t, ends[_i].text, ends[_i].columns);
+        ck_assert_str_eq(text_string(&t), ends[_i].end);
+        ck_assert_uint_eq(width, ends[_i].width);
+}
+END_TEST
+
 START_TEST(style) {
         _cleanup_text_ struct text t = {};
 
@@ -250,6 +274,7 @@ static Suite *suite(void) {
         tcase_add_test(text, clock_and_date);
         tcase_add_test(text, clock_of_hostile_time);
         tcase_add_loop_test(text, fit, 0, ELEMENTSOF(fits));
+        tcase_add_loop_test(text, fit_end, 0, ELEMENTSOF(ends));
         tcase_add_test(text, style);
         tcase_add_test(text, escaped);
         tcase_add_test(text, grows);
