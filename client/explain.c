@@ -152,6 +152,11 @@ static const struct words {
          "<{message}.|It may read, change or switch off a part of what bpfmond sees.>",
          "Nobody but bpfmond needs that: unless you know why, take it for an attempt to hide "
          "something, and look at what this process did else."},
+        {"hidden-object", "did not show", "show",
+         "<program {prog.id}|map {map.id}|link {link.id}|an object> as it is",
+         "<{message}.|Its own list and the hooks of bpfmond do not agree on it.>",
+         "It is how rootkits hide what they have put into the kernel: unless you know what changes "
+         "the kernel's answers here, take this machine for one that is in other hands."},
         {"lost", "did not see", "see", "<{lost.count} events|some events>",
          "They happened, but were lost on their way<, at: {lost.where}|>.",
          "What happened then is not told: look at bpfmonctl status, and at what made so many "

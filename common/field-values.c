@@ -53,6 +53,7 @@ static const char *const events[] = {
         "lost",
         "probe-state",
         "tamper",
+        "hidden-object",
 };
 static const char *const classes[] = {"install", "remove",  "change", "use",
                                       "look",    "traffic", "self"};
@@ -61,6 +62,9 @@ static const char *const outcomes[] = {"ok", "rejected", "denied", "failed"};
 static const char *const sources[] = {"kernel", "user"};
 static const char *const probe_states[] = {"attached", "waiting", "degraded",
                                            "off",      "failed",  "starting"};
+static const char *const transports[] = {"tcp", "unix"};
+static const char *const sides[] = {"client", "server"};
+static const char *const hidden_from[] = {"list", "hooks"};
 static const char *const places[] = {"ring",    "window", "stream", "store",       "probe",
                                      "monitor", "record", "start",  "connections", "restart"};
 static const char *const roads[] = {
@@ -100,6 +104,9 @@ static const struct {
         {FIELD_PROBE_STATE, probe_states, ELEMENTSOF(probe_states)},
         {FIELD_LOST_WHERE, places, ELEMENTSOF(places)},
         {FIELD_ATTACH_VIA, roads, ELEMENTSOF(roads)},
+        {FIELD_NETWORK_TRANSPORT, transports, ELEMENTSOF(transports)},
+        {FIELD_CONNECTION_SIDE, sides, ELEMENTSOF(sides)},
+        {FIELD_HIDDEN_FROM, hidden_from, ELEMENTSOF(hidden_from)},
 };
 
 static const struct {

@@ -52,6 +52,7 @@ def test_usage(b):
                             (["callers", "proces.pid=1"], '"process.pid"'), (["subscribe", "event"], "event"),
                             (["subscribe", "--json=xml"], "xml"), (["subscribe", "-n", "x"], "x"), (["--jsn=short", "status"], '"--json"'), (["status", "-n"], "-n"),
                             (["subscribe", "event=prog-laod"], '"prog-load"'),
+                            (["subscribe", "event=hidden-objct"], '"hidden-object"'),
                             (["callers", "bpf.cmd=map_cretae"], '"MAP_CREATE"'),
                             (["query", "prog.type!=kprob"], '"kprobe"'), (["--json=shrt", "status"], '"short"'), (["status", "more"], "more"),
                             (["subscribe", "--stream", "-H", "there"], "--stream"),

@@ -95,6 +95,9 @@ static const struct {
          "loaded a program.", "runs inside the kernel",
          "It was raised to warning by 20-dangerous-helpers, \"A dangerous program\", as it may send "
          "signals to the process that runs it: be sure"},
+        {"{\"event\":\"hidden-object\",\"severity\":\"critical\",\"prog.id\":31,"
+         "\"hidden.from\":\"list\",\"message\":\"Program 31 exists, but nobody lists it\"}",
+         "program 31", "nobody lists it.", "rootkits"},
         {"{\"event\":\"brand-new\",\"seq\":5,\"message\":\"Something new\"}",
          "caused the event brand-new.", "Something new.", "seq=5"},
         {"{\"event\":\"map-create\",\"process.name\":\"\\u001b[31mx\",\"process.pid\":1}",
