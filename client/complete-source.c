@@ -8,6 +8,7 @@
 #include "bus.h"
 #include "client.h"
 #include "complete.h"
+#include "connections.h"
 #include "errors.h"
 #include "objects.h"
 #include "pages.h"
@@ -90,6 +91,17 @@ static void list_events(sd_bus *bus, const struct options *o, struct listing *l)
         (void) pages_read(&pages, add_row, l);
 }
 
+/* Who asks for them has mostly just listed them: else they are measured from now on, for a while.
+ */
+static void list_connections(sd_bus *bus, const struct options *o, struct listing *l) {
+        _cleanup_json_ struct json_object *rows = NULL;
+
+        l->words =
+                "<{service.name}, ><{process.name}><, {destination.address}><:{destination.port}>";
+        if (connections_fetch(bus, NULL, 0, o, false, &rows) == EXIT_SUCCESS)
+                add_rows(l, rows);
+}
+
 /* Only a daemon that runs is asked. */
 static bool runs(sd_bus *bus) {
         _cleanup_(sd_bus_creds_unrefp) sd_bus_creds *creds = NULL;
@@ -116,7 +128,7 @@ static void list(const char *field, const char *host, const char *machine,
 
         for (size_t i = 0; i < ELEMENTSOF(objects); i++)
                 is_object = is_object || objects[i].field == (enum field) f;
-        if (!is_object && f != FIELD_PROBE_NAME && f != FIELD_SEQ)
+        if (!is_object && f != FIELD_PROBE_NAME && f != FIELD_SEQ && f != FIELD_CONNECTION_ID)
                 return;
         if (bus_connect(&bus, &options) != EXIT_SUCCESS ||
             sd_bus_set_method_call_timeout(bus, PATIENCE_USEC) < 0 || !runs(bus))
@@ -128,6 +140,8 @@ static void list(const char *field, const char *host, const char *machine,
                         list_objects(bus, objects[i].kind, &options, &l);
         if (f == FIELD_PROBE_NAME)
                 list_probes(bus, &options, &l);
+        if (f == FIELD_CONNECTION_ID)
+                list_connections(bus, &options, &l);
         if (f == FIELD_SEQ)
                 list_events(bus, &options, &l);
 }

@@ -249,7 +249,7 @@ static void offer_options(struct line *l) {
 
 static void offer_object(struct line *l) {
         if (l->n_positional == 0)
-                offer_words(l, 0, "prog map link btf");
+                offer_words(l, 0, "prog map link btf connection");
         if (l->n_positional == 1) {
                 char field[VALUE_MAX];
                 snprintf(field, sizeof(field), "%s.id", l->positional[0]);

@@ -94,6 +94,8 @@ CASES = [
     ("query --sco", "query --scope="),
     ("query bpf.cmd=PROG_LO", "query bpf.cmd=PROG_LOAD"),
     ("show ma", "show map"),
+    ("show con", "show connection"),
+    ("connections network.transport=u", "connections network.transport=unix"),
 ]
 NOTIFY_CASES = [
     ("--te", "--test"),
