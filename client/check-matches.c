@@ -6,6 +6,11 @@
 #include "bus.h"
 #include "client.h"
 #include "field-values.h"
+#include "text.h"
+
+enum {
+        TOLD_MAX = 8, /* values, in one line */
+};
 
 /* What people write who do not know the form: a value alone, or another language's operator. */
 static int check_form(const char *term) {
@@ -34,12 +39,38 @@ static int check_form(const char *term) {
         return EXIT_SUCCESS;
 }
 
+/* Of a few values that bpfmond gives itself, all are told: "ok, rejected, denied or failed". */
+static int check_chosen(const char *term) {
+        enum field field;
+        const char *value = field_value_unknown(term, &field);
+        const struct field_values known = value ? field_values(field) : (struct field_values){};
+        _cleanup_text_ struct text all = {};
+
+        if (value && field == FIELD_EVENT) {
+                complain("nothing has the event \"%s\": bpfmon-event(7) lists all (\"%s*\" asks "
+                         "for it all the same)",
+                         value, value);
+                return EXIT_USAGE;
+        }
+        if (!known.ours || known.n > TOLD_MAX)
+                return EXIT_SUCCESS;
+        for (size_t i = 0; i < known.n; i++)
+                text_printf(&all, "%s%s",
+                            i == 0             ? ""
+                            : i + 1 == known.n ? " or "
+                                               : ", ",
+                            known.values[i]);
+        complain("nothing has the %s \"%s\": it is %s (\"%s*\" asks for it all the same)",
+                 field_info(field)->name, value, text_string(&all), value);
+        return EXIT_USAGE;
+}
+
 static int check_value(const char *term) {
         enum field field;
         const char *value, *meant = field_value_meant(term, &field, &value);
 
         if (!meant)
-                return EXIT_SUCCESS;
+                return check_chosen(term);
 
         complain(
                 "nothing has the %s \"%s\"; did you mean \"%s\"? (\"%s*\" asks for it all the same)",

@@ -194,13 +194,17 @@ const char *field_equal_doubled(const char *term) {
         return equal + 1;
 }
 
-const char *field_value_meant(const char *term, enum field *ret_field, const char **ret_value) {
+const char *field_value_unknown(const char *term, enum field *ret_field) {
         const char *value;
         int f = find_value(term, &value);
 
         if (f < 0 || field_value_known((enum field) f, value))
                 return NULL;
         *ret_field = (enum field) f;
-        *ret_value = value;
-        return field_value_nearest((enum field) f, value);
+        return value;
+}
+
+const char *field_value_meant(const char *term, enum field *ret_field, const char **ret_value) {
+        *ret_value = field_value_unknown(term, ret_field);
+        return *ret_value ? field_value_nearest(*ret_field, *ret_value) : NULL;
 }

@@ -29,6 +29,10 @@ bool field_value_known(enum field f, const char *value);
  * writes it as \=. */
 const char *field_equal_doubled(const char *term);
 
+/* Of a term FIELD=VALUE or FIELD!=VALUE whose value is not known: the value, a part of the term;
+ * else NULL. */
+const char *field_value_unknown(const char *term, enum field *ret_field);
+
 /* Of a term FIELD=VALUE or FIELD!=VALUE whose value nothing has, as far as is known: the value that
  * was meant (static), and the term's own parts; NULL where the value may be right. The kernel may
  * have names that are not known here: what is like nothing that is known passes. */
