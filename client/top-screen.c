@@ -12,6 +12,7 @@
 #include <termios.h>
 #include <time.h>
 
+#include "escape.h"
 #include "text.h"
 #include "top-terminal.h"
 #include "value.h"
@@ -132,12 +133,39 @@ static attr_t pair(enum colour_pair p) {
 }
 
 /* A line, cut to the screen. */
+/* Where the locale is not UTF-8, ncurses would show what is not ASCII as bytes, or as nothing. */
+static void put_text(const char *s) {
+        static const struct { const char *character, *instead; } known[] = {{"µ", "u"}, {"…", "~"}};
+
+        if (state.utf8) {
+                addstr(s);
+                return;
+        }
+        while (*s) {
+                const size_t n = MAX(utf8_sequence(s, strlen(s)), (size_t) 1);
+                char character[UTF8_MAX + 1] = {};
+                const char *instead = NULL;
+
+                memcpy(character, s, n);
+                for (size_t i = 0; i < ELEMENTSOF(known); i++)
+                        if (strcmp(character, known[i].character) == 0)
+                                instead = known[i].instead;
+                if (instead || n == 1)
+                        addstr(instead ?: character);
+                else
+                        for (size_t i = text_width(character); i > 0; i--)
+                                addch('?');
+                s += n;
+        }
+}
+
 static void put_line(int line, const char *s, attr_t attributes) {
         _cleanup_text_ struct text cut = {};
 
         size_t width = text_add_fitted(&cut, s, (size_t) COLS);
         attron(attributes);
-        mvaddstr(line, 0, text_string(&cut));
+        move(line, 0);
+        put_text(text_string(&cut));
         if (attributes & A_REVERSE)
                 for (; width < (size_t) COLS; width++)
                         addch(' ');
@@ -365,7 +393,7 @@ static void draw_program(const struct top_view *v, const struct top_model *m,
                 add_cell(&padded, &columns[last], text_string(&cell));
                 attron(marked);
                 addch(' ');
-                addstr(text_string(&padded));
+                put_text(text_string(&padded));
                 attroff(marked);
         }
 }

@@ -29,8 +29,8 @@ BPF_NUMBER = {"x86_64": 321, "aarch64": 280}[os.uname().machine]  # bpf(), asm/u
 class Terminal:
     """bpfmonctl top on a terminal of its own."""
 
-    def __init__(self, b, *arguments, columns=100, lines=20, term="linux"):
-        self.environment = dict(b.environment, TERM=term, LC_ALL="C.UTF-8")
+    def __init__(self, b, *arguments, columns=100, lines=20, term="linux", locale="C.UTF-8"):
+        self.environment = dict(b.environment, TERM=term, LC_ALL=locale)
         self.environment.pop("COLUMNS", None)
         self.environment.pop("LINES", None)
         self.pid, self.terminal = pty.fork()
@@ -195,6 +195,17 @@ def test_screen(b):
     equal(t.end(), 0, "status")
 
 
+def test_ascii(b):
+    """Without UTF-8 nothing but ASCII is written, and units, cuts and foreign letters still take their columns"""
+    b.daemon()
+    t = Terminal(b, "prog.name=µ\u65e5é", columns=50, locale="C")
+    t.expect(r"(?m)only prog.name=u\?\?\?$")
+    contains(t.expect(r"q quit.*").group(), "~", "the sign of what is cut")
+    t.send("q")
+    equal(t.end(), 0, "how it ended")
+    equal(t.data.decode("ascii", errors="replace").count("\ufffd"), 0, "bytes that are not ASCII")
+
+
 def test_long_filter(b):
     """A filter from the command line counts whole, however long, and as it was quoted; typing shows its end"""
     b.daemon()
@@ -308,4 +319,4 @@ def without_others(test):
 
 
 bed.main([without_others(test) for test in
-          (test_batch, test_screen, test_long_filter, test_ends, test_refusals, test_many, test_statistics_end)])
+          (test_batch, test_screen, test_ascii, test_long_filter, test_ends, test_refusals, test_many, test_statistics_end)])
