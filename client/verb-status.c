@@ -47,6 +47,14 @@ static void add_yes(struct text *t, struct json_object *value) {
         text_add(t, json_object_get_boolean(value) ? "yes" : "no, see the log");
 }
 
+/* There is no room for connections while none are measured. */
+static void add_most(struct text *t, struct json_object *value) {
+        if (json_object_get_boolean(value))
+                add_plain(t, value);
+        else
+                text_add(t, "none, as nobody asks");
+}
+
 /* The keys that need more than their own name and value. */
 static const struct label {
         const char *key, *label;
@@ -63,9 +71,13 @@ static const struct label {
         {"streams.max", "Streams at most", add_plain},
         {"stream.lost", "Lost at streams", add_plain, true},
         {"statistics", "Run times are counted", add_plain},
-        {"statistics.users", "Asked for by", add_plain},
+        {"statistics.users", "Run times asked for by", add_plain},
         {"log.dropped", "Messages not logged", add_plain, true},
         {"memory.rss", "Memory", add_size},
+        {"connections", "Connections measured", add_plain},
+        {"connections.max", "Connections at most", add_most},
+        {"connections.evicted", "Connections pushed out", add_plain, true},
+        {"connections.readers", "Connections asked for by", add_plain},
         {"alerts.folded", "Alerts not told one by one", add_plain},
         {"history.working", "History is written", add_yes},
         {"history.stored", "Events stored", add_plain},

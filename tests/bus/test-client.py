@@ -208,6 +208,7 @@ def test_verbs(b):
     equal(mine["MAP_CREATE"]["process.executable"], truth["executable"])
     contains(succeeded(b, "callers", "bpf.cmd=MAP_CREATE", f"process.pid={truth['pid']}"), "MAP_CREATE", "callers")
     equal(succeeded(b, "callers", "--json=short", "process.pid=1"), "", "callers of a match that none passes")
+    contains(succeeded(b, "status"), "Connections at most: none, as nobody asks\n", "the status before anybody asks")
     status = json.loads(succeeded(b, "status", "--json=pretty"))
     equal(len(succeeded(b, "status", "--json=short").splitlines()), 1, "lines of the status")
     if not status:
