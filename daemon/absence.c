@@ -52,7 +52,7 @@ static const enum field kept[] = {
 };
 
 /* Where ends of objects are not lost. Of what went before a daemon had its probes, it has asked the
- * kernel as we do. */
+ * kernel as we do. Of other places the class says whether connections were lost there. */
 static const char *const harmless[] = {"connections", "start"};
 
 struct entry {
@@ -216,7 +216,10 @@ static bool is_there(size_t kind, uint32_t id) {
 
 static void on_lost(struct absence *a, const struct event *e, uint64_t time) {
         const char *where = event_string(e, FIELD_LOST_WHERE);
+        const char *class = event_string(e, FIELD_CLASS);
 
+        if (class && strcmp(class, "traffic") == 0)
+                return;
         for (size_t i = 0; where && i < ELEMENTSOF(harmless); i++)
                 if (strcmp(where, harmless[i]) == 0)
                         return;

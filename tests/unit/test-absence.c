@@ -104,11 +104,12 @@ static void link_free(unsigned second, uint32_t link) {
         keep(e);
 }
 
-static void lost(unsigned second, const char *where) {
+static void lost(unsigned second, const char *where, const char *class) {
         struct event *e = begin(second, "lost", "ok");
 
         event_clear(e, FIELD_RESULT);
         event_set_static(e, FIELD_LOST_WHERE, where);
+        event_set_static(e, FIELD_CLASS, class);
         keep(e);
 }
 
@@ -171,14 +172,14 @@ END_TEST
 
 START_TEST(what_may_have_been_lost_went_after_it_came) {
         prog(2, "prog-load", PROG);
-        lost(3, "ring");
+        lost(3, "ring", "self");
         look(5, 9);
         check_told(PROG, 2, 9);
 }
 END_TEST
 
 START_TEST(what_was_lost_before_it_came_is_another) {
-        lost(1, "ring");
+        lost(1, "ring", "self");
         prog(2, "prog-load", PROG);
         look(5, 9);
         check_told(PROG, 5, 9);
@@ -187,7 +188,7 @@ END_TEST
 
 START_TEST(what_was_used_was_there) {
         prog(1, "prog-load", PROG);
-        lost(2, "ring");
+        lost(2, "ring", "self");
         link_create(3, LINK, PROG, "ok");
         link_free(4, LINK);
         look(5, 9);
@@ -200,7 +201,7 @@ START_TEST(what_was_used_and_then_lost_went_after_that) {
         link_create(2, LINK, PROG, "failed");
         link_create(3, LINK, PROG, "ok");
         link_free(4, LINK);
-        lost(5, "store");
+        lost(5, "store", "self");
         look(6, 9);
         check_told(PROG, 3, 9);
 }
@@ -224,10 +225,12 @@ END_TEST
 
 /* Lost were connections; of what is missed while a daemon starts, the kernel is asked. */
 START_TEST(what_is_lost_of_others_does_not_matter) {
-        static const char *const places[] = {"connections", "start"};
+        static const struct {
+                const char *where, *class;
+        } losses[] = {{"connections", "self"}, {"start", "self"}, {"ring", "traffic"}};
 
         prog(1, "prog-load", PROG);
-        lost(2, places[_i]);
+        lost(2, losses[_i].where, losses[_i].class);
         look(5, 9);
         check_told(PROG, 5, 9);
 }
@@ -235,7 +238,7 @@ END_TEST
 
 START_TEST(what_is_lost_later_does_not_matter) {
         prog(1, "prog-load", PROG);
-        lost(10, "ring");
+        lost(10, "ring", "self");
         look(5, 9);
         check_told(PROG, 5, 9);
 }
@@ -272,7 +275,7 @@ static Suite *suite(void) {
         tcase_add_test(c, what_was_used_was_there);
         tcase_add_test(c, what_was_used_and_then_lost_went_after_that);
         tcase_add_test(c, what_nobody_watches_went_after_its_last_use);
-        tcase_add_loop_test(c, what_is_lost_of_others_does_not_matter, 0, 2);
+        tcase_add_loop_test(c, what_is_lost_of_others_does_not_matter, 0, 3);
         tcase_add_test(c, what_is_lost_later_does_not_matter);
         tcase_add_test(c, it_says_where_it_does_not_tell_all);
         tcase_add_test(c, it_says_where_it_does_not_read_all);
