@@ -55,6 +55,8 @@ static const enum field kept[] = {
  * kernel as we do. Of other places the class says whether connections were lost there. */
 static const char *const harmless[] = {"connections", "start"};
 
+static const char ours[] = "history"; /* the source of what we tell */
+
 struct entry {
         uint64_t key; /* 0: free */
         uint64_t
@@ -152,7 +154,7 @@ static void describe(struct event *e, size_t kind, const struct event *came,
         event_set_static(e, FIELD_EVENT, kinds[kind].goes);
         event_set_static(e, FIELD_CLASS, "remove");
         event_set_static(e, FIELD_RESULT, "ok");
-        event_set_static(e, FIELD_SOURCE, "history");
+        event_set_static(e, FIELD_SOURCE, ours);
         event_set_bool(e, FIELD_ATTRIBUTED, false);
         for (size_t i = 0; i < ELEMENTSOF(kept); i++)
                 event_copy(e, came, kept[i]);
@@ -235,11 +237,14 @@ static int see_one(struct absence *a, enum object_kind kind, uint32_t id, uint64
         return 0;
 }
 
-/* Whatever a successful call was about was there. */
+/* Whatever a successful call was about was there. What another one of us told was not seen then. */
 static int see(struct absence *a, const struct event *e, uint64_t time) {
         const struct value *maps = event_get(e, FIELD_PROG_MAPS), *id;
+        const char *source = event_string(e, FIELD_SOURCE);
         int r = 0;
 
+        if (source && strcmp(source, ours) == 0)
+                return 0;
         for (size_t i = 0; r >= 0 && i < ELEMENTSOF(kinds); i++) {
                 id = event_get(e, kinds[i].id);
                 if (id)

@@ -207,6 +207,24 @@ START_TEST(what_was_used_and_then_lost_went_after_that) {
 }
 END_TEST
 
+/* The link went at some time before second 5: whether the program was there then is not known. */
+START_TEST(what_went_unseen_says_nothing_of_others) {
+        struct event *e;
+
+        prog(1, "prog-load", PROG);
+        link_create(2, LINK, PROG, "ok");
+        lost(3, "ring", "self");
+        e = begin(5, "link-free", "ok");
+        event_set_u32(e, FIELD_LINK_ID, LINK);
+        event_set_u32(e, FIELD_PROG_ID, PROG);
+        event_set_u64(e, FIELD_TIME_AFTER, bed.start + UINT64_C(2) * SECOND);
+        event_set_static(e, FIELD_SOURCE, "history");
+        keep(e);
+        look(6, 9);
+        check_told(PROG, 2, 9);
+}
+END_TEST
+
 START_TEST(what_nobody_watches_went_after_its_last_use) {
         static const uint32_t maps[] = {MAP};
         struct event *e = begin(1, "map-create", "ok");
@@ -274,6 +292,7 @@ static Suite *suite(void) {
         tcase_add_test(c, what_was_lost_before_it_came_is_another);
         tcase_add_test(c, what_was_used_was_there);
         tcase_add_test(c, what_was_used_and_then_lost_went_after_that);
+        tcase_add_test(c, what_went_unseen_says_nothing_of_others);
         tcase_add_test(c, what_nobody_watches_went_after_its_last_use);
         tcase_add_loop_test(c, what_is_lost_of_others_does_not_matter, 0, 3);
         tcase_add_test(c, what_is_lost_later_does_not_matter);
