@@ -169,6 +169,18 @@ static void describe(struct event *e, size_t kind, const struct event *came,
         }
 }
 
+/* What is not told went before `until`: nothing that comes later can be of it. */
+static void describe_gap(struct event *e, uint64_t until) {
+        event_reset(e);
+        event_set_u64(e, FIELD_TIME, until);
+        event_set_static(e, FIELD_EVENT, "lost");
+        event_set_static(e, FIELD_CLASS, "self");
+        event_set_static(e, FIELD_SEVERITY, "warning");
+        event_set_static(e, FIELD_SOURCE, ours);
+        event_set_static(e, FIELD_LOST_WHERE, "restart");
+        event_set_static(e, FIELD_MESSAGE, "Not all that went while bpfmond did not run is told");
+}
+
 static size_t kind_of(const struct event *e, bool *ret_comes) {
         const char *event = event_string(e, FIELD_EVENT);
         size_t i = 0;
@@ -317,7 +329,11 @@ static void on_done(int r, const struct history_answer *answer, void *userdata) 
         else if (rest)
                 log_warning("Cannot tell all that went unseen: the history has too many events");
         tell_all(a);
-        a->context.done((r >= 0 || r == -ENODATA) && !rest && a->more == 0, a->context.userdata);
+        const bool all = (r >= 0 || r == -ENODATA) && !rest && a->more == 0;
+
+        if (!all)
+                describe_gap(a->context.event, a->context.until);
+        a->context.done(all, a->context.userdata);
 }
 
 /* The events of this boot in which objects come and go, and what was lost of them. */

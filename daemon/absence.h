@@ -25,7 +25,7 @@ struct absence_context {
         /* One is gone: the event tells it, but for its number. The oldest first. */
         void (*gone)(void *userdata);
         /* It ends. `all`: all are told; otherwise there were too many, or the history has more
-         * events than are read, or cannot be read. */
+         * events than are read, or cannot be read. The event says so, but for its number. */
         void (*done)(bool all, void *userdata);
         void *userdata;
 };

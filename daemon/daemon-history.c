@@ -12,6 +12,7 @@
 #include "alerts.h"
 #include "clock.h"
 #include "daemon-private.h"
+#include "event.h"
 #include "handover.h"
 #include "history-query.h"
 #include "history.h"
@@ -141,13 +142,17 @@ static void on_absent(void *userdata) {
         pipeline_tell(userdata);
 }
 
+/* What is missing is told to every reader, whatever it asks for. */
 static void on_absences(bool all, void *userdata) {
         struct daemon *d = userdata;
 
         d->absence = absence_free(d->absence);
-        if (!all)
-                pipeline_tell_gap(d, "restart",
-                                  "Not all that went while bpfmond did not run is told");
+        if (all)
+                return;
+        d->events_seen = handover_number(d->handover);
+        event_set_u64(d->event, FIELD_SEQ, d->events_seen);
+        readers_tell(&d->readers, d->event);
+        history_offer(d->history, d->event);
 }
 
 /* Where the kernel side was not taken over, what went meanwhile has gone unseen. */

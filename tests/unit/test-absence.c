@@ -39,6 +39,10 @@ static struct {
                 uint64_t after, until;
         } told[TOLD_MAX];
         size_t n_told;
+        struct {
+                char where[16];
+                uint64_t time;
+        } rest; /* what says that not all is told */
         bool complete, all;
 } bed;
 
@@ -125,10 +129,19 @@ static void on_gone(void *userdata) {
         bed.n_told++;
 }
 
+/* What it says of the rest is kept, and so seen by the next one. */
 static void on_done(bool all, void *userdata) {
         (void) userdata;
         bed.complete = true;
         bed.all = all;
+        if (!all) {
+                const char *where = event_string(&bed.event, FIELD_LOST_WHERE);
+
+                snprintf(bed.rest.where, sizeof(bed.rest.where), "%s", where ?: "");
+                bed.rest.time = event_get(&bed.event, FIELD_TIME)->u64;
+                event_set_u64(&bed.event, FIELD_SEQ, ++bed.seq);
+                keep(&bed.event);
+        }
         bed.absence = absence_free(bed.absence);
 }
 
@@ -271,6 +284,22 @@ START_TEST(it_says_where_it_does_not_tell_all) {
 }
 END_TEST
 
+/* The first one cannot tell all, which takes it some time to find. */
+START_TEST(what_came_after_the_rest_is_none_of_it) {
+        for (unsigned i = 0; i <= READ; i++)
+                prog(1, "prog-unload", OTHER_PROG);
+        look(2, 3);
+        ck_assert(!bed.all);
+        ck_assert_str_eq(bed.rest.where, "restart");
+        ck_assert_uint_eq(bed.rest.time, bed.start + UINT64_C(3) * SECOND);
+        bed.complete = false;
+        prog(5, "prog-load", PROG);
+        look(6, 9);
+        ck_assert_uint_eq(bed.n_told, 1);
+        ck_assert_uint_eq(bed.told[0].after, bed.start + UINT64_C(6) * SECOND);
+}
+END_TEST
+
 /* What came before all of them is not found. */
 START_TEST(it_says_where_it_does_not_read_all) {
         prog(1, "prog-load", PROG);
@@ -298,6 +327,7 @@ static Suite *suite(void) {
         tcase_add_test(c, what_is_lost_later_does_not_matter);
         tcase_add_test(c, it_says_where_it_does_not_tell_all);
         tcase_add_test(c, it_says_where_it_does_not_read_all);
+        tcase_add_test(c, what_came_after_the_rest_is_none_of_it);
         suite_add_tcase(s, c);
         return s;
 }
