@@ -27,7 +27,9 @@ enum {
         /* An overrun ends when so small a part of the buffer waits. From there on any event fits:
          * half of the buffer lies behind what waits, or else what waits is moved to the front. */
         READY_SHARE = 4,
-        WHERES_MAX = 4, /* places where events get lost on their way to us, and one more */
+        /* Places where events get lost: here, and on their way to us (struct probe_loss): ring,
+         * probe, monitor and connections. What has no room is added to the last one. */
+        WHERES_MAX = 8,
 };
 
 /* What an overrun ends with has room for any event; see READY_SHARE. */
