@@ -122,7 +122,8 @@ static int add_row(struct list *l, struct connection_pair *p, sd_bus_error *erro
         struct field_set hidden;
         int r;
 
-        if (!viewer_looks(&l->viewer, e, &hidden) || !match_test(l->match, e))
+        if (connection_pair_waits(p) || !viewer_looks(&l->viewer, e, &hidden) ||
+            !match_test(l->match, e))
                 return 0;
         r = event_append(e, some ? &l->options.fields : NULL, l->reply);
         if (r < 0)

@@ -88,6 +88,8 @@ static void offer(struct connection_samples *s, struct connection_pair *p) {
         uint64_t last = connection_pair_last(p);
         struct event *e = NULL;
 
+        if (connection_pair_waits(p))
+                return;
         for (struct reader *r = s->readers->first; r; r = r->next) {
                 if (!r->samples || r->due > s->due || last < r->sampled)
                         continue;

@@ -128,7 +128,6 @@ int connection_side_start(struct connection_side *s, uint32_t max) {
         s->made_before = counts.made;
         s->removed_before = counts.removed;
         s->removed = 0;
-        (void) connection_side_missed(s);
         s->map_id = ownership_take(s->ownership, OBJECT_MAP, s->map);
         s->max = max;
         s->kernel->bss->connections_seeded = 0;
@@ -279,11 +278,11 @@ int connection_side_read(struct connection_side *s,
 }
 
 uint64_t connection_side_missed(struct connection_side *s) {
-        uint64_t before = s->missed;
+        uint64_t before = s->missed, now = 0;
 
-        s->missed = 0;
         for (size_t i = 0; i < ELEMENTSOF(use_hooks); i++)
-                s->missed += kernel_side_misses(s->kernel, use_hooks[i]);
+                now += kernel_side_misses(s->kernel, use_hooks[i]);
+        s->missed = MAX(now, before); /* less, where the kernel could not be asked */
         return s->missed - before;
 }
 

@@ -227,6 +227,7 @@ static bool join(struct connection_table *t, struct connection_pair *p, struct c
         for (size_t i = 0; i < ELEMENTSOF(p->ends); i++)
                 if (!p->ends[i]) {
                         p->ends[i] = e;
+                        p->waits = 0;
                         e->pair = p;
                         return true;
                 }
@@ -419,6 +420,10 @@ bool connection_pair_closed(const struct connection_pair *p) {
                 if (p->ends[i] && !p->ends[i]->closed)
                         return false;
         return true;
+}
+
+bool connection_pair_waits(const struct connection_pair *p) {
+        return p->waits > 0 && connection_pair_closed(p);
 }
 
 uint64_t connection_pair_last(const struct connection_pair *p) {

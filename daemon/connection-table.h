@@ -101,6 +101,9 @@ const struct connection_end *connection_server(const struct connection_pair *p,
                                                                   bool remote, void *userdata),
                                                void *userdata);
 
+/* Whether it has closed, and waits for what there is to say of its other end. */
+bool connection_pair_waits(const struct connection_pair *p);
+
 /* Whether all its ends are closed; whether the other end of one that is must be on this machine. */
 bool connection_pair_closed(const struct connection_pair *p);
 bool connection_is_local(const struct connection *c);

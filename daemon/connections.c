@@ -49,10 +49,11 @@ struct connections {
         struct connection_samples *samples;
         sd_event_source *linger, *sweep, *other;
         bool lingers;
+        bool waiting;     /* a pair does, for its other end: see wait_for_other() */
         uint64_t read;    /* CLOCK_MONOTONIC, ns: when the table was brought up to date; 0: never */
         uint64_t swept;   /* the same, of a round over all sockets */
         uint64_t evicted; /* of this map, that was told */
-        uint64_t evicted_all;
+        uint64_t evicted_all, missed_all;
         uint32_t netns; /* our own */
         /* Of those that were open before, the last that were told to have closed. */
         struct connection_address lately[LATELY_MAX];
@@ -239,13 +240,6 @@ static void tell_evicted(struct connections *c, uint64_t evicted) {
         c->handlers.lost("connections", more, c->handlers.userdata);
 }
 
-static void tell_missed(struct connections *c) {
-        uint64_t missed = connection_side_missed(c->side);
-
-        if (missed > 0)
-                c->handlers.lost("probe", missed, c->handlers.userdata);
-}
-
 static void read_side(struct connections *c) {
         uint64_t evicted = 0;
         int k;
@@ -259,7 +253,6 @@ static void read_side(struct connections *c) {
         connection_table_end(c->table);
         c->read = clock_now();
         tell_evicted(c, evicted);
-        tell_missed(c);
 }
 
 /* Records ---------------------------------------------------------------------------------------
@@ -278,30 +271,39 @@ static int wait_for_other(struct connections *c, struct connection_pair *p,
                           const struct record_connection *r) {
         p->waits = r->header.time;
         p->source = r->source;
+        c->waiting = true;
         if (sd_event_source_get_enabled(c->other, NULL) > 0)
                 return 0;
         return timer_set(&c->other, c->loop, OTHER_USEC, ACCURACY_USEC, on_other, c);
 }
 
-/* Those that have waited for as long as any may. */
-static int on_other(_unused_ sd_event_source *s, _unused_ uint64_t usec, void *userdata) {
-        struct connections *c = userdata;
-        uint64_t now = clock_now();
+/* Tells of those that have waited since before `until` (CLOCK_MONOTONIC, ns). Returns whether
+ * others do. */
+static bool tell_waiting(struct connections *c, uint64_t until) {
         bool more = false;
 
-        if (!c->table)
-                return 0;
         for (struct connection_pair *p = connection_table_next(c->table, NULL), *next; p;
              p = next) {
                 next = connection_table_next(c->table, p);
-                if (p->waits == 0 || !connection_pair_closed(p))
+                if (!connection_pair_waits(p))
                         continue;
-                if (p->waits + OTHER_USEC * 1000 > now)
+                if (p->waits > until)
                         more = true;
                 else
                         tell_close(c, p, p->waits, hook_name(p->source));
         }
-        readers_flush(c->readers);
+        c->waiting = more;
+        return more;
+}
+
+static int on_other(_unused_ sd_event_source *s, _unused_ uint64_t usec, void *userdata) {
+        struct connections *c = userdata;
+        bool more;
+
+        if (!c->table)
+                return 0;
+        more = tell_waiting(c, clock_now() - OTHER_USEC * 1000);
+        c->handlers.idle(c->handlers.userdata);
         return more ? timer_set(&c->other, c->loop, OTHER_USEC, ACCURACY_USEC, on_other, c) : 0;
 }
 
@@ -339,6 +341,15 @@ void connections_record(struct connections *c, const struct record_connection *r
                 connection_table_drop(c->table, p);
         else if (!is_alone(p, &r->connection) || wait_for_other(c, p, r) < 0)
                 tell_close(c, p, r->header.time, source);
+}
+
+bool connections_wait(const struct connections *c) {
+        return c->table && c->waiting;
+}
+
+void connections_settle(struct connections *c) {
+        if (c->table)
+                (void) tell_waiting(c, UINT64_MAX);
 }
 
 /* Whether the socket of an end is gone, after a round that began at `began` (CLOCK_MONOTONIC, ns).
@@ -385,13 +396,23 @@ static void sweep(struct connections *c) {
         }
 }
 
+/* Not at each look: who lists connections does not make these. */
+static void tell_missed(struct connections *c) {
+        uint64_t missed = connection_side_missed(c->side);
+
+        c->missed_all += missed;
+        if (missed > 0)
+                c->handlers.lost("probe", missed, c->handlers.userdata);
+}
+
 static int on_sweep(_unused_ sd_event_source *s, _unused_ uint64_t usec, void *userdata) {
         struct connections *c = userdata;
 
         if (!c->table)
                 return 0;
         sweep(c);
-        readers_flush(c->readers);
+        tell_missed(c);
+        c->handlers.idle(c->handlers.userdata);
         return timer_set(&c->sweep, c->loop, SWEEP_USEC, ACCURACY_USEC, on_sweep, c);
 }
 
@@ -436,6 +457,7 @@ static void end(struct connections *c) {
         c->table = connection_table_free(c->table);
         timer_stop(c->sweep);
         timer_stop(c->other);
+        c->waiting = false;
 }
 
 void connections_update(struct connections *c) {
@@ -481,7 +503,7 @@ int connections_look(struct connections *c) {
                 sweep(c);
         else
                 read_side(c);
-        readers_flush(c->readers);
+        c->handlers.idle(c->handlers.userdata);
         return 0;
 }
 
@@ -495,6 +517,7 @@ void connections_status(const struct connections *c, struct connections_status *
                 .open = c->table ? connection_table_count(c->table) : 0,
                 .max = c->table ? connection_side_max(c->side) / 2 : 0,
                 .evicted = c->evicted_all,
+                .missed = c->missed_all,
                 .readers = count_readers(c),
         };
 }

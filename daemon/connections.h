@@ -26,6 +26,8 @@ struct connections_handlers {
         /* So many connections were pushed out by newer ones (`where` = "connections"), or calls
          * that sent or received went unseen ("probe"). */
         void (*lost)(const char *where, uint64_t count, void *userdata);
+        /* What was told is to be handed out. */
+        void (*idle)(void *userdata);
         /* What connections_asked() says has changed. */
         void (*changed)(void *userdata);
         void *userdata;
@@ -33,6 +35,7 @@ struct connections_handlers {
 
 struct connections_status {
         uint64_t open, max, evicted;
+        uint64_t missed;  /* calls that sent or received, at most */
         uint64_t readers; /* that ask for connections */
 };
 
@@ -58,8 +61,16 @@ bool connections_asked(const struct connections *c);
 /* What readers ask for may have changed, and connections are measured from now on, or no longer. */
 void connections_update(struct connections *c);
 
-/* Takes in a record, checked for its size alone. */
+/* Takes in a record, checked for its size alone. Of one that closes, it may be that nothing is told
+ * before the record of its other end is here, for which it waits a moment: until then the records
+ * have not been handed out. */
 void connections_record(struct connections *c, const struct record_connection *r);
+
+/* Whether one does. */
+bool connections_wait(const struct connections *c);
+
+/* Tells at once of those that wait. */
+void connections_settle(struct connections *c);
 
 /* Brings what is known of connections up to date, and says when that was (CLOCK_MONOTONIC, ns): a
  * moment ago may do. Returns false where they are not measured. */

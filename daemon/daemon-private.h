@@ -57,6 +57,7 @@ struct daemon {
         uint64_t since;      /* CLOCK_REALTIME, µs */
         uint64_t events_seen;
         uint64_t events_lost;
+        uint64_t connections_lost; /* of these */
         uint64_t bad_records;
         uint64_t records_lost; /* that are no events */
         int failed;            /* why it ends, if it was not told to */

@@ -189,7 +189,7 @@ static void on_looked(const struct scan *scan, void *userdata) {
 static uint64_t all_lost(void *userdata) {
         const struct daemon *d = userdata;
 
-        return d->events_lost + d->records_lost + d->bad_records;
+        return d->events_lost - d->connections_lost + d->records_lost + d->bad_records;
 }
 
 static void on_hidden(enum hiding how, enum object_kind kind, uint32_t id, void *userdata) {
@@ -489,7 +489,7 @@ static int run(struct daemon *d, const struct daemon_options *options) {
         k = sd_event_loop(d->loop);
         if (d->failed < 0)
                 return d->failed;
-        probe_set_drain(d->probes);
+        pipeline_stop(d);
         daemon_history_keep_usage(d);
         sd_notify(false, "STOPPING=1\nSTATUS=Detaching");
         return k;

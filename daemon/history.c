@@ -500,8 +500,10 @@ void history_offer(struct history *h, const struct event *e) {
         pthread_mutex_unlock(&h->lock);
 }
 
-void history_lost(struct history *h, const char *where, uint64_t count) {
+void history_lost(struct history *h, const char *class, const char *where, uint64_t count) {
         make_lost(h->own_event, where, count);
+        if (class && strcmp(class, "traffic") == 0)
+                event_set_static(h->own_event, FIELD_CLASS, "traffic");
         history_offer(h, h->own_event);
 }
 

@@ -45,8 +45,9 @@ uint64_t history_last_time(struct history *h);
  * once. */
 void history_offer(struct history *h, const struct event *e);
 
-/* Keeps that so many events were lost elsewhere (lost.where, static). */
-void history_lost(struct history *h, const char *where, uint64_t count);
+/* Keeps that so many events, of a class or (NULL) of any, were lost elsewhere (lost.where). Both
+ * are static. */
+void history_lost(struct history *h, const char *class, const char *where, uint64_t count);
 
 /* What the file says was seen (seen.h): calls `pair` with each. Returns 1; 0 where nothing new is
  * to be had, since the file was not opened (again) since the last call. What was seen since then

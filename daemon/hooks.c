@@ -4,13 +4,16 @@
 #include "hooks.h"
 #include "util.h"
 
+enum hook_kind { PLAIN, AGAIN, INSTEAD };
+
 static const struct {
         const char *name;    /* as people write it */
         const char *program; /* of the kernel side */
-        bool if_preempting;
+        enum hook_kind kind;
 } hooks[_HOOK_MAX] = {
-#define HOOK(identifier, name, program)       [HOOK_##identifier] = {name, program, false},
-#define HOOK_AGAIN(identifier, name, program) [HOOK_##identifier] = {name, program, true},
+#define HOOK(identifier, name, program)         [HOOK_##identifier] = {name, program, PLAIN},
+#define HOOK_AGAIN(identifier, name, program)   [HOOK_##identifier] = {name, program, AGAIN},
+#define HOOK_INSTEAD(identifier, name, program) [HOOK_##identifier] = {name, program, INSTEAD},
 #include "hooks.def"
 #undef HOOK
 };
@@ -44,6 +47,10 @@ bool hook_is_kprobe(enum hook hook) {
                strncmp(hooks[hook].name, "kretprobe:", 10) == 0;
 }
 
-bool hook_if_preempting(enum hook hook) {
-        return hooks[hook].if_preempting;
+bool hook_is_again(enum hook hook) {
+        return hooks[hook].kind == AGAIN;
+}
+
+bool hook_is_instead(enum hook hook) {
+        return hooks[hook].kind == INSTEAD;
 }

@@ -58,5 +58,7 @@ const char *hook_function(enum hook hook);
 /* Whether it takes a kprobe or a kretprobe. */
 bool hook_is_kprobe(enum hook hook);
 
-/* Whether it is there only where the kernel preempts programs: see hooks.def. */
-bool hook_if_preempting(enum hook hook);
+/* Whether it does what the hook before it missed, or takes the place of another one: there are such
+ * only where the kernel preempts programs (see hooks.def). */
+bool hook_is_again(enum hook hook);
+bool hook_is_instead(enum hook hook);

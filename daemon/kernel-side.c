@@ -85,7 +85,7 @@ static int choose_programs(struct bpfmon_bpf *skel) {
         bpf_program__set_autoload(skel->progs.iterate_unix, has_function(btf, "bpf_iter_unix"));
         btf__free(btf);
         for (int h = HOOK_NONE + 1; !preempts && h < _HOOK_MAX; h++)
-                if (hook_if_preempting(h))
+                if (hook_is_again(h) || hook_is_instead(h))
                         bpf_program__set_autoload(program_of(skel, h), false);
         return preempts ? 0 : bpf_map__set_max_entries(skel->maps.told_ends, 1);
 }

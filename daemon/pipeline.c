@@ -93,12 +93,21 @@ static void on_loss(const struct probe_loss *loss, void *userdata) {
                 d->records_lost += loss->count;
                 return;
         }
-        d->events_lost += loss->count;
+        if (loss->slot == LOSS_CONNECTIONS) {
+                /* Calls on them are no events. */
+                const uint64_t events = strcmp(loss->where, "probe") == 0 ? 0 : loss->count;
+
+                d->events_lost += events;
+                d->connections_lost += events;
+        } else {
+                d->events_lost += loss->count;
+        }
         decoder_partial(d->decoder, d->event, loss->slot);
         event_set_static(d->event, FIELD_LOST_WHERE, loss->where);
         readers_lost(&d->readers, d->event, loss->count);
         if (d->history)
-                history_lost(d->history, loss->where, loss->count);
+                history_lost(d->history, event_string(d->event, FIELD_CLASS), loss->where,
+                             loss->count);
 }
 
 static void on_left(void *userdata) {
@@ -113,7 +122,7 @@ static bool all_handed_out(const struct daemon *d) {
         uint64_t queued = 0;
 
         return sd_bus_get_n_queued_write(d->bus, &queued) >= 0 && queued == 0 &&
-               !readers_hold(&d->readers);
+               !readers_hold(&d->readers) && !connections_wait(d->connections);
 }
 
 static void on_idle(void *userdata) {
@@ -123,6 +132,12 @@ static void on_idle(void *userdata) {
         d->events_seen = handover_seq(d->handover);
         if (all_handed_out(d) || probe_set_presses(d->probes))
                 probe_set_commit(d->probes);
+}
+
+void pipeline_stop(struct daemon *d) {
+        probe_set_drain(d->probes);
+        connections_settle(d->connections);
+        on_idle(d);
 }
 
 static uint64_t on_lost(void *userdata) {
@@ -292,7 +307,7 @@ struct probe_handlers pipeline_probe_handlers(void (*ready)(int result, void *us
 }
 
 struct connections_handlers pipeline_connections_handlers(struct daemon *d) {
-        return (struct connections_handlers){on_connection, on_connections_lost,
+        return (struct connections_handlers){on_connection, on_connections_lost, on_idle,
                                              on_connections_changed, d};
 }
 

@@ -23,6 +23,9 @@ int pipeline_begin(struct daemon *d);
  * for the first time. */
 void pipeline_tell(struct daemon *d);
 
+/* Hands out, at the end, all that has happened. */
+void pipeline_stop(struct daemon *d);
+
 /* Tells readers and history that events are missing, nobody knows how many, or whose. `where`:
  * lost.where; `message`: in words; both static. */
 void pipeline_tell_gap(struct daemon *d, const char *where, const char *message);

@@ -109,7 +109,11 @@ static int can_attach(const struct probe_set *p, const struct alternative *a,
 }
 
 bool probe_is_loaded(const struct probe_set *p, enum hook hook) {
-        return !hook_if_preempting(hook) || p->kernel.programs[hook] >= 0;
+        return !hook_is_again(hook) || p->kernel.programs[hook] >= 0;
+}
+
+bool probe_set_preempted(const struct probe_set *p) {
+        return probe_is_loaded(p, HOOK_SYS_EXIT_BPF_AGAIN);
 }
 
 /* Attaches all the hooks of an alternative, or none and says in `ret_failed` which one it was. */
@@ -135,7 +139,7 @@ static size_t first_of(const struct probe_set *p, const struct probe_info *info)
         size_t n = 0;
 
         while (n + 1 < ALTERNATIVES_MAX && info->alternatives[n + 1].hooks[0] &&
-               !probe_is_loaded(p, info->alternatives[n].hooks[0]))
+               hook_is_instead(info->alternatives[n].hooks[0]) && !probe_set_preempted(p))
                 n++;
         return n;
 }

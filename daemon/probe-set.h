@@ -87,3 +87,6 @@ void probe_let_go(struct probe_set *p, struct probe *probe);
 /* Whether there is a program for a hook: only some kernels have a use for those that do what others
  * missed. */
 bool probe_is_loaded(const struct probe_set *p, enum hook hook);
+
+/* Whether the kernel lets other tasks in while a program of a tracepoint runs. */
+bool probe_set_preempted(const struct probe_set *p);

@@ -132,6 +132,7 @@ static int append_connections(sd_bus_message *reply, const struct connections *c
                 {"connections", 't', s.open},
                 {"connections.max", 't', s.max},
                 {"connections.evicted", 't', s.evicted},
+                {"connections.missed", 't', s.missed},
                 {"connections.readers", 't', s.readers},
         };
         for (size_t i = 0; r >= 0 && i < ELEMENTSOF(entries); i++)

@@ -575,6 +575,35 @@ def on_terminal(b, talk, width):
         contains("▁▂▃▄▅▆▇█", row[-1], f"the last bar: {row}")
 
 
+def test_restart_waiting(b):
+    """A connection that closes a moment before the daemon ends, while its other end is still open, is told once"""
+    for number in (signal.SIGTERM, signal.SIGKILL):
+        with Keeper(b) as keeper:
+            daemon = keeper.start("--no-kprobes")
+            b.wait_ready(daemon)
+            talk = Talk(b, "127.0.0.1").ask(10)
+            matches = ("event=connection-close", "destination.address=127.0.0.1")
+            watchers = [b.subscriber(*matches)]
+            wait_until(lambda: state(b) == "attached", what="the probe")
+            talk.server.kill(signal.SIGSTOP)
+            talk.client.popen.stdin.write(b"10 0\n")
+            talk.client.popen.stdin.flush()
+            time.sleep(0.3)
+            talk.client.stop(signal.SIGKILL)
+            client = b.client()
+            wait_until(lambda: not client.call("ListConnections", dbus.Array([talk.match(), f"process.pid={talk.client.pid}"], "s"),
+                                               dbus.Dictionary({}, "sv")), what="the end in the list")
+            daemon.stop(number)
+            daemon = keeper.start("--no-kprobes")
+            b.wait_ready(daemon)
+            watchers.append(b.subscriber(*matches))
+            wait_until(lambda: [e for w in watchers for e in events_of(w, "connection-close")], what="the end")
+            time.sleep(1)
+            equal(len([e for w in watchers for e in events_of(w, "connection-close")]), 1, "ends")
+            talk.server.kill(signal.SIGCONT)
+            daemon.stop()
+
+
 def test_client(b):
     """bpfmonctl lists connections, sums them up, shows one with its histogram, and watches them"""
     configured(b, f"[Connections]\nService=ledger {b.directory}/*.sock\n")
@@ -621,4 +650,4 @@ def test_client(b):
 
 bed.main([test_life, test_list, test_attached, test_stats, test_slow, test_odd, test_silent_end, test_behind,
           test_idle, test_limit, test_lists, test_turns, test_config,
-          test_scopes, test_restart, test_client])
+          test_scopes, test_restart, test_restart_waiting, test_client])
