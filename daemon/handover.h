@@ -19,7 +19,7 @@ struct handover;
 /* What was told of losses, by the kernel side's counters. */
 struct handover_told {
         uint64_t lost_ring[COMMAND_SLOTS], lost_probe[COMMAND_SLOTS], lost_connections,
-                lost_actions, lost_other, lost, left;
+                lost_actions, lost_other, lost, left, unseen;
 };
 
 enum handover_kind { HANDOVER_MAP, HANDOVER_PROG, HANDOVER_LINK };

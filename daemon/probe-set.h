@@ -52,7 +52,8 @@ struct probe_set {
         size_t stats_size, stats_stride;
         unsigned cpus;
         struct handover_told told; /* of these */
-        bool held;                 /* nothing is handed out yet */
+        uint64_t unseen_asked; /* CLOCK_MONOTONIC, ns: when the kernel was, of what it left out */
+        bool held;             /* nothing is handed out yet */
 
         /* While it starts. */
         struct loader *loader;

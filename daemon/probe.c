@@ -10,6 +10,7 @@
 #include <sys/resource.h>
 #include <systemd/sd-event.h>
 
+#include "clock.h"
 #include "connection-side.h"
 #include "loader.h"
 #include "log.h"
@@ -20,6 +21,9 @@
 #include "util.h"
 
 #include "bpfmon.skel.h"
+
+/* What the kernel has left out is asked for this often at most. */
+enum { UNSEEN_NS = 1000000000 };
 
 const struct alternative *probe_chosen(const struct probe_set *p, size_t i) {
         return p->probes[i].chosen < 0 ? NULL : &probe_table[i].alternatives[p->probes[i].chosen];
@@ -63,6 +67,32 @@ static void report_loss(struct probe_set *p) {
                    &p->told.lost_actions);
         report_one(p, LOSS_OTHER, "ring", offsetof(struct cpu_stats, lost_other),
                    &p->told.lost_other);
+}
+
+/* Calls of bpf() that no program saw. Where it can be preempted anywhere, the kernel runs none of
+ * kprobes and tracepoints on a processor on which a call of bpf() at a map has been put aside.
+ * Those of which something was seen are counted already; where there are second programs at a
+ * call's end, they count. */
+static void report_unseen(struct probe_set *p) {
+        struct probe_loss loss = {COMMAND_SLOTS - 1, "probe", 0};
+        uint64_t now = clock_now(), missed, known = p->told.unseen;
+
+        if (p->held || probe_set_preempted(p) || now - p->unseen_asked < UNSEEN_NS)
+                return;
+        p->unseen_asked = now;
+        missed = kernel_side_misses(&p->kernel, HOOK_SYS_EXIT_BPF);
+        for (int i = 0; i < COMMAND_SLOTS; i++)
+                known += p->told.lost_probe[i];
+        if (missed <= known)
+                return;
+        if (p->told.unseen == 0)
+                log_warning(
+                        "Calls of bpf() went unseen, which is counted as lost: this kernel runs "
+                        "no probes on a processor on which it has put a call at a map aside; "
+                        "with the kernel's parameter preempt=voluntary it does not");
+        loss.count = missed - known;
+        p->told.unseen += loss.count;
+        p->handlers.loss(&loss, p->userdata);
 }
 
 static void on_record(const void *data, size_t size, void *userdata) {
@@ -118,6 +148,7 @@ static void on_drained(void *userdata) {
         struct probe_set *p = userdata;
 
         report_loss(p);
+        report_unseen(p);
         report_left(p);
         p->handlers.idle(p->userdata);
 }
@@ -408,8 +439,10 @@ int probe_set_want(struct probe_set *p, const struct probe_wants *wants) {
 }
 
 void probe_set_drain(struct probe_set *p) {
-        if (p->ready)
-                ring_drain(p->ring);
+        if (!p->ready)
+                return;
+        ring_drain(p->ring);
+        report_unseen(p);
 }
 
 void probe_set_hold(struct probe_set *p, bool hold) {

@@ -2,6 +2,7 @@
 /* Storms: more calls, or callers, than anybody can look at one by one. */
 
 #include <errno.h>
+#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/mman.h>
@@ -17,6 +18,9 @@ enum {
         AT_A_TIME = 8,
         LOADS_MAX = 100000,
         PROCESSES_MAX = 16,
+
+        HOLD_ELEMENTS = 20000, /* what the kernel copies in one call takes it milliseconds */
+        HOLD_SIZE = 512,
 };
 
 static void *shared_memory(size_t size) {
@@ -143,9 +147,41 @@ static int load_storm(const struct arguments *a) {
         return 0;
 }
 
+/* Somebody who gives way to everybody else, in the middle of calls that read a whole map. */
+static int hold_map(const struct arguments *a) {
+        uint64_t end = now() + strtoul(argument(a, 0, "10"), NULL, 0) * 1000000000ULL;
+        uint32_t *keys = calloc(HOLD_ELEMENTS, sizeof(*keys)), place;
+        char *values = calloc(HOLD_ELEMENTS, HOLD_SIZE);
+        const struct sched_param none = {};
+        union bpf_attr attr;
+        int fd = make_map("trigger_hold", BPF_MAP_TYPE_HASH, HOLD_SIZE, HOLD_ELEMENTS);
+
+        if (fd < 0 || !keys || !values)
+                return fd < 0 ? fd : -ENOMEM;
+        for (uint32_t i = 0; i < HOLD_ELEMENTS; i++) {
+                attr = (union bpf_attr){
+                        .map_fd = fd, .key = (uintptr_t) &i, .value = (uintptr_t) values};
+                if (bpf_call(BPF_MAP_UPDATE_ELEM, &attr, sizeof(attr)) < 0)
+                        return -errno;
+        }
+        if (sched_setscheduler(0, SCHED_IDLE, &none) < 0)
+                return -errno;
+        do {
+                attr = (union bpf_attr){.batch = {.map_fd = fd,
+                                                  .count = HOLD_ELEMENTS,
+                                                  .out_batch = (uintptr_t) &place,
+                                                  .keys = (uintptr_t) keys,
+                                                  .values = (uintptr_t) values}};
+                (void) bpf_call(BPF_MAP_LOOKUP_BATCH, &attr, sizeof(attr));
+        } while (now() < end);
+        return 0;
+}
+
 const struct action storm_actions[] = {
         {"short-storm", "[N]", short_storm, "N children that make a map and are gone"},
         {"load-storm", "[RATE [SECONDS [PROCESSES]]]", load_storm,
          "programs loaded at so many a second by each process"},
+        {"hold-map", "[SECONDS]", hold_map,
+         "reads a large map over and over, giving way to all others"},
         {},
 };

@@ -32,6 +32,13 @@ act() {
         trigger "$action" "$@" >"$out/truth/$label" 2>"$out/truth/$label.err"
 }
 
+# Over and over: the daemon is interrupted while it reads the map, too.
+listing() {
+        while bpfmonctl connections >/dev/null 2>&1; do
+                :
+        done
+}
+
 # Whether the connections to each place have been told to be closed.
 all_closed() {
         for truth in "$out"/truth/existing-tcp4 "$out"/truth/existing-unix "$out"/truth/talk-tcp4 \
@@ -115,7 +122,11 @@ round() {
                 talk "talk-$kind" "$kind"
         done
         for kind in tcp4 unix; do
+                listing &
+                lister=$!
                 act chatter "chatter-$kind" "$kind"
+                kill "$lister"
+                wait "$lister"
         done
         # Those of AF_UNIX are found to be gone within a few seconds where nobody reads so.
         await 150 all_closed
