@@ -29,6 +29,7 @@ static const struct advice {
          "not authorized: ", "; try sudo"},
         {SD_BUS_ERROR_NO_REPLY, EXIT_FAILURE,
          "bpfmond did not answer: ", "; see systemctl status bpfmond"},
+        {SD_BUS_ERROR_TIMEOUT, EXIT_FAILURE, "bpfmond: ", "", "What is in the kernel"},
         {SD_BUS_ERROR_TIMEOUT, EXIT_FAILURE,
          "bpfmond did not answer: ", "; see systemctl status bpfmond"},
         {SD_BUS_ERROR_UNKNOWN_METHOD, EXIT_FAILURE,
@@ -273,6 +274,10 @@ static int make_call(sd_bus *bus, const struct call *c, sd_bus_message **ret) {
         if (r < 0 && c->more.limited &&
             sd_bus_error_has_name(&error, BPFMON_ERROR_LIMIT_EXCEEDED)) {
                 *c->more.limited = true;
+                return EXIT_FAILURE;
+        }
+        if (r < 0 && c->more.unread && sd_bus_error_has_name(&error, SD_BUS_ERROR_TIMEOUT)) {
+                *c->more.unread = true;
                 return EXIT_FAILURE;
         }
         return r < 0 ? bus_complain(&error, r) : EXIT_SUCCESS;

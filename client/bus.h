@@ -44,6 +44,8 @@ struct bus_options {
         const void *userdata;
         /* Where not NULL, it is set in place of a complaint when the answer would be too large. */
         bool *limited;
+        /* Likewise when there is nothing of a list that was not read to its end. */
+        bool *unread;
 };
 
 /* As bus_call_matches(), with more options. */

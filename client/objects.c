@@ -58,17 +58,43 @@ static int move_rows(struct json_object *to, struct json_object *from) {
         return 0;
 }
 
+/* "links" or "links: out of time" */
+static bool is_about(const char *part, const char *what) {
+        const size_t n = strlen(what);
+
+        return strncmp(part, what, n) == 0 && (part[n] == 0 || part[n] == ':');
+}
+
+bool objects_cut(struct json_object *rows, enum kind kind) {
+        static const enum field fields[] = {FIELD_INCOMPLETE, FIELD_INCOMPLETE_REASONS};
+        const char *what = kind == KIND_BTF ? kinds[kind].name : kinds[kind].many;
+
+        for (size_t i = 0; i < json_object_array_length(rows) * ELEMENTSOF(fields); i++) {
+                struct json_object *row = json_object_array_get_idx(rows, i / ELEMENTSOF(fields));
+                struct json_object *parts = row_get(row, fields[i % ELEMENTSOF(fields)]);
+
+                for (size_t j = 0; parts && j < json_object_array_length(parts); j++)
+                        if (is_about(json_object_get_string(json_object_array_get_idx(parts, j)),
+                                     what))
+                                return true;
+        }
+        return false;
+}
+
+/* An empty part is the end. Where there may be more, the call fails: of that it is enough when the
+ * rows say so. */
 int objects_fetch(sd_bus *bus, enum kind kind, char **matches, size_t n,
                   const struct options *options, const struct field_set *only,
                   struct json_object **ret) {
         _cleanup_json_ struct json_object *all = json_object_new_array();
         struct page page = {};
-        bool limited = false;
+        bool limited = false, unread = false;
         int r = all ? 0 : -ENOMEM;
 
         while (r >= 0) {
                 const struct bus_options more = {only, append_page, &page,
-                                                 page.limit ? NULL : &limited};
+                                                 page.limit ? NULL : &limited,
+                                                 objects_cut(all, kind) ? &unread : NULL};
                 _cleanup_(sd_bus_message_unrefp) sd_bus_message *reply = NULL;
                 _cleanup_json_ struct json_object *rows = NULL;
                 int status = bus_call_options(bus, kinds[kind].list, matches, n, options, &more,
@@ -78,6 +104,8 @@ int objects_fetch(sd_bus *bus, enum kind kind, char **matches, size_t n,
                         page.limit = PAGE_ROWS;
                         continue;
                 }
+                if (unread)
+                        break;
                 if (status != EXIT_SUCCESS)
                         return status;
                 r = bus_json_read_rows(reply, &rows);

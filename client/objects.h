@@ -2,6 +2,7 @@
 #pragma once
 /* Kinds of objects that the daemon lists, and their lists. */
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <systemd/sd-bus.h>
 
@@ -24,6 +25,10 @@ const struct kind_info *kind_info(enum kind kind);
 
 /* Finds a kind by its name or the words for it, "prog", "program" or "programs". -ENOENT. */
 int kind_from_name(const char *name);
+
+/* Whether one of the rows says that the list of this kind was not read to its end: in its fields
+ * incomplete or incomplete.reasons. Each part of a list that was fetched in several has its own. */
+bool objects_cut(struct json_object *rows, enum kind kind);
 
 /* Fetches all objects of a kind that pass the matches, as an array of rows in the order of their
  * ids; of their fields those in `only` (NULL: all). What is too much for one reply is fetched in

@@ -141,19 +141,6 @@ static int on_event(struct json_object *event, void *userdata) {
         return changes_follow(userdata, event);
 }
 
-/* Whether the list of these was not read to its end. */
-static bool is_cut(struct json_object *rows, const char *many) {
-        struct json_object *parts = json_object_array_length(rows) == 0
-                                            ? NULL
-                                            : row_get(json_object_array_get_idx(rows, 0),
-                                                      FIELD_INCOMPLETE);
-
-        for (size_t i = 0; parts && i < json_object_array_length(parts); i++)
-                if (strcmp(json_object_get_string(json_object_array_get_idx(parts, i)), many) == 0)
-                        return true;
-        return false;
-}
-
 /* Where it is about now, what is there decides. */
 static int compare(sd_bus *bus, struct changes *c, const struct options *options) {
         static const enum kind kinds[] = {KIND_PROG, KIND_MAP, KIND_LINK};
@@ -169,7 +156,7 @@ static int compare(sd_bus *bus, struct changes *c, const struct options *options
                 status = objects_fetch(bus, kinds[i], NULL, 0, options, &wanted, &rows);
                 if (status != EXIT_SUCCESS)
                         break;
-                if (is_cut(rows, kind_info(kinds[i])->many)) {
+                if (objects_cut(rows, kinds[i])) {
                         complain("Not all %s that there are could be listed: what of them came or "
                                  "went is from the events alone",
                                  kind_info(kinds[i])->many);

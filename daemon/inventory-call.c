@@ -111,10 +111,25 @@ static void reply_error(struct call *c, int r, sd_bus_error *error) {
         call_free(c);
 }
 
-/* The reply is complete. */
+/* Whether the kernel's list of them was not read to its end. */
+static bool is_cut(const struct call *c) {
+        static const unsigned lists[_OBJECT_MAX] = {
+                [OBJECT_PROG] = SCAN_PROGS,
+                [OBJECT_MAP] = SCAN_MAPS,
+                [OBJECT_LINK] = SCAN_LINKS,
+                [OBJECT_BTF] = SCAN_BTF,
+        };
+
+        return scan_incomplete(c->sources.scan, lists[c->kind]) != 0;
+}
+
+/* The reply is complete. What is missing in it, each row says; where there is none, the error does.
+ */
 static void finish(struct call *c) {
         int r = c->id ? 0 : sd_bus_message_close_container(c->reply);
 
+        if (r >= 0 && !c->id && c->rows == 0 && is_cut(c))
+                r = -ETIME;
         if (r >= 0)
                 r = sd_bus_send(NULL, c->reply, NULL);
         if (c->rows >= MANY_ROWS)
@@ -201,24 +216,9 @@ static size_t first_after(const struct scan *s, enum object_kind kind, uint32_t 
         return low;
 }
 
-/* Whether the kernel's list of them was not read to its end. */
-static bool is_cut(const struct call *c) {
-        static const unsigned lists[_OBJECT_MAX] = {
-                [OBJECT_PROG] = SCAN_PROGS,
-                [OBJECT_MAP] = SCAN_MAPS,
-                [OBJECT_LINK] = SCAN_LINKS,
-                [OBJECT_BTF] = SCAN_BTF,
-        };
-
-        return scan_incomplete(c->sources.scan, lists[c->kind]) != 0;
-}
-
-/* What is not complete, each row says; where there is none, the error does. */
 static int begin_list(struct call *c) {
         int r = sd_bus_message_open_container(c->reply, 'a', "a{sv}");
 
-        if (row_count(c->sources.scan, c->kind) == 0 && is_cut(c))
-                return -ETIME;
         c->at = first_after(c->sources.scan, c->kind, c->options.after);
         return r < 0 ? r : wait_for_turn(c);
 }

@@ -12,6 +12,7 @@ import subprocess
 import time
 
 import dbus
+import dbus.lowlevel
 
 import bed
 from bed import Skip, contains, equal, wait_until
@@ -523,10 +524,74 @@ def cut_short(b):
     contains([x.get("link.id") for x in process.objects()], link["id"], "links that were added")
     contains(process.errors(), "Not all links", "what it says of them")
     # The last one that there is was not reached: that is not to say that it does not exist.
+    error, _ = b.client().error("ListLinks", dbus.Array([f"link.id={link['id']}"], "s"), dbus.Dictionary({}, "sv"))
+    equal(error, "org.freedesktop.DBus.Error.Timeout", "a list of it alone")
+    process = b.ctl("links", f"link.id={link['id']}")
+    equal((process.wait(), process.output()), (1, ""), "that list")
+    contains(process.errors(), "bpfmond: What is in the kernel can't be read", "what bpfmonctl says of it")
     process = b.ctl("show", "link", link["id"])
     equal((process.wait(), "no link" in process.errors()), (1, False), f"exit status ({process.errors()})")
     slow.unlink()
     contains(b.ctl("show", "link", link["id"]).output(), f"Link {link['id']}")
+
+
+class Parts(bed.Client):
+    """Stands for a bpfmond with more links than one reply has room for, whose looks end early when the test says so:
+    `parts` are the replies. It has seen a link come that is in none of them."""
+
+    def __init__(self, b, parts):
+        super().__init__(b.address)
+        b.clients.append(self)
+        self.parts = parts
+        self.bus.add_message_filter(self._filter)
+        self.bus.request_name(bed.NAME)
+
+    def _filter(self, _connection, message):
+        method = message.get_member()
+        if not message.is_method_call(bed.MANAGER, method):
+            return dbus.lowlevel.HANDLER_RESULT_NOT_YET_HANDLED
+        matches, options = message.get_args_list()
+        reply = dbus.lowlevel.MethodReturnMessage(message)
+        if method == "QueryEvents":
+            event = {"seq": dbus.UInt64(1), "time": dbus.UInt64(time.time() * 1e6), "event": "link-create",
+                     "class": "install", "result": "ok", "link.id": dbus.UInt32(9)}
+            first = "cursor" not in options
+            reply.append(dbus.Array([dbus.Dictionary(event, "sv")] if first else [], "a{sv}"), "1" if first else "",
+                         signature="aa{sv}s")
+        elif method != "ListLinks":
+            reply.append(dbus.Array([], "a{sv}"), signature="aa{sv}")
+        elif "limit" not in options:
+            reply = dbus.lowlevel.ErrorMessage(message, ERROR + "LimitExceeded", "too large")
+        else:
+            part = self.parts[options["after"]] if options["after"] < len(self.parts) else None
+            if part is None:  # as bpfmond says it: see cut_short
+                reply = dbus.lowlevel.ErrorMessage(message, "org.freedesktop.DBus.Error.Timeout",
+                                                   "What is in the kernel can't be read: Timer expired")
+            else:
+                row = {"link.id": dbus.UInt32(options["after"] + 1)}
+                if part == "cut":
+                    row.update({"incomplete": dbus.Array(["links"], "s"),
+                                "incomplete.reasons": dbus.Array(["links: out of time"], "s")})
+                reply.append(dbus.Array([dbus.Dictionary(row, "sv")], "a{sv}"), signature="aa{sv}")
+        self.bus.send_message(reply)
+        return dbus.lowlevel.HANDLER_RESULT_HANDLED
+
+
+def cut_part(b):
+    """Where a list comes in parts and one of them is cut short, bpfmonctl does not take it for all that there is"""
+    daemon = Parts(b, ["whole", "cut"])
+    process = b.ctl("links")
+    equal((process.wait(), len(process.output().splitlines()) >= 2), (0, True), process.errors())
+    contains(process.errors(), "This is not all: links: out of time", "what it says of the rest")
+    equal([x["link.id"] for x in b.ctl("links", "-j").objects()], [1, 2], "links")
+    process = b.ctl("diff", "--since=-1min", "-j")
+    contains([x.get("link.id") for x in process.objects()], 9, f"links that were added ({process.errors()})")
+    contains(process.errors(), "Not all links", "what diff says of them")
+    # The last part is cut before its first row.
+    daemon.parts = ["whole", "whole"]
+    process = b.ctl("links", "-j")
+    equal((process.wait(), process.output()), (1, ""), f"the list ({process.errors()})")
+    contains(process.errors(), "can't be read", "what it says then")
 
 
 def asked_alone(b):
@@ -540,7 +605,7 @@ def asked_alone(b):
     contains(one.get("incomplete.reasons", []), "holders: out of time", "the same with pins")
 
 
-TESTS = [agrees, crowd, cut_short, asked_alone, who_brought_it, build_id, existed, own_objects, selection, scopes, pins, hostile_names,
+TESTS = [agrees, crowd, cut_short, cut_part, asked_alone, who_brought_it, build_id, existed, own_objects, selection, scopes, pins, hostile_names,
          statistics, differences, absent, absent_lost, many_at_once, fair]
 
 if __name__ == "__main__":
