@@ -90,7 +90,7 @@ def check_chatter(truth, events, preempts):
     closed = find(truth, events, "connection-close")
     if len(closed) != truth["connections"]:
         return [f"{len(closed)} ends are told", truth]
-    lost = sum(e.get("lost.count", 0) for e in events if e.get("event") == "lost" and e.get("lost.where") == "probe")
+    lost = sum(e.get("lost.count", 0) for e in events if e.get("event") == "lost")
     lines = [] if preempts or not lost else [f"{lost} are told to be lost"]
     missed = 0
     for event in closed:
