@@ -489,7 +489,8 @@ static int run(struct daemon *d, const struct daemon_options *options) {
         k = sd_event_loop(d->loop);
         if (d->failed < 0)
                 return d->failed;
-        pipeline_stop(d);
+        if (probe_set_ready(d->probes)) /* otherwise nothing came */
+                pipeline_stop(d);
         daemon_history_keep_usage(d);
         sd_notify(false, "STOPPING=1\nSTATUS=Detaching");
         return k;
