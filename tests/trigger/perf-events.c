@@ -26,14 +26,6 @@ enum {
         OFFSET_MAX = 32,
 };
 
-static const char *executable(void) {
-        static char path[4096];
-        ssize_t n = readlink("/proc/self/exe", path, sizeof(path) - 1);
-
-        path[n > 0 ? n : 0] = 0;
-        return path;
-}
-
 /* What uprobes are attached to; never called. */
 void trigger_probed_function(void);
 __attribute__((noinline)) void trigger_probed_function(void) {
@@ -61,18 +53,31 @@ static uint64_t kernel_address(const char *function) {
         return 0;
 }
 
-/* Where in our file a function of ours is. */
-static uint64_t file_offset(void (*function)(void)) {
+/* The file that a function of ours is in, and where. (/proc/self/exe is another one where that has
+ * loaded us, such as ld.so.) */
+static const char *file_of(void (*function)(void), uint64_t *ret_offset) {
+        static char path[4096];
         _cleanup_fclose_ FILE *f = fopen("/proc/self/maps", "re");
         uint64_t from, to, offset, address = (uintptr_t) function;
         char line[4096 + 128];
 
+        *ret_offset = 0;
+        path[0] = 0;
         while (f && fgets(line, sizeof(line), f))
-                if (sscanf(line, "%" SCNx64 "-%" SCNx64 " %*s %" SCNx64, &from, &to, &offset) ==
-                            3 &&
-                    address >= from && address < to)
-                        return address - from + offset;
-        return 0;
+                if (sscanf(line, "%" SCNx64 "-%" SCNx64 " %*s %" SCNx64 " %*s %*s %4095[^\n]",
+                           &from, &to, &offset, path) == 4 &&
+                    address >= from && address < to) {
+                        *ret_offset = address - from + offset;
+                        break;
+                }
+        return path;
+}
+
+static uint64_t file_offset(void (*function)(void)) {
+        uint64_t offset;
+
+        (void) file_of(function, &offset);
+        return offset;
 }
 
 /* Events --------------------------------------------------------------------------------------- */
@@ -124,17 +129,24 @@ static int kprobe_address_open(void) {
 }
 
 static int uprobe_open(void) {
-        return probe_open("uprobe", 0, executable(), file_offset(trigger_probed_function));
+        uint64_t offset;
+        const char *path = file_of(trigger_probed_function, &offset);
+
+        return probe_open("uprobe", 0, path, offset);
 }
 
 static int uretprobe_open(void) {
-        return probe_open("uprobe", RETURN_PROBE, executable(),
-                          file_offset(trigger_probed_function));
+        uint64_t offset;
+        const char *path = file_of(trigger_probed_function, &offset);
+
+        return probe_open("uprobe", RETURN_PROBE, path, offset);
 }
 
 /* In the header of the file: there is no function. */
 static int uprobe_nowhere_open(void) {
-        return probe_open("uprobe", 0, executable(), 8);
+        uint64_t offset;
+
+        return probe_open("uprobe", 0, file_of(trigger_probed_function, &offset), 8);
 }
 
 static int tracepoint_open(const char *event) {
@@ -194,8 +206,10 @@ static int tracefs_kprobe_open(void) {
 }
 
 static int tracefs_uprobe_open(void) {
+        uint64_t offset;
+        const char *path = file_of(trigger_probed_function, &offset);
         int r = tracefs_write(TRACEFS "/uprobe_events", "p:trigger/uprobed %s:0x%" PRIx64 "\n",
-                              executable(), file_offset(trigger_probed_function));
+                              path, offset);
 
         return r < 0 ? r : tracepoint_open("trigger/uprobed");
 }
