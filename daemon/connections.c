@@ -49,7 +49,6 @@ struct connections {
         struct connection_samples *samples;
         sd_event_source *linger, *sweep, *other;
         bool lingers;
-        bool waiting;     /* a pair does, for its other end: see wait_for_other() */
         uint64_t read;    /* CLOCK_MONOTONIC, ns: when the table was brought up to date; 0: never */
         uint64_t swept;   /* the same, of a round over all sockets */
         uint64_t evicted; /* of this map, that was told */
@@ -271,8 +270,7 @@ static int wait_for_other(struct connections *c, struct connection_pair *p,
                           const struct record_connection *r) {
         p->waits = r->header.time;
         p->source = r->source;
-        c->waiting = true;
-        if (sd_event_source_get_enabled(c->other, NULL) > 0)
+        if (timer_runs(c->other))
                 return 0;
         return timer_set(&c->other, c->loop, OTHER_USEC, ACCURACY_USEC, on_other, c);
 }
@@ -292,19 +290,19 @@ static bool tell_waiting(struct connections *c, uint64_t until) {
                 else
                         tell_close(c, p, p->waits, hook_name(p->source));
         }
-        c->waiting = more;
         return more;
 }
 
 static int on_other(_unused_ sd_event_source *s, _unused_ uint64_t usec, void *userdata) {
         struct connections *c = userdata;
-        bool more;
+        int k = 0;
 
         if (!c->table)
                 return 0;
-        more = tell_waiting(c, clock_now() - OTHER_USEC * 1000);
+        if (tell_waiting(c, clock_now() - OTHER_USEC * 1000))
+                k = timer_set(&c->other, c->loop, OTHER_USEC, ACCURACY_USEC, on_other, c);
         c->handlers.idle(c->handlers.userdata);
-        return more ? timer_set(&c->other, c->loop, OTHER_USEC, ACCURACY_USEC, on_other, c) : 0;
+        return k;
 }
 
 /* Sets `ret` to the connection of a record; NULL: it is of none. */
@@ -344,12 +342,14 @@ void connections_record(struct connections *c, const struct record_connection *r
 }
 
 bool connections_wait(const struct connections *c) {
-        return c->table && c->waiting;
+        return timer_runs(c->other);
 }
 
 void connections_settle(struct connections *c) {
-        if (c->table)
-                (void) tell_waiting(c, UINT64_MAX);
+        if (!c->table)
+                return;
+        (void) tell_waiting(c, UINT64_MAX);
+        timer_stop(c->other);
 }
 
 /* Whether the socket of an end is gone, after a round that began at `began` (CLOCK_MONOTONIC, ns).
@@ -457,7 +457,6 @@ static void end(struct connections *c) {
         c->table = connection_table_free(c->table);
         timer_stop(c->sweep);
         timer_stop(c->other);
-        c->waiting = false;
 }
 
 void connections_update(struct connections *c) {

@@ -21,6 +21,10 @@ void timer_stop(sd_event_source *source) {
                 (void) sd_event_source_set_enabled(source, SD_EVENT_OFF);
 }
 
+bool timer_runs(sd_event_source *source) {
+        return source && sd_event_source_get_enabled(source, NULL) > 0;
+}
+
 int turn_wait(sd_event_source **source, sd_event *loop, sd_event_time_handler_t handler,
               void *userdata) {
         return timer_set(source, loop, TURN_USEC, TURN_USEC, handler, userdata);

@@ -2,6 +2,7 @@
 #pragma once
 /* What is done later: at a time, or in turn with other things. */
 
+#include <stdbool.h>
 #include <stdint.h>
 #include <systemd/sd-event.h>
 
@@ -13,6 +14,9 @@ int timer_set(sd_event_source **source, sd_event *loop, uint64_t usec, uint64_t 
 
 /* One that never ran is fine. */
 void timer_stop(sd_event_source *source);
+
+/* Whether it is still to come; NULL: it never ran. */
+bool timer_runs(sd_event_source *source);
 
 /* The same a moment later, so that other things have their turn. (What sd_event_add_defer() makes
  * is ready at once, and goes before calls that sd-bus has read already, over and over.) */
