@@ -163,8 +163,8 @@ def test_agent(b):
     agent.write_text(f"""#!/bin/sh
 echo "$$ $*" > {told}
 sleep 0.3
-eval "exec $4>&-"
 echo registered >> {told}
+eval "exec $4>&-"
 exec sleep 60
 """)
     agent.chmod(0o755)
