@@ -4,11 +4,17 @@
 #include <json.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "bus-json.h"
 #include "bus.h"
 #include "client.h"
 #include "value.h"
+
+enum {
+        SEC_NS = 1000000000,
+        MEASURED_NS = SEC_NS, /* what a rate takes at least */
+};
 
 static const enum field listed[] = {
         FIELD_CONNECTION_ID,
@@ -57,6 +63,49 @@ int connections_fetch(sd_bus *bus, char **matches, size_t n, const struct option
                 return r;
         r = bus_json_read_rows(reply, ret);
         return r > 0 ? EXIT_SUCCESS : bus_complain(NULL, r < 0 ? r : -EBADMSG);
+}
+
+/* How long they have been measured, ns: UINT64_MAX where the daemon does not tell. */
+static uint64_t measured_for(struct json_object *status) {
+        struct json_object *value;
+
+        if (json_object_object_get_ex(status, "connections.duration", &value))
+                return json_object_get_uint64(value);
+        /* There is no room for connections while none are measured. */
+        return json_object_object_get_ex(status, "connections.max", &value) &&
+                               json_object_get_uint64(value) == 0
+                       ? 0
+                       : UINT64_MAX;
+}
+
+int connections_measure(sd_bus *bus, const struct options *options) {
+        _cleanup_(sd_bus_message_unrefp) sd_bus_message *reply = NULL;
+        _cleanup_json_ struct json_object *status = NULL, *none = NULL;
+        int r = bus_call(bus, "GetStatus", options, &reply);
+
+        if (r != EXIT_SUCCESS)
+                return r;
+        r = bus_json_read_row(reply, NULL, &status);
+        if (r <= 0)
+                return bus_complain(NULL, r < 0 ? r : -EBADMSG);
+
+        const uint64_t past = measured_for(status);
+        if (past >= MEASURED_NS)
+                return EXIT_SUCCESS;
+        const uint64_t missing = MEASURED_NS - past;
+        const struct timespec pause = {.tv_sec = (time_t) (missing / SEC_NS),
+                                       .tv_nsec = (long) (missing % SEC_NS)};
+
+        /* A list has them measured, also one of none. */
+        r = connections_fetch(bus, (char *[]){"connection.id=0"}, 1, options, false, &none);
+        if (r == EXIT_SUCCESS)
+                (void) nanosleep(&pause, NULL);
+        return r;
+}
+
+bool connections_is_picked_up(struct json_object *row) {
+        return json_object_get_boolean(row_get(row, FIELD_EXISTED)) &&
+               row_number(row, FIELD_CONNECTION_DURATION) < MEASURED_NS / 2;
 }
 
 /* Sums ------------------------------------------------------------------------------------------

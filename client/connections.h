@@ -39,6 +39,14 @@ enum connections_by { BY_CONNECTION, BY_SERVICE, BY_CLIENT, BY_UNIT };
 int connections_fetch(sd_bus *bus, char **matches, size_t n, const struct options *options,
                       bool whole, struct json_object **ret);
 
+/* Has connections measured for a second at least, so that rates are of more than a moment: waits
+ * for what of that is missing where nobody has asked lately. Returns as connections_fetch() does.
+ */
+int connections_measure(sd_bus *bus, const struct options *options);
+
+/* Whether a row was picked up so lately that its rate says nothing. */
+bool connections_is_picked_up(struct json_object *row);
+
 /* What a row says. */
 struct traffic traffic_of(struct json_object *row);
 void traffic_add(struct traffic *sum, const struct traffic *other);

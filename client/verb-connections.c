@@ -56,7 +56,7 @@ static void add_requests(struct text *t, const struct source *s) {
 }
 
 static void add_rate(struct text *t, const struct source *s) {
-        if (s->traffic->age > 0)
+        if (s->traffic->age > 0 && !(s->row && connections_is_picked_up(s->row)))
                 connections_add_rate(t, (double) s->traffic->requests * 1e9 /
                                                 (double) s->traffic->age);
 }
@@ -221,6 +221,7 @@ static struct json_object *group_json(const struct group *g, const char *key) {
                 uint64_t value;
         } numbers[] = {
                 {"connections", g->traffic.connections},
+                {"connection.duration", g->traffic.age},
                 {"bytes.sent", g->traffic.sent},
                 {"bytes.received", g->traffic.received},
                 {"connection.requests", g->traffic.requests},
@@ -293,6 +294,17 @@ static int print_groups(struct json_object *rows, const struct options *options)
         return output_finish(&output);
 }
 
+/* Whether they are asked for: they are the requests by how long these were counted. */
+static bool wants_rates(const struct options *options) {
+        bool requests = false, duration = false;
+
+        for (size_t i = 0; i < options->n_fields; i++) {
+                requests = requests || options->fields[i] == FIELD_CONNECTION_REQUESTS;
+                duration = duration || options->fields[i] == FIELD_CONNECTION_DURATION;
+        }
+        return options->by != BY_CONNECTION || options->n_fields == 0 || (requests && duration);
+}
+
 /* The verb --------------------------------------------------------------------------------------
  */
 
@@ -314,6 +326,8 @@ int verb_connections(char **arguments, size_t n, const struct options *options) 
                 r = bus_connect(&bus, options);
         if (r == EXIT_SUCCESS && options->watch)
                 return connections_watch(bus, arguments, n, options);
+        if (r == EXIT_SUCCESS && wants_rates(options))
+                r = connections_measure(bus, options);
         if (r == EXIT_SUCCESS)
                 r = connections_fetch(bus, arguments, n, options, whole, &rows);
         if (r != EXIT_SUCCESS)

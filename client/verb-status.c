@@ -26,6 +26,10 @@ static void add_size(struct text *t, struct json_object *value) {
         text_add_size(t, json_object_get_uint64(value));
 }
 
+static void add_duration(struct text *t, struct json_object *value) {
+        text_add_duration(t, json_object_get_uint64(value));
+}
+
 /* "Sun 2026-11-22 14:03:07 UTC; 2 h 5 min ago" */
 static void add_since(struct text *t, struct json_object *value) {
         uint64_t since = json_object_get_uint64(value);
@@ -78,6 +82,7 @@ static const struct label {
         {"connections.max", "Connections at most", add_most},
         {"connections.evicted", "Connections pushed out", add_plain, true},
         {"connections.readers", "Connections asked for by", add_plain},
+        {"connections.duration", "Connections measured for", add_duration},
         {"alerts.folded", "Alerts not told one by one", add_plain},
         {"history.working", "History is written", add_yes},
         {"history.stored", "Events stored", add_plain},

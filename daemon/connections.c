@@ -49,6 +49,7 @@ struct connections {
         struct connection_samples *samples;
         sd_event_source *linger, *sweep, *other;
         bool lingers;
+        uint64_t began;   /* CLOCK_MONOTONIC, ns: when measuring did */
         uint64_t read;    /* CLOCK_MONOTONIC, ns: when the table was brought up to date; 0: never */
         uint64_t swept;   /* the same, of a round over all sockets */
         uint64_t evicted; /* of this map, that was told */
@@ -448,6 +449,7 @@ static void begin(struct connections *c) {
         }
         c->evicted = c->n_lately = 0;
         c->read = c->swept = 0;
+        c->began = clock_now();
         read_side(c);
         if (timer_set(&c->sweep, c->loop, SWEEP_USEC, ACCURACY_USEC, on_sweep, c) < 0)
                 log_warning("Cannot look for closed sockets");
@@ -515,6 +517,7 @@ void connections_status(const struct connections *c, struct connections_status *
         *ret = (struct connections_status){
                 .open = c->table ? connection_table_count(c->table) : 0,
                 .max = c->table ? connection_side_max(c->side) / 2 : 0,
+                .duration = c->table ? clock_now() - c->began : 0,
                 .evicted = c->evicted_all,
                 .missed = c->missed_all,
                 .readers = count_readers(c),

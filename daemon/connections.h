@@ -35,8 +35,9 @@ struct connections_handlers {
 
 struct connections_status {
         uint64_t open, max, evicted;
-        uint64_t missed;  /* calls that sent or received, at most */
-        uint64_t readers; /* that ask for connections */
+        uint64_t duration; /* ns that they have been measured; 0: they are not */
+        uint64_t missed;   /* calls that sent or received, at most */
+        uint64_t readers;  /* that ask for connections */
 };
 
 /* All but `handlers` (copied) are borrowed, the loop is referenced. `services` may change at any

@@ -134,8 +134,9 @@ static int append_connections(sd_bus_message *reply, const struct connections *c
                 {"connections.evicted", 't', s.evicted},
                 {"connections.missed", 't', s.missed},
                 {"connections.readers", 't', s.readers},
+                {"connections.duration", 't', s.duration}, /* left out where it is 0 */
         };
-        for (size_t i = 0; r >= 0 && i < ELEMENTSOF(entries); i++)
+        for (size_t i = 0; r >= 0 && i < ELEMENTSOF(entries) - (s.duration == 0); i++)
                 r = append_status(reply, &entries[i]);
         return r;
 }

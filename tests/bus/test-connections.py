@@ -235,6 +235,39 @@ def test_list(b):
         wait_until(lambda t=talk: not listed(b, t.match()), what="its end")
 
 
+def test_rates(b):
+    """Who is the first to ask gets rates of about a second, not of the moment since measuring began"""
+    def in_table(*options):
+        head, line = b.ctl("connections", *options, talk.match()).output().splitlines()[:2]
+        return float(line[:head.index("RATE/S") + len("RATE/S")].split()[-1])
+
+    def in_json(*arguments):
+        row = one(b.ctl("connections", "--json=short", *arguments).objects())
+        if row["connection.duration"] < 0.9e9:
+            raise AssertionError(f"measured for {row['connection.duration']} ns alone")
+        return row["connection.requests"] * 1e9 / row["connection.duration"]
+
+    ways = (lambda: in_table(), lambda: in_table("--by=client"), lambda: in_json(talk.match()),
+            lambda: in_json("--by=service", talk.match()),
+            lambda: in_json(talk.match(), "connection.latency.p50>10ms"),
+            lambda: in_json(talk.match(), "--fields=connection.duration,connection.requests"))
+    for rate in ways:
+        daemon = b.daemon("--no-kprobes")
+        talk = Talk(b, "127.0.0.1")
+        talk.client.popen.stdin.write(b"1 25\n" * 4000)  # 40 in a second at most
+        talk.client.popen.stdin.flush()
+        wait_until(lambda t=talk: t.client.output().count("answered") > 10, what="requests")
+        equal("connections.duration" in b.client().call("GetStatus"), False, "measured although nobody asked")
+        told = rate()
+        if not 5 <= told <= 45:
+            raise AssertionError(f"a rate of {told}")
+        if b.client().call("GetStatus")["connections.duration"] < 0.9e9:
+            raise AssertionError("they are not measured for a second")
+        daemon.stop()
+        talk.client.stop(signal.SIGKILL)
+        talk.server.stop(signal.SIGKILL)
+
+
 def test_attached(b):
     """The probe is attached while somebody asks, and not otherwise"""
     b.daemon("--no-kprobes")
@@ -648,6 +681,6 @@ def test_client(b):
     equal({e["event"] for e in follower.objects()}, {"connection-stats", "connection-open", "connection-close"}, "events")
 
 
-bed.main([test_life, test_list, test_attached, test_stats, test_slow, test_odd, test_silent_end, test_behind,
+bed.main([test_life, test_list, test_rates, test_attached, test_stats, test_slow, test_odd, test_silent_end, test_behind,
           test_idle, test_limit, test_lists, test_turns, test_config,
           test_scopes, test_restart, test_restart_waiting, test_client])
