@@ -80,7 +80,7 @@ SEC("kprobe/skb_copy_datagram_from_iter")
 int BPF_KPROBE(unix_brings, struct sk_buff___connection *skb, int offset, void *from, int length) {
         struct sock *sk = BPF_CORE_READ(skb, sk);
 
-        if (connections() && sk && BPF_CORE_READ(sk, __sk_common.skc_family) == AF_UNIX)
+        if (sk && BPF_CORE_READ(sk, __sk_common.skc_family) == AF_UNIX)
                 moved(sk, length, true, HOOK_SKB_COPY_FROM);
         return 0;
 }

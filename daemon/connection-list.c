@@ -2,7 +2,6 @@
 #include "connection-list.h"
 
 #include <errno.h>
-#include <malloc.h>
 #include <stdlib.h>
 #include <systemd/sd-event.h>
 
@@ -15,12 +14,11 @@
 #include "match.h"
 #include "options.h"
 #include "timer.h"
+#include "trim.h"
 #include "util.h"
 
 enum {
         SLICE_ROWS = 256, /* made before other things have their turn */
-        MANY_ROWS = 500,
-        TRIM_USEC = 1000000,
 };
 
 /* One call. */
@@ -93,12 +91,6 @@ struct connection_lists *connection_lists_free(struct connection_lists *lists) {
         return NULL;
 }
 
-/* A reply of megabytes is gone a moment after it was sent; what it took is given back. */
-static int on_trim(_unused_ sd_event_source *s, _unused_ uint64_t usec, _unused_ void *userdata) {
-        malloc_trim(0);
-        return 0;
-}
-
 /* The reply is complete. */
 static void finish(struct list *l) {
         sd_event *loop = sd_bus_get_event(sd_bus_message_get_bus(l->message));
@@ -106,8 +98,7 @@ static void finish(struct list *l) {
 
         if (r >= 0)
                 r = sd_bus_send(NULL, l->reply, NULL);
-        if (l->rows >= MANY_ROWS)
-                (void) timer_set(&l->lists->trim, loop, TRIM_USEC, TRIM_USEC, on_trim, NULL);
+        trim_later(&l->lists->trim, loop, l->bytes);
         if (r < 0)
                 reply_error(l, r, NULL);
         else

@@ -237,7 +237,7 @@ static void tell_evicted(struct connections *c, uint64_t evicted) {
                             "counted");
         c->evicted = evicted;
         c->evicted_all += more;
-        c->handlers.lost("connections", more, c->handlers.userdata);
+        c->handlers.lost(more, c->handlers.userdata);
 }
 
 static void read_side(struct connections *c) {
@@ -403,7 +403,7 @@ static void tell_missed(struct connections *c) {
 
         c->missed_all += missed;
         if (missed > 0)
-                c->handlers.lost("probe", missed, c->handlers.userdata);
+                c->handlers.missed(missed, c->handlers.userdata);
 }
 
 static int on_sweep(_unused_ sd_event_source *s, _unused_ uint64_t usec, void *userdata) {

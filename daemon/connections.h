@@ -23,9 +23,10 @@ struct service_rules;
 struct connections_handlers {
         /* An event, to be numbered and handed out. */
         void (*tell)(struct event *e, void *userdata);
-        /* So many connections were pushed out by newer ones (`where` = "connections"), or calls
-         * that sent or received went unseen ("probe"). */
-        void (*lost)(const char *where, uint64_t count, void *userdata);
+        /* So many connections were pushed out by newer ones. */
+        void (*lost)(uint64_t count, void *userdata);
+        /* So many calls that sent or received went unseen. */
+        void (*missed)(uint64_t count, void *userdata);
         /* What was told is to be handed out. */
         void (*idle)(void *userdata);
         /* What connections_asked() says has changed. */

@@ -576,7 +576,7 @@ void decoder_partial(struct decoder *d, struct event *e, int slot) {
         event_reset(e);
         if (slot == LOSS_ACTIONS)
                 return;
-        if (slot == LOSS_CONNECTIONS) {
+        if (slot == LOSS_CONNECTIONS || slot == LOSS_TRAFFIC) {
                 event_set_static(e, FIELD_CLASS, "traffic");
                 return;
         }

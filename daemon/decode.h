@@ -27,6 +27,6 @@ int decoder_record(struct decoder *d, struct event *e, const void *data, size_t 
 bool record_touches_own(const void *data);
 
 /* Fills `e` with event, class, bpf.cmd and bpf.cmd_number as a call of this slot has them
- * (LOSS_OTHER: nothing but class self; LOSS_CONNECTIONS: class traffic; LOSS_ACTIONS and the last
- * slot: nothing, it may have been anything). */
+ * (LOSS_OTHER: nothing but class self; LOSS_CONNECTIONS, LOSS_TRAFFIC: class traffic; LOSS_ACTIONS
+ * and the last slot: nothing, it may have been anything). */
 void decoder_partial(struct decoder *d, struct event *e, int slot);

@@ -2,7 +2,6 @@
 #include "inventory-call.h"
 
 #include <inttypes.h>
-#include <malloc.h>
 #include <systemd/sd-event.h>
 
 #include "access.h"
@@ -17,12 +16,11 @@
 #include "options.h"
 #include "peer.h"
 #include "timer.h"
+#include "trim.h"
 #include "util.h"
 
 enum {
         SLICE_ROWS = 256, /* made before other things have their turn */
-        MANY_ROWS = 500,
-        TRIM_USEC = 1000000,
 };
 
 struct call {
@@ -47,7 +45,7 @@ struct inventory_calls {
         struct inventory_context context;
         struct call *first;
         struct event *event;
-        sd_event_source *trim; /* NULL: none is to come */
+        sd_event_source *trim;
 };
 
 /* Kinds by name, for those who ask for one that is not there. */
@@ -79,22 +77,6 @@ static struct call *call_free(struct call *c) {
 }
 
 DEFINE_CLEANUP(struct call *, call_free);
-
-/* A reply of megabytes is gone a moment after it was sent; what it took is given back. */
-static int on_trim(_unused_ sd_event_source *s, _unused_ uint64_t usec, void *userdata) {
-        struct inventory_calls *calls = userdata;
-
-        calls->trim = sd_event_source_disable_unref(calls->trim);
-        malloc_trim(0);
-        return 0;
-}
-
-static void trim_later(struct inventory_calls *calls, sd_bus *bus) {
-        if (!calls->trim)
-                (void) sd_event_add_time_relative(sd_bus_get_event(bus), &calls->trim,
-                                                  CLOCK_MONOTONIC, TRIM_USEC, TRIM_USEC, on_trim,
-                                                  calls);
-}
 
 /* Replies -------------------------------------------------------------------------------------- */
 
@@ -132,8 +114,7 @@ static void finish(struct call *c) {
                 r = -ETIME;
         if (r >= 0)
                 r = sd_bus_send(NULL, c->reply, NULL);
-        if (c->rows >= MANY_ROWS)
-                trim_later(c->calls, sd_bus_message_get_bus(c->message));
+        trim_later(&c->calls->trim, sd_bus_get_event(sd_bus_message_get_bus(c->message)), c->bytes);
         if (r < 0)
                 reply_error(c, r, NULL);
         else

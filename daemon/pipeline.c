@@ -93,15 +93,10 @@ static void on_loss(const struct probe_loss *loss, void *userdata) {
                 d->records_lost += loss->count;
                 return;
         }
-        if (loss->slot == LOSS_CONNECTIONS) {
-                /* Calls on them are no events. */
-                const uint64_t events = strcmp(loss->where, "probe") == 0 ? 0 : loss->count;
-
-                d->events_lost += events;
-                d->connections_lost += events;
-        } else {
+        if (loss->slot != LOSS_TRAFFIC)
                 d->events_lost += loss->count;
-        }
+        if (loss->slot == LOSS_CONNECTIONS)
+                d->connections_lost += loss->count;
         decoder_partial(d->decoder, d->event, loss->slot);
         event_set_static(d->event, FIELD_LOST_WHERE, loss->where);
         readers_lost(&d->readers, d->event, loss->count);
@@ -195,8 +190,14 @@ static void on_connection(_unused_ struct event *e, void *userdata) {
         pipeline_tell(userdata); /* made in our own event */
 }
 
-static void on_connections_lost(const char *where, uint64_t count, void *userdata) {
-        const struct probe_loss loss = {LOSS_CONNECTIONS, where, count};
+static void on_connections_lost(uint64_t count, void *userdata) {
+        const struct probe_loss loss = {LOSS_CONNECTIONS, "connections", count};
+
+        on_loss(&loss, userdata);
+}
+
+static void on_traffic_missed(uint64_t count, void *userdata) {
+        const struct probe_loss loss = {LOSS_TRAFFIC, "probe", count};
 
         on_loss(&loss, userdata);
 }
@@ -307,7 +308,8 @@ struct probe_handlers pipeline_probe_handlers(void (*ready)(int result, void *us
 }
 
 struct connections_handlers pipeline_connections_handlers(struct daemon *d) {
-        return (struct connections_handlers){on_connection, on_connections_lost, on_idle,
+        return (struct connections_handlers){on_connection,          on_connections_lost,
+                                             on_traffic_missed,      on_idle,
                                              on_connections_changed, d};
 }
 

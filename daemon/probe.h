@@ -28,8 +28,8 @@ struct probe_options {
 enum {
         LOSS_OTHER = -1,   /* records that are no events: about processes, and parts of records */
         LOSS_ACTIONS = -2, /* actions, of any kind */
-        LOSS_CONNECTIONS = -3, /* that opened or closed, or were pushed out ("connections"), or
-                                  calls on them ("probe") */
+        LOSS_CONNECTIONS = -3, /* that opened or closed, or were pushed out ("connections") */
+        LOSS_TRAFFIC = -4,     /* calls that sent or received: no events */
 };
 
 /* What was lost since the last report: calls of one command slot, or LOSS_*, that found no room in

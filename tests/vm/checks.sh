@@ -39,14 +39,6 @@ same_objects() {
         [ "$(objects)" = "$(cat "$out/before")" ]
 }
 
-ready() {
-        bpfmonctl status --json=short >"$out/wait.log" 2>&1 && grep -q '"state":"watching"' "$out/wait.log"
-}
-
-ready_or_dead() {
-        ready || ! kill -0 "$daemon" 2>/dev/null
-}
-
 # act: the actions on standard input, a label and an action a line; their reports go to $out/truth. One that is labelled
 # "settle" waits until all before it have been told.
 # shellcheck disable=SC2086
@@ -136,8 +128,8 @@ round() {
 
         bpfmond --debug "$@" >"$out/daemon.log" 2>&1 &
         daemon=$!
-        await 900 ready_or_dead
-        ready || return
+        await 900 watching_or_dead
+        watching || return
         # What is settled in is there before who writes it.
         : >"$out/events" >"$out/use" >"$out/content"
         bpfmonctl subscribe --json=short >"$out/events" 2>"$out/events.err" &
@@ -185,9 +177,4 @@ mkdir -p /sys/fs/cgroup/test /sys/fs/cgroup/held /sys/fs/cgroup/held-multi
 dbus-daemon --config-file=/bus.conf --fork --nopidfile
 dmesg >/out/dmesg-before
 # A word of the kernel's command line says which.
-for road in $(sed 's/.*roads=\([a-z,]*\).*/\1/; s/,/ /g' /proc/cmdline); do
-        case $road in
-        kprobes) round kprobes ;;
-        tracepoints) round tracepoints --no-kprobes ;;
-        esac
-done
+rounds "$(sed 's/.*roads=\([a-z,]*\).*/\1/; s/,/ /g' /proc/cmdline)"

@@ -20,11 +20,6 @@ make_map() {
         rm "$pins/$1"
 }
 
-# Whether everything is attached.
-watching() {
-        bpfmonctl status --json=short >/out/wait.log 2>&1 && grep -q '"state":"watching"' /out/wait.log
-}
-
 # Whether events come.
 listening() {
         make_map first

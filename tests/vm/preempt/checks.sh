@@ -8,10 +8,6 @@ export DBUS_SYSTEM_BUS_ADDRESS=unix:path=/run/bus
 # shellcheck source=tests/vm/await.sh
 . /await.sh
 
-watching() {
-        bpfmonctl status --json=short 2>/dev/null | grep -q '"state":"watching"'
-}
-
 listening() {
         trigger map-create first >/dev/null
         [ -s "$out/events" ]
@@ -46,9 +42,4 @@ dbus-daemon --config-file=/bus.conf --fork --nopidfile
 dmesg >/out/dmesg-before
 cat /sys/kernel/debug/sched/preempt >/out/preempt
 read -r roads </roads
-for road in $roads; do
-        case $road in
-        kprobes) round kprobes ;;
-        tracepoints) round tracepoints --no-kprobes ;;
-        esac
-done
+rounds "$roads"

@@ -9,10 +9,6 @@ unit=watch.service
 # shellcheck source=tests/vm/await.sh
 . /payload/await.sh
 
-watching() {
-        bpfmonctl status --json=short 2>/dev/null | grep -q '"state":"watching"'
-}
-
 listening() {
         trigger map-create first >/dev/null
         sleep 0.3

@@ -15,10 +15,6 @@ of() {
         systemctl show -P "$1" $unit
 }
 
-watching() {
-        bpfmonctl status --json=short 2>/dev/null | grep -q '"state":"watching"'
-}
-
 main_is_not() {
         [[ $(of MainPID) != "$1" && $(of MainPID) != 0 && $(of ActiveState) == active ]]
 }

@@ -8,14 +8,6 @@ export DBUS_SYSTEM_BUS_ADDRESS=unix:path=/run/bus
 # shellcheck source=tests/vm/await.sh
 . /await.sh
 
-watching() {
-        bpfmonctl status --json=short 2>"$out/wait.log" | grep -q '"state":"watching"'
-}
-
-watching_or_dead() {
-        watching || ! kill -0 "$daemon" 2>/dev/null
-}
-
 attached() {
         bpfmonctl probes --json=short | grep '"probe.name":"connection-state"' | grep -q '"probe.state":"attached"'
 }
@@ -149,9 +141,4 @@ mount -t tmpfs tmpfs /dev/shm
 dbus-daemon --config-file=/bus.conf --fork --nopidfile
 dmesg >/out/dmesg-before
 read -r roads </roads
-for road in $roads; do
-        case $road in
-        kprobes) round kprobes ;;
-        tracepoints) round tracepoints --no-kprobes ;;
-        esac
-done
+rounds "$roads"
