@@ -153,7 +153,10 @@ class Process:
         return [json.loads(line) for line in complete.splitlines()]
 
     def kill(self, number):
+        """Sends a signal. One that is stopped does nothing more when this returns."""
         self.popen.send_signal(number)
+        if number == signal.SIGSTOP:
+            os.waitid(os.P_PID, self.pid, os.WSTOPPED | os.WEXITED | os.WNOWAIT)
 
     def wait(self, timeout=30):
         """The exit status, once it has ended."""

@@ -456,14 +456,14 @@ def test_lists(b):
     pairs = [Pair(listener) for _ in range(1000)]
     client = b.client()
     answers, errors = [], []
-    os.kill(daemon.pid, signal.SIGSTOP)  # so that all come at once
+    daemon.kill(signal.SIGSTOP)  # so that all come at once
     for _ in range(8):
         client.bus.call_async(bed.NAME, bed.PATH, bed.MANAGER, "ListConnections", "asa{sv}",
                               (dbus.Array([match], "s"), dbus.Dictionary({}, "sv")), lambda rows: answers.append(len(rows)),
                               errors.append)
     client.bus.flush()
     time.sleep(0.5)
-    os.kill(daemon.pid, signal.SIGCONT)
+    daemon.kill(signal.SIGCONT)
     wait_until(lambda: len(answers) + len(errors) == 8, what="eight answers")
     equal(set(answers), {1000}, "rows")
     for error in errors:
@@ -492,13 +492,13 @@ def test_turns(b):
         client.bus.call_async(bed.NAME, bed.PATH, bed.MANAGER, method, signature, arguments, lambda *_: order.append(what),
                               order.append)
 
-    os.kill(daemon.pid, signal.SIGSTOP)  # so that all come at once
+    daemon.kill(signal.SIGSTOP)  # so that all come at once
     for _ in range(lists):
         ask("list", "ListConnections", "asa{sv}", dbus.Array([match], "s"), dbus.Dictionary({}, "sv"))
     ask("status", "GetStatus")
     client.bus.flush()
     time.sleep(0.5)
-    os.kill(daemon.pid, signal.SIGCONT)
+    daemon.kill(signal.SIGCONT)
     wait_until(lambda: len(order) == lists + 1, bed.limit(30), what=f"all answers; {order}")
     equal(order.index("status") < lists / 2, True, f"the answers came as {order}")
     for pair in pairs:
