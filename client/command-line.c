@@ -53,7 +53,7 @@ const struct option_row option_rows[] = {
         {OPTION_EVERY, "every", "SPAN", ARGUMENT_OTHER, .verbs = VERB_EVERY,
          .help = "How often connections are told of, such as 500ms; a second by itself"},
         {OPTION_BY, "by", "WHAT", ARGUMENT_WORD, "connection service client unit", VERB_CONNECTIONS,
-         "Sum connections up by service, client or unit"},
+         "Sum connections up by service, client or unit, with --watch too"},
         {OPTION_SERVICE, "service", "NAME", ARGUMENT_OTHER, .verbs = VERB_CONNECTIONS,
          .help = "Show connections to that service, such as postgresql"},
         {OPTION_NO_LEGEND, "no-legend", .help = "Leave out the headings and totals"},

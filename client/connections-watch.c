@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* bpfmonctl connections --watch: connections with their rates and latencies since the last look,
- * again and again. On a terminal each look takes the place of the one before; otherwise, and as
- * JSON, one follows the other. */
+/* bpfmonctl connections --watch: connections, or sums of them, with their rates and latencies since
+ * the last look, again and again. On a terminal each look takes the place of the one before;
+ * otherwise, and as JSON, one follows the other. */
 
 #include <json.h>
 #include <poll.h>
@@ -14,34 +14,33 @@
 #include "bus-json.h"
 #include "client.h"
 #include "clock.h"
+#include "connection-sums.h"
 #include "connections.h"
 #include "output.h"
-#include "table.h"
 #include "value.h"
+#include "watch-table.h"
 
 enum {
         INTERVAL_USEC = 1000000,
-        LOOKS_MAX = 20, /* in a sparkline */
-        LOOKS_FEW = 8,  /* on a terminal that has other things to show */
         ROWS_SPARE = 4, /* lines of the terminal that are no rows */
 };
 
 /* A connection from look to look. */
 struct seen {
         uint64_t id;
-        uint64_t look;           /* the last one that had it */
-        struct traffic traffic;  /* then */
-        struct traffic since;    /* since the look before */
-        uint64_t p99[LOOKS_MAX]; /* of each, ns; 0: no requests */
-        struct json_object *row; /* of this look */
+        uint64_t look;                  /* the last one that had it */
+        struct traffic traffic;         /* then */
+        struct traffic since;           /* since the look before */
+        uint64_t p99[CONNECTION_LOOKS]; /* of each, ns; 0: no requests */
+        struct json_object *row;        /* of this look */
 };
 
 struct watch {
         const struct options *options;
         struct seen *seen;
         size_t n;
-        uint64_t look, at, before; /* CLOCK_MONOTONIC, ns */
-        size_t width;              /* columns of the terminal at this look; 0: nothing is cut */
+        struct connection_sums sums; /* of this look, where they are asked for */
+        uint64_t look, at, before;   /* CLOCK_MONOTONIC, ns */
         bool terminal;
         int signals;
 };
@@ -58,25 +57,30 @@ static struct seen *find(const struct watch *w, size_t n, uint64_t id) {
         return n > 0 ? bsearch(&key, w->seen, n, sizeof(key), compare_ids) : NULL;
 }
 
-/* Takes a row in; one that was not there before has all of its traffic since then. */
+/* The oldest of the last looks makes room for this one. */
+static void keep_p99(uint64_t p99[static CONNECTION_LOOKS], const struct traffic *since) {
+        memmove(p99, p99 + 1, (CONNECTION_LOOKS - 1) * sizeof(*p99));
+        p99[CONNECTION_LOOKS - 1] = traffic_latency(since, 0.99);
+}
+
+/* Takes a row in; one that was not there before has all of its traffic since then, unless it was
+ * open before it was measured. */
 static void take(struct watch *w, size_t known, struct json_object *row) {
         uint64_t id = row_number(row, FIELD_CONNECTION_ID);
         struct traffic traffic = traffic_of(row);
         struct seen *s = find(w, known, id);
+        const bool begins = !s && json_object_get_boolean(row_get(row, FIELD_EXISTED));
 
         if (!s) {
                 s = &w->seen[w->n++];
                 *s = (struct seen){.id = id};
         }
-        s->since = w->look > 0 ? traffic_since(&traffic, &s->traffic) : (struct traffic){};
+        s->since = w->look > 0 && !begins ? traffic_since(&traffic, &s->traffic)
+                                          : (struct traffic){.connections = 1};
         s->traffic = traffic;
         s->look = w->look;
         s->row = row;
-        memmove(s->p99, s->p99 + 1, sizeof(s->p99) - sizeof(s->p99[0]));
-        s->p99[LOOKS_MAX - 1] = s->since.requests > 0
-                                        ? latency_quantile(s->since.histogram, LATENCY_BUCKETS,
-                                                           0.99, traffic.latency_max)
-                                        : 0;
+        keep_p99(s->p99, &s->since);
 }
 
 static int take_all(struct watch *w, struct json_object *rows) {
@@ -96,138 +100,103 @@ static int take_all(struct watch *w, struct json_object *rows) {
         return 0;
 }
 
-/* Showing ---------------------------------------------------------------------------------------
- */
-
-/* A bar for each of the last looks, as high as its p99 among all of them, by the logarithm. */
-static void add_sparkline(struct text *t, const struct seen *s, size_t looks) {
-        static const char *const bars[] = {"▁", "▂", "▃", "▄", "▅", "▆", "▇", "█"};
-        uint64_t least = UINT64_MAX, most = 0;
-
-        for (size_t i = 0; i < LOOKS_MAX; i++)
-                if (s->p99[i] > 0) {
-                        least = MIN(least, s->p99[i]);
-                        most = MAX(most, s->p99[i]);
-                }
-        for (size_t i = LOOKS_MAX - looks; i < LOOKS_MAX; i++) {
-                uint64_t doublings = 0;
-
-                if (s->p99[i] == 0) {
-                        text_add(t, " ");
-                        continue;
-                }
-                for (uint64_t v = s->p99[i]; v > least; v /= 2)
-                        doublings++;
-                text_add(t, bars[MIN(doublings, (uint64_t) ELEMENTSOF(bars) - 1)]);
-        }
-}
-
-static double per_second(const struct watch *w, uint64_t n) {
-        return w->at > w->before && w->before > 0 ? (double) n * 1e9 / (double) (w->at - w->before)
-                                                  : 0;
-}
-
-static const struct {
-        struct table_column table;
-        size_t from; /* columns of the terminal; 0: always */
-} columns[] = {
-        {{"ID", .right = true}, 0},     {{"SERVICE"}, 0},
-        {{"CLIENT", .least = 12}, 0},   {{"SERVER", .least = 12, .end = true}, 0},
-        {{"SENT/S", .right = true}, 0}, {{"RECEIVED/S", .right = true}, 0},
-        {{"RATE/S", .right = true}, 0}, {{"P50", .right = true}, CONNECTIONS_WIDE},
-        {{"P99", .right = true}, 0},    {{"LATENCY"}, CONNECTIONS_WIDE},
-};
-
-/* Without a terminal nothing is too much. */
-static bool is_shown(const struct watch *w, size_t column) {
-        return w->width == 0 || columns[column].from <= w->width;
-}
-
-static int add_row(struct watch *w, struct table *t, const struct seen *s) {
-        const bool wider = w->width == 0 || w->width >= CONNECTIONS_WIDER;
-        struct text cells[ELEMENTSOF(columns)] = {};
+/* Sums of this look, with the latencies of the same sums at the last ones. */
+static int sum_up(struct watch *w) {
+        struct connection_sums sums = {};
         int r = 0;
 
-        connections_add_group(&cells[0], s->row, BY_CONNECTION);
-        row_add(&cells[1], s->row, "{service.name}");
-        connections_add_client(&cells[2], s->row);
-        connections_add_server(&cells[3], s->row);
-        text_add_size(&cells[4], (uint64_t) per_second(w, s->since.sent));
-        text_add_size(&cells[5], (uint64_t) per_second(w, s->since.received));
-        connections_add_rate(&cells[6], per_second(w, s->since.requests));
-        traffic_add_latency(&cells[7], &s->since, 0.5);
-        traffic_add_latency(&cells[8], &s->since, 0.99);
-        add_sparkline(&cells[9], s, wider ? LOOKS_MAX : LOOKS_FEW);
-        for (size_t i = 0; i < ELEMENTSOF(cells); i++) {
-                if (r >= 0 && is_shown(w, i))
-                        r = cells[i].failed ? -ENOMEM
-                                            : table_add(t, text_string(&cells[i]), STYLE_NONE);
-                text_clear(&cells[i]);
+        for (size_t i = 0; i < w->n && r >= 0; i++)
+                r = connection_sums_add(&sums, w->seen[i].row, (enum connections_by) w->options->by,
+                                        &w->seen[i].traffic, &w->seen[i].since);
+        connection_sums_fold(&sums);
+        for (size_t i = 0; i < sums.n; i++) {
+                struct connection_sum *s = &sums.items[i];
+                const struct connection_sum *before = connection_sums_find(&w->sums, s->name);
+
+                if (before)
+                        memcpy(s->p99, before->p99, sizeof(s->p99));
+                keep_p99(s->p99, &s->since);
         }
+        connection_sums_done(&w->sums);
+        w->sums = sums;
         return r;
 }
 
-/* The busiest first, then those that are named. */
-static int compare_traffic(const void *a, const void *b) {
-        const struct seen *x = *(const struct seen *const *) a,
-                          *y = *(const struct seen *const *) b;
-        uint64_t p = x->since.sent + x->since.received, q = y->since.sent + y->since.received;
+/* Showing ---------------------------------------------------------------------------------------
+ */
 
-        return p != q ? (p > q ? -1 : 1) : compare_ids(x, y);
+static double seconds_since(const struct watch *w) {
+        return w->look > 0 && w->at > w->before ? (double) (w->at - w->before) / 1e9 : 0;
 }
 
 static size_t rows_that_fit(const struct watch *w) {
-        size_t most = MIN((uint64_t) w->n, w->options->lines), lines = output_lines();
+        const size_t lines = w->terminal ? output_lines() : 0;
 
-        return w->terminal && lines > ROWS_SPARE ? MIN(most, lines - ROWS_SPARE) : most;
+        return MIN(w->options->lines,
+                   lines > ROWS_SPARE ? (uint64_t) (lines - ROWS_SPARE) : UINT64_MAX);
 }
 
 static int show_table(struct watch *w, struct output *o) {
-        const struct table_format format = {
-                .columns = w->width,
-                .colour = w->options->colour,
-                .legend = w->options->legend,
+        const bool sums = w->options->by != BY_CONNECTION;
+        const size_t n = sums ? w->sums.n : w->n;
+        const struct watch_view view = {
+                .options = w->options,
+                .width = w->options->full ? 0 : output_columns(),
+                .lines = rows_that_fit(w),
+                .seconds = seconds_since(w),
         };
-        _cleanup_free_ const struct seen **sorted = calloc(w->n + 1, sizeof(*sorted));
-        _cleanup_(table_freep) struct table *t = NULL;
-        struct table_column heads[ELEMENTSOF(columns)];
-        size_t n = rows_that_fit(w), shown = 0;
-        int r;
+        _cleanup_free_ struct watch_row *rows = calloc(n + 1, sizeof(*rows));
 
-        for (size_t i = 0; i < ELEMENTSOF(columns); i++)
-                if (is_shown(w, i))
-                        heads[shown++] = columns[i].table;
-        r = sorted ? table_new(&t, heads, shown) : -ENOMEM;
+        if (!rows)
+                return -ENOMEM;
+        for (size_t i = 0; i < n; i++) {
+                const struct connection_sum *sum = sums ? &w->sums.items[i] : NULL;
+                const struct seen *seen = sums ? NULL : &w->seen[i];
 
-        if (r < 0)
-                return r;
-        for (size_t i = 0; i < w->n; i++)
-                sorted[i] = &w->seen[i];
-        qsort(sorted, w->n, sizeof(*sorted), compare_traffic);
-        for (size_t i = 0; i < n && r >= 0; i++)
-                r = add_row(w, t, sorted[i]);
-        if (r < 0)
-                return r;
+                rows[i] = sum ? (struct watch_row){.name = sum->name,
+                                                   .since = &sum->since,
+                                                   .p99 = sum->p99}
+                              : (struct watch_row){.row = seen->row,
+                                                   .id = seen->id,
+                                                   .since = &seen->since,
+                                                   .p99 = seen->p99};
+        }
         if (w->terminal)
                 text_add(&o->text, "\x1b[H\x1b[J");
-        table_print(t, &o->text, &format);
-        if (w->options->legend)
-                text_printf(&o->text, "\n%zu connection%s%s\n", w->n, w->n == 1 ? "" : "s",
-                            n < w->n ? ", the busiest are shown" : "");
+        int r = watch_table_add(&o->text, rows, n, &view);
         if (!w->terminal)
                 text_add(&o->text, "\n");
+        return r;
+}
+
+static int show_json(struct watch *w, struct output *o, struct json_object *rows) {
+        const bool sums = w->options->by != BY_CONNECTION;
+        const size_t n = sums ? w->sums.n : json_object_array_length(rows);
+
+        for (size_t i = 0; i < MIN((uint64_t) n, w->options->lines); i++) {
+                _cleanup_json_ struct json_object *sum = NULL;
+
+                if (!sums) {
+                        output_row(o, json_object_array_get_idx(rows, i), w->options);
+                        continue;
+                }
+                sum = connection_sum_json(&w->sums.items[i], (enum connections_by) w->options->by,
+                                          seconds_since(w));
+                if (!sum)
+                        return -ENOMEM;
+                output_json(o, sum, w->options);
+        }
         return 0;
 }
 
 static int show(struct watch *w, struct output *o, struct json_object *rows) {
-        if (w->options->json == JSON_OFF) {
-                w->width = w->options->full ? 0 : output_columns();
-                return show_table(w, o);
-        }
-        for (size_t i = 0; i < MIN((uint64_t) json_object_array_length(rows), w->options->lines);
-             i++)
-                output_row(o, json_object_array_get_idx(rows, i), w->options);
-        return 0;
+        int r = take_all(w, rows);
+
+        if (r >= 0 && w->options->by != BY_CONNECTION)
+                r = sum_up(w);
+        if (r < 0)
+                return r;
+        return w->options->json == JSON_OFF ? show_table(w, o) : show_json(w, o, rows);
 }
 
 /* The loop --------------------------------------------------------------------------------------
@@ -253,7 +222,7 @@ static int look(struct watch *w, sd_bus *bus, char **matches, size_t n) {
         output.interrupt_fd = w->signals;
         w->before = w->at;
         w->at = clock_now();
-        if (take_all(w, rows) < 0 || show(w, &output, rows) < 0)
+        if (show(w, &output, rows) < 0)
                 output.text.failed = true;
         w->look++;
         r = output_flush(&output);
@@ -292,6 +261,7 @@ int connections_watch(sd_bus *bus, char **matches, size_t n, const struct option
         if (w.terminal)
                 (void) !write(STDOUT_FILENO, leave, strlen(leave));
         free(w.seen);
+        connection_sums_done(&w.sums);
         close(w.signals);
         return r == -EPIPE ? EXIT_SUCCESS : r;
 }

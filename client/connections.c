@@ -160,13 +160,18 @@ struct traffic traffic_since(const struct traffic *now, const struct traffic *be
         return t;
 }
 
+uint64_t traffic_latency(const struct traffic *traffic, double part) {
+        return traffic->requests > 0 ? latency_quantile(traffic->histogram, LATENCY_BUCKETS, part,
+                                                        traffic->latency_max)
+                                     : 0;
+}
+
 /* Cells -----------------------------------------------------------------------------------------
  */
 
 void traffic_add_latency(struct text *t, const struct traffic *traffic, double part) {
         if (traffic->requests > 0)
-                text_add_duration(t, latency_quantile(traffic->histogram, LATENCY_BUCKETS, part,
-                                                      traffic->latency_max));
+                text_add_duration(t, traffic_latency(traffic, part));
 }
 
 void connections_add_rate(struct text *t, double rate) {

@@ -30,6 +30,10 @@ enum {
         CONNECTIONS_WIDER = 140,
 };
 
+enum {
+        CONNECTION_LOOKS = 20, /* of --watch that are shown together, at most */
+};
+
 /* By what they are summed up. */
 enum connections_by { BY_CONNECTION, BY_SERVICE, BY_CLIENT, BY_UNIT };
 
@@ -53,6 +57,9 @@ void traffic_add(struct traffic *sum, const struct traffic *other);
 
 /* What has passed since `before`. */
 struct traffic traffic_since(const struct traffic *now, const struct traffic *before);
+
+/* A quantile of the latencies, ns; 0 where there were no requests. */
+uint64_t traffic_latency(const struct traffic *traffic, double part);
 
 /* Adds a quantile of the latencies, nothing where there were no requests. */
 void traffic_add_latency(struct text *t, const struct traffic *traffic, double part);

@@ -85,6 +85,7 @@ static const struct verb verbs[] = {
          "where TCP counted it, requests are not. \"bpfmonctl show connection ID\" shows one.\n"
          "\n"
          "  bpfmonctl connections --watch --service=postgresql\n"
+         "  bpfmonctl connections --watch --by=unit\n"
          "  bpfmonctl connections --by=client 'connection.latency.p99>10ms'\n"},
         {GROUP_TRAFFIC, "callers", "[MATCH…]", 0, MATCHES_MAX, TAKES_MATCHES,
          VERB_LINES | VERB_TABLE | VERB_SCOPE, verb_callers,

@@ -14,8 +14,7 @@ int rows_add(struct table *t, struct json_object *row, const char *template, enu
         return cell.failed ? -ENOMEM : table_add(t, text_string(&cell), style);
 }
 
-/* A row of what --fields chose. */
-static int add_chosen(struct table *t, struct json_object *row, const struct options *options) {
+int rows_add_fields(struct table *t, struct json_object *row, const struct options *options) {
         int r = 0;
 
         for (size_t i = 0; i < options->n_fields && r >= 0; i++) {
@@ -28,7 +27,7 @@ static int add_chosen(struct table *t, struct json_object *row, const struct opt
         return r;
 }
 
-static void chosen_columns(struct table_column *ret, const struct options *options) {
+void rows_field_columns(struct table_column *ret, const struct options *options) {
         for (size_t i = 0; i < options->n_fields; i++) {
                 enum field f = options->fields[i];
                 bool number = value_is_number(f);
@@ -42,7 +41,7 @@ static int fill(struct table *t, struct json_object *rows, size_t n, const struc
 
         for (size_t i = 0; i < n && r >= 0; i++) {
                 struct json_object *row = json_object_array_get_idx(rows, i);
-                r = options->n_fields > 0 ? add_chosen(t, row, options)
+                r = options->n_fields > 0 ? rows_add_fields(t, row, options)
                                           : view->add(t, row, view->userdata);
         }
 
@@ -59,7 +58,7 @@ static int add_table(struct output *o, struct json_object *rows, size_t n,
         struct table_column chosen[_FIELD_MAX];
         _cleanup_(table_freep) struct table *t = NULL;
 
-        chosen_columns(chosen, options);
+        rows_field_columns(chosen, options);
         int r = options->n_fields > 0 ? table_new(&t, chosen, options->n_fields)
                                       : table_new(&t, view->columns, view->n_columns);
         if (r >= 0)

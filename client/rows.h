@@ -23,5 +23,10 @@ struct rows_view {
 int rows_print(struct json_object *rows, const struct rows_view *view,
                const struct options *options);
 
+/* The columns of what --fields chose (options->n_fields of them), and a row of these. Returns 0, or
+ * -ENOMEM. */
+void rows_field_columns(struct table_column *ret, const struct options *options);
+int rows_add_fields(struct table *t, struct json_object *row, const struct options *options);
+
 /* Adds a cell that is made with a template of value.h. Returns 0, or -ENOMEM. */
 int rows_add(struct table *t, struct json_object *row, const char *template, enum style style);

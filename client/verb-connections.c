@@ -8,6 +8,7 @@
 #include "bus-json.h"
 #include "bus.h"
 #include "client.h"
+#include "connection-sums.h"
 #include "connections.h"
 #include "output.h"
 #include "rows.h"
@@ -152,103 +153,34 @@ static int compare(const void *a, const void *b) {
 /* Sums ------------------------------------------------------------------------------------------
  */
 
-struct group {
-        char *name;
-        struct traffic traffic;
-};
-
-struct groups {
-        struct group *items;
-        size_t n;
-};
-
-static void groups_done(struct groups *g) {
-        for (size_t i = 0; i < g->n; i++)
-                free(g->items[i].name);
-        free(g->items);
-}
-
-static int compare_names(const void *a, const void *b) {
-        return strcmp(((const struct group *) a)->name, ((const struct group *) b)->name);
-}
-
 static int compare_traffic(const void *a, const void *b) {
-        const struct traffic *x = &((const struct group *) a)->traffic,
-                             *y = &((const struct group *) b)->traffic;
+        const struct traffic *x = &((const struct connection_sum *) a)->traffic,
+                             *y = &((const struct connection_sum *) b)->traffic;
         uint64_t p = x->sent + x->received, q = y->sent + y->received;
 
         return p > q ? -1 : p < q;
 }
 
-/* One for each connection, then those of one name are put together. */
-static int make_groups(struct groups *g, struct json_object *rows, enum connections_by by) {
-        size_t n = json_object_array_length(rows), kept = 0;
+static int sum_up(struct connection_sums *s, struct json_object *rows, enum connections_by by) {
+        const size_t n = json_object_array_length(rows);
+        int r = 0;
 
-        g->items = calloc(n + 1, sizeof(*g->items));
-        if (!g->items)
-                return -ENOMEM;
-        for (size_t i = 0; i < n; i++) {
+        for (size_t i = 0; i < n && r >= 0; i++) {
                 struct json_object *row = json_object_array_get_idx(rows, i);
-                struct text name = {};
+                const struct traffic traffic = traffic_of(row);
 
-                connections_add_group(&name, row, by);
-                if (!name.data)
-                        text_add(&name, "(unknown)");
-                if (name.failed) {
-                        text_clear(&name);
-                        return -ENOMEM;
-                }
-                g->items[g->n++] = (struct group){name.data, traffic_of(row)};
+                r = connection_sums_add(s, row, by, &traffic, NULL);
         }
-        qsort(g->items, g->n, sizeof(*g->items), compare_names);
-        for (size_t i = 1; i < g->n; i++) {
-                if (strcmp(g->items[kept].name, g->items[i].name) != 0) {
-                        g->items[++kept] = g->items[i];
-                        continue;
-                }
-                traffic_add(&g->items[kept].traffic, &g->items[i].traffic);
-                free(g->items[i].name);
-        }
-        g->n = g->n > 0 ? kept + 1 : 0;
-        qsort(g->items, g->n, sizeof(*g->items), compare_traffic);
-        return 0;
+        connection_sums_fold(s);
+        if (s->n > 0)
+                qsort(s->items, s->n, sizeof(*s->items), compare_traffic);
+        return r;
 }
 
-static struct json_object *group_json(const struct group *g, const char *key) {
-        struct json_object *o = json_object_new_object();
-        const struct {
-                const char *key;
-                uint64_t value;
-        } numbers[] = {
-                {"connections", g->traffic.connections},
-                {"connection.duration", g->traffic.age},
-                {"bytes.sent", g->traffic.sent},
-                {"bytes.received", g->traffic.received},
-                {"connection.requests", g->traffic.requests},
-                {"connection.latency.p50", latency_quantile(g->traffic.histogram, LATENCY_BUCKETS,
-                                                            0.5, g->traffic.latency_max)},
-                {"connection.latency.p99", latency_quantile(g->traffic.histogram, LATENCY_BUCKETS,
-                                                            0.99, g->traffic.latency_max)},
-                {"connection.latency.max", g->traffic.latency_max},
-        };
-
-        if (!o)
-                return NULL;
-        json_object_object_add(o, key, json_object_new_string(g->name));
-        for (size_t i = 0; i < ELEMENTSOF(numbers) - (g->traffic.requests ? 0 : 3); i++)
-                json_object_object_add(o, numbers[i].key, json_object_new_uint64(numbers[i].value));
-        return o;
-}
-
-static const char *const by_keys[] = {
-        [BY_SERVICE] = "service.name", [BY_CLIENT] = "process.name", [BY_UNIT] = "unit"};
-static const char *const by_heads[] = {
-        [BY_SERVICE] = "SERVICE", [BY_CLIENT] = "CLIENT", [BY_UNIT] = "UNIT"};
-
-static int add_group_table(struct output *o, const struct groups *g,
-                           const struct options *options) {
+static int add_sums(struct output *o, const struct connection_sums *s,
+                    const struct options *options) {
         struct table_column heads[ELEMENTSOF(sum_columns) + 1] = {
-                {by_heads[options->by], .least = 12}};
+                {connection_sums_heading(options->by), .least = 12}};
         const struct table_format format = {
                 .columns = options->full ? 0 : output_columns(),
                 .colour = options->colour,
@@ -260,28 +192,28 @@ static int add_group_table(struct output *o, const struct groups *g,
         for (size_t i = 0; i < ELEMENTSOF(sum_columns); i++)
                 heads[i + 1] = sum_columns[i].table;
         r = table_new(&t, heads, ELEMENTSOF(heads));
-        for (size_t i = 0; r >= 0 && i < MIN(g->n, options->lines); i++) {
-                r = table_add(t, g->items[i].name, STYLE_NONE);
+        for (size_t i = 0; r >= 0 && i < MIN(s->n, options->lines); i++) {
+                r = table_add(t, s->items[i].name, STYLE_NONE);
                 if (r >= 0)
                         r = add_cells(t, sum_columns, ELEMENTSOF(sum_columns),
-                                      &(struct source){NULL, &g->items[i].traffic});
+                                      &(struct source){NULL, &s->items[i].traffic});
         }
         if (r >= 0)
                 table_print(t, &o->text, &format);
         return r;
 }
 
-static int print_groups(struct json_object *rows, const struct options *options) {
-        _cleanup_(groups_done) struct groups g = {};
+static int print_sums(struct json_object *rows, const struct options *options) {
+        _cleanup_(connection_sums_done) struct connection_sums s = {};
         struct output output = OUTPUT_INIT;
-        int r = make_groups(&g, rows, options->by);
+        int r = sum_up(&s, rows, options->by);
 
         if (r >= 0 && options->json == JSON_OFF)
-                r = add_group_table(&output, &g, options);
-        for (size_t i = 0; r >= 0 && options->json != JSON_OFF && i < MIN(g.n, options->lines);
+                r = add_sums(&output, &s, options);
+        for (size_t i = 0; r >= 0 && options->json != JSON_OFF && i < MIN(s.n, options->lines);
              i++) {
-                _cleanup_json_ struct json_object *o = group_json(&g.items[i],
-                                                                  by_keys[options->by]);
+                _cleanup_json_ struct json_object *o = connection_sum_json(&s.items[i], options->by,
+                                                                           0);
 
                 if (o)
                         output_json(&output, o, options);
@@ -317,8 +249,8 @@ int verb_connections(char **arguments, size_t n, const struct options *options) 
                      (options->n_fields > 0 || options->json != JSON_OFF);
         int r;
 
-        if (options->watch && options->by != BY_CONNECTION) {
-                complain("--watch shows connections, and --by sums of them: leave one out");
+        if (options->n_fields > 0 && options->by != BY_CONNECTION) {
+                complain("--fields are of connections, and --by shows sums of them: leave one out");
                 return EXIT_USAGE;
         }
         r = bus_check_matches(arguments, n);
@@ -333,7 +265,7 @@ int verb_connections(char **arguments, size_t n, const struct options *options) 
         if (r != EXIT_SUCCESS)
                 return r;
         if (options->by != BY_CONNECTION)
-                return print_groups(rows, options);
+                return print_sums(rows, options);
         json_object_array_sort(rows, compare);
         choose(&chosen, options->full ? 0 : output_columns());
         return rows_print(rows,

@@ -579,6 +579,49 @@ def test_restart(b):
         equal(events_of(watcher, "connection-open"), [], "openings after the restarts")
 
 
+def test_watched_sums(b):
+    """--watch --by shows sums of what passed since the look before, also of connections that were not there then"""
+    configured(b, f"[Connections]\nService=ledger {b.directory}/l*.sock\nService=other {b.directory}/o*.sock\n")
+    talks = [Talk(b, f"{b.directory}/{name}.sock") for name in ("l1", "l2", "o")]
+    where = f"destination.address={b.directory}/*.sock"
+
+    def watch(*options):
+        return bed.Process(b, "bpfmonctl", [os.environ["BPFMONCTL"], "connections", "--watch", "--every=500ms", where, *options])
+
+    table = watch("--by=service")
+    wait_until(lambda: "SERVICE" in table.output(), what="the first look")
+    for talk in talks:
+        talk.ask(1000, 20)
+    objects = watch("--by=service", "-j")
+
+    def looks():
+        return [look for look in table.output().split("SERVICE")[1:] if "services\n" in look]
+
+    wait_until(lambda: [talk.ask(1000, 20) for talk in talks[:2]] and len(looks()) >= 3, what="three looks")
+    look = looks()[-1]
+    head = "SERVICE" + look.splitlines()[0]
+    lines = {line.split()[0]: line for line in look.splitlines() if line.split()[1:]}
+    equal((lines["ledger"].split()[1], lines["other"].split()[1], lines["2"]), ("2", "1", "2 services"), look)
+
+    def cell(name, column):
+        end = head.index(column) + len(column)
+        return float(lines[name][:end].split()[-1])
+
+    # Each answer takes 20 ms, and each waits for the one before.
+    if not 5 <= cell("ledger", "RATE/S") <= 50 or cell("other", "RATE/S") != 0:
+        raise AssertionError(f"rates: {lines}")
+    contains(lines["ledger"], " ms", "latencies")
+    contains(lines["ledger"], "▁", "bars")
+    equal(" ms" in lines["other"], False, "latencies of those that are silent")
+    first = [o for o in objects.objects() if o["service.name"] == "ledger"]
+    equal("connection.request_rate" in first[0], False, "a rate of the first look")
+    if not 5 <= first[-1]["connection.request_rate"] <= 50 or not first[-1]["bytes.received_rate"] > 1000:
+        raise AssertionError(f"rates: {first[-1]}")
+    equal((first[-1]["connections"], "connection.latency.p99" in first[-1]), (2, True), "sums")
+    for process in (table, objects):
+        equal(process.stop(signal.SIGINT), 0, "status after Ctrl-C")
+
+
 def on_terminal(b, talk, width):
     """What --watch shows on a terminal fits it, the end of the server's address and the last bar included."""
     controller, terminal = os.openpty()
@@ -666,7 +709,7 @@ def test_client(b):
     equal(sum(shown), 40, f"requests in the picture {page}")
     equal(b.ctl("show", "connection", "999999").popen.returncode, 1, "status for a connection that is not there")
     equal(b.ctl("show", "connection", "x").popen.returncode, 2, "status for no number")
-    equal(b.ctl("connections", "--watch", "--by=unit").popen.returncode, 2, "status for sums that change")
+    equal(b.ctl("connections", "--by=unit", "--fields=unit").popen.returncode, 2, "status for fields of sums")
     watch = bed.Process(b, "bpfmonctl", [os.environ["BPFMONCTL"], "connections", "--watch", "--every=200ms",
                                          "--service=ledger"])
     wait_until(lambda: talk.ask(10) and watch.output().count("RATE/S") >= 4, what="four looks")
@@ -683,4 +726,4 @@ def test_client(b):
 
 bed.main([test_life, test_list, test_rates, test_attached, test_stats, test_slow, test_odd, test_silent_end, test_behind,
           test_idle, test_limit, test_lists, test_turns, test_config,
-          test_scopes, test_restart, test_restart_waiting, test_client])
+          test_scopes, test_restart, test_restart_waiting, test_watched_sums, test_client])
