@@ -42,6 +42,7 @@ enum option_takes {
         ARGUMENT_COMMAND,
         ARGUMENT_HOST,
         ARGUMENT_MACHINE,
+        ARGUMENT_SERVICE,
         ARGUMENT_OTHER,
 };
 

@@ -12,6 +12,8 @@
 #include "errors.h"
 #include "objects.h"
 #include "pages.h"
+#include "services.h"
+#include "usual-services.h"
 #include "value.h"
 
 enum {
@@ -109,6 +111,21 @@ static bool runs(sd_bus *bus) {
         return sd_bus_get_name_creds(bus, BPFMON_BUS_NAME, 0, &creds) >= 0;
 }
 
+/* Those that the daemon knows; where it does not tell them (`bus` NULL: it does not run), the usual
+ * ones. */
+static void list_services(sd_bus *bus, const struct listing *l) {
+        _cleanup_(services_freep) char **names = NULL;
+
+        if (bus && services_read(bus, &names, NULL) >= 0) {
+                for (size_t i = 0; names[i]; i++)
+                        l->add(names[i], "", l->userdata);
+                return;
+        }
+        for (size_t i = 0; i < n_usual_services; i++)
+                if (i == 0 || strcmp(usual_services[i - 1].name, usual_services[i].name) != 0)
+                        l->add(usual_services[i].name, "", l->userdata);
+}
+
 static void list(const char *field, const char *host, const char *machine,
                  void (*add)(const char *value, const char *words, void *userdata),
                  void *userdata) {
@@ -128,13 +145,17 @@ static void list(const char *field, const char *host, const char *machine,
 
         for (size_t i = 0; i < ELEMENTSOF(objects); i++)
                 is_object = is_object || objects[i].field == (enum field) f;
-        if (!is_object && f != FIELD_PROBE_NAME && f != FIELD_SEQ && f != FIELD_CONNECTION_ID)
-                return;
-        if (bus_connect(&bus, &options) != EXIT_SUCCESS ||
-            sd_bus_set_method_call_timeout(bus, PATIENCE_USEC) < 0 || !runs(bus))
+        if (!is_object && f != FIELD_PROBE_NAME && f != FIELD_SEQ && f != FIELD_CONNECTION_ID &&
+            f != FIELD_SERVICE_NAME)
                 return;
 
         struct listing l = {(enum field) f, "", add, userdata};
+        bool asked = bus_connect(&bus, &options) == EXIT_SUCCESS &&
+                     sd_bus_set_method_call_timeout(bus, PATIENCE_USEC) >= 0 && runs(bus);
+        if (f == FIELD_SERVICE_NAME)
+                list_services(asked ? bus : NULL, &l);
+        if (!asked)
+                return;
         for (size_t i = 0; i < ELEMENTSOF(objects); i++)
                 if (objects[i].field == (enum field) f)
                         list_objects(bus, objects[i].kind, &options, &l);

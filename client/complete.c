@@ -216,6 +216,10 @@ static void offer_argument(struct line *l, const struct option_row *row, size_t 
                 text_printf(l->out, ":%s %.*s\n",
                             row->takes == ARGUMENT_FILE ? "files" : "commands", (int) n, l->word);
                 break;
+        case ARGUMENT_SERVICE:
+                offer(l, l->word, n, "help", "List them");
+                offer_foreign(l, l->word, n, "service.name");
+                break;
         case ARGUMENT_NONE:
         case ARGUMENT_HOST:
         case ARGUMENT_MACHINE:

@@ -12,6 +12,7 @@
 #include "connections.h"
 #include "output.h"
 #include "rows.h"
+#include "services.h"
 #include "value.h"
 
 static int add_cell(struct table *t, const struct text *cell, enum style style) {
@@ -253,9 +254,13 @@ int verb_connections(char **arguments, size_t n, const struct options *options) 
                 complain("--fields are of connections, and --by shows sums of them: leave one out");
                 return EXIT_USAGE;
         }
+        if (options->service && strcmp(options->service, "help") == 0)
+                return services_list(options);
         r = bus_check_matches(arguments, n);
         if (r == EXIT_SUCCESS)
                 r = bus_connect(&bus, options);
+        if (r == EXIT_SUCCESS)
+                r = services_check(bus, arguments, n, options);
         if (r == EXIT_SUCCESS && options->watch)
                 return connections_watch(bus, arguments, n, options);
         if (r == EXIT_SUCCESS && wants_rates(options))

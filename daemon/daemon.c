@@ -384,6 +384,7 @@ static int setup_bus(struct daemon *d) {
                 .events_resumed = handover_resumed(d->handover),
                 .events_lost = &d->events_lost,
                 .bad_records = &d->bad_records,
+                .services = &d->configuration.now.services,
                 .since = d->since,
                 .reload = reload,
                 .userdata = d,

@@ -20,6 +20,7 @@
 #include "options.h"
 #include "probe.h"
 #include "query-call.h"
+#include "service.h"
 #include "statistics-users.h"
 #include "status.h"
 #include "stream.h"
@@ -416,6 +417,19 @@ DEFINE_PROPERTY(events_lost, "t", *c->events_lost);
 DEFINE_PROPERTY(subscribers, "u", (uint32_t) subscription_table_count(c->subscriptions));
 DEFINE_PROPERTY(degraded, "b", (int) probe_set_degraded(c->probes));
 
+static int property_services(_unused_ sd_bus *bus, _unused_ const char *path,
+                             _unused_ const char *interface, _unused_ const char *property,
+                             sd_bus_message *reply, void *userdata, _unused_ sd_bus_error *error) {
+        const struct manager *manager = userdata;
+        const char *names[SERVICE_NAMES_MAX];
+        const size_t n = service_names(manager->context.services, names, ELEMENTSOF(names));
+        int r = sd_bus_message_open_container(reply, 'a', "s");
+
+        for (size_t i = 0; i < n && r >= 0; i++)
+                r = sd_bus_message_append(reply, "s", names[i]);
+        return r < 0 ? r : sd_bus_message_close_container(reply);
+}
+
 /* SD_BUS_VTABLE_UNPRIVILEGED: not sd-bus decides who may call, by capabilities, but each method. */
 static const sd_bus_vtable manager_vtable[] = {
         SD_BUS_VTABLE_START(0),
@@ -474,6 +488,7 @@ static const sd_bus_vtable manager_vtable[] = {
         SD_BUS_PROPERTY("EventsLost", "t", property_events_lost, 0, 0),
         SD_BUS_PROPERTY("Subscribers", "u", property_subscribers, 0, 0),
         SD_BUS_PROPERTY("Degraded", "b", property_degraded, 0, 0),
+        SD_BUS_PROPERTY("Services", "as", property_services, 0, 0),
         SD_BUS_VTABLE_END,
 };
 

@@ -43,7 +43,8 @@ struct manager_context {
         uint64_t events_resumed;     /* number of the last event before the daemon took over */
         const uint64_t *events_lost;
         const uint64_t *bad_records; /* records that did not parse */
-        uint64_t since;              /* CLOCK_REALTIME, µs */
+        const struct service_rules *services;
+        uint64_t since; /* CLOCK_REALTIME, µs */
         /* Reads the configuration again. */
         void (*reload)(void *userdata);
         void *userdata;

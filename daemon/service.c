@@ -8,57 +8,6 @@
 #include "glob.h"
 #include "util.h"
 
-/* Ports as IANA has them, or as their makers chose them; paths as they are by default, or as Debian
- * and Fedora have them. */
-static const struct service_rule usual[] = {
-        {"postgresql", "*/.s.PGSQL.*", 0},
-        {"postgresql", "", 5432},
-        {"pgbouncer", "", 6432},
-        {"mysql", "*/mysqld*.sock", 0},
-        {"mysql", "*/mysql*.sock", 0},
-        {"mysql", "*/mariadb*.sock", 0},
-        {"mysql", "", 3306},
-        {"mysql", "", 33060},
-        {"redis", "*/redis*.sock", 0},
-        {"redis", "*/valkey*.sock", 0},
-        {"redis", "", 6379},
-        {"mongodb", "*/mongodb-*.sock", 0},
-        {"mongodb", "", 27017},
-        {"memcached", "*/memcached*.sock", 0},
-        {"memcached", "", 11211},
-        {"cassandra", "", 9042},
-        {"clickhouse", "", 9000},
-        {"clickhouse", "", 8123},
-        {"couchdb", "", 5984},
-        {"elasticsearch", "", 9200},
-        {"elasticsearch", "", 9300},
-        {"etcd", "", 2379},
-        {"etcd", "", 2380},
-        {"firebird", "", 3050},
-        {"influxdb", "", 8086},
-        {"kafka", "", 9092},
-        {"mssql", "", 1433},
-        {"neo4j", "", 7687},
-        {"oracle", "", 1521},
-        {"rabbitmq", "", 5672},
-        {"zookeeper", "", 2181},
-        {"amqps", "", 5671},
-        {"docker", "*/docker.sock", 0},
-        {"containerd", "*/containerd.sock", 0},
-        {"dbus", "*/dbus/system_bus_socket", 0},
-        {"dns", "", 53},
-        {"http", "", 80},
-        {"https", "", 443},
-        {"imap", "", 143},
-        {"imaps", "", 993},
-        {"ldap", "", 389},
-        {"ldaps", "", 636},
-        {"nfs", "", 2049},
-        {"smtp", "", 25},
-        {"submission", "", 587},
-        {"ssh", "", 22},
-};
-
 static int read_port(const char *word, uint16_t *ret) {
         unsigned long port;
         char *end;
@@ -135,9 +84,29 @@ static const char *find_path(const struct service_rule *rules, size_t n, const c
 }
 
 const char *service_of_port(const struct service_rules *rules, uint16_t port) {
-        return find_port(rules->rules, rules->n, port) ?: find_port(usual, ELEMENTSOF(usual), port);
+        return find_port(rules->rules, rules->n, port)
+                       ?: find_port(usual_services, n_usual_services, port);
 }
 
 const char *service_of_path(const struct service_rules *rules, const char *path) {
-        return find_path(rules->rules, rules->n, path) ?: find_path(usual, ELEMENTSOF(usual), path);
+        return find_path(rules->rules, rules->n, path)
+                       ?: find_path(usual_services, n_usual_services, path);
+}
+
+static int compare_names(const void *a, const void *b) {
+        return strcmp(*(const char *const *) a, *(const char *const *) b);
+}
+
+size_t service_names(const struct service_rules *rules, const char **ret, size_t max) {
+        size_t n = 0, kept = 0;
+
+        for (size_t i = 0; i < rules->n && n < max; i++)
+                ret[n++] = rules->rules[i].name;
+        for (size_t i = 0; i < n_usual_services && n < max; i++)
+                ret[n++] = usual_services[i].name;
+        qsort(ret, n, sizeof(*ret), compare_names);
+        for (size_t i = 0; i < n; i++)
+                if (kept == 0 || strcmp(ret[kept - 1], ret[i]) != 0)
+                        ret[kept++] = ret[i];
+        return kept;
 }

@@ -6,17 +6,11 @@
 #include <stddef.h>
 #include <stdint.h>
 
-enum {
-        SERVICE_NAME_BYTES = 32,  /* with NUL */
-        SERVICE_PATH_BYTES = 109, /* a glob of a socket's path, with NUL */
-        SERVICE_RULES_MAX = 64,   /* that are configured */
-};
+#include "usual-services.h"
 
-/* What is behind one port, or the paths that a glob matches. */
-struct service_rule {
-        char name[SERVICE_NAME_BYTES];
-        char path[SERVICE_PATH_BYTES]; /* "": the port counts. An abstract name begins with @ */
-        uint16_t port;
+enum {
+        SERVICE_RULES_MAX = 64,  /* that are configured */
+        SERVICE_NAMES_MAX = 128, /* more than those and the usual ones */
 };
 
 struct service_rules {
@@ -32,3 +26,7 @@ int service_rules_add(struct service_rules *rules, const char *text);
  * The result lives as long as `rules`. */
 const char *service_of_port(const struct service_rules *rules, uint16_t port);
 const char *service_of_path(const struct service_rules *rules, const char *path);
+
+/* Fills `ret` with the names that there are, each once, in the order of the alphabet, and returns
+ * how many; SERVICE_NAMES_MAX are room enough. They live as long as `rules`. */
+size_t service_names(const struct service_rules *rules, const char **ret, size_t max);

@@ -276,7 +276,7 @@ def test_stopped_readers(b):
     serves(b, witness)
 
 
-HARMLESS = {"Version", "Since", "EventsSeen", "EventsResumed", "EventsLost", "Subscribers", "Degraded"}
+HARMLESS = {"Version", "Since", "EventsSeen", "EventsResumed", "EventsLost", "Subscribers", "Degraded", "Services"}
 
 
 def call(path, interface, method, signature="", *arguments):
@@ -284,7 +284,7 @@ def call(path, interface, method, signature="", *arguments):
 
 
 def test_properties(b):
-    """Everyone may read the properties, which tell numbers and versions; nobody may write them"""
+    """Everyone may read the properties, which tell numbers, versions and names of services; nobody may write them"""
     _, _, witness = start(b)
     hidden = b.client().subscribe([f"process.name={SECRET}"])
     for action in (("map-create", SECRET), ("prog-load", SECRET)):

@@ -96,6 +96,9 @@ CASES = [
     ("show ma", "show map"),
     ("show con", "show connection"),
     ("connections network.transport=u", "connections network.transport=unix"),
+    ("connections --service=postg", "connections --service=postgresql"),
+    ("connections --service clickh", "connections --service clickhouse"),
+    ("subscribe service.name=memc", "subscribe service.name=memcached"),
 ]
 NOTIFY_CASES = [
     ("--te", "--test"),

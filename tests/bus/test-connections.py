@@ -530,6 +530,30 @@ def test_config(b):
         equal(kept(), ["connection-open", "connection-close"], f"history of {name}")
 
 
+def test_services(b):
+    """A name that no service has is refused with the nearest one; those that are configured are names, too"""
+    def offered():
+        return b.ctl("--complete", "--", "connections", "--service=").output().split()
+
+    equal(("--service=redis" in offered(), "--service=ledger" in offered()), (True, False), "completion without bpfmond")
+    configured(b, f"[Connections]\nService=ledger {b.directory}/l.sock\nService=redis {b.directory}/r.sock\n")
+    equal(("--service=redis" in offered(), "--service=ledger" in offered()), (True, True), "completion")
+    for arguments, meant in ((["--service=postgres"], '"postgresql"'), (["--service=ledgr"], '"ledger"'), (["--service=elastic"], '"elasticsearch"'),
+                             (["service.name=postgres"], '"postgresql"'), (["--watch", "--service=Redis"], '"redis"'),
+                             (["--service=nothing.like"], "Service=")):
+        refused = b.ctl("connections", *arguments)
+        equal((refused.popen.returncode, refused.output()), (2, ""), f"{arguments}")
+        contains(refused.errors(), meant, f"what {arguments} gets")
+        contains(refused.errors(), "--service=help", f"what {arguments} gets")
+    for arguments in (["--service=ledger"], ["--service=led*"], ["--service=nothing*"], ["service.name!=postgres"], ["service.name=redis"]):
+        taken = b.ctl("connections", *arguments)
+        equal((taken.popen.returncode, taken.errors()), (0, ""), f"{arguments}")
+    names = b.ctl("connections", "--service=help").output().split()
+    equal(names, sorted(set(names)), "the list")
+    equal({"ledger", "redis", "postgresql", "ssh"} <= set(names), True, f"names in {names}")
+    equal([o["service.name"] for o in b.ctl("connections", "--service=help", "-j").objects()], names, "the same in JSON")
+
+
 def test_scopes(b):
     """Users see connections with an end of theirs, and of the other end that there is one"""
     b.directory.chmod(0o711)
@@ -725,5 +749,5 @@ def test_client(b):
 
 
 bed.main([test_life, test_list, test_rates, test_attached, test_stats, test_slow, test_odd, test_silent_end, test_behind,
-          test_idle, test_limit, test_lists, test_turns, test_config,
+          test_idle, test_limit, test_lists, test_turns, test_config, test_services,
           test_scopes, test_restart, test_restart_waiting, test_watched_sums, test_client])

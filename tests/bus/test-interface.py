@@ -65,9 +65,10 @@ def test_busctl(b):
     contains(busctl(b, "introspect", NAME, PATH), ".Subscribe", "introspection")
     contains(busctl(b, "introspect", NAME, path), ".Events", "introspection")
     values = {name: busctl(b, "get-property", NAME, PATH, MANAGER, name).split()
-              for name in ("Version", "Since", "EventsSeen", "EventsResumed", "EventsLost", "Subscribers", "Degraded")}
+              for name in ("Version", "Since", "EventsSeen", "EventsResumed", "EventsLost", "Subscribers", "Degraded", "Services")}
     equal({name: value[0] for name, value in values.items()},
-          {"Version": "s", "Since": "t", "EventsSeen": "t", "EventsResumed": "t", "EventsLost": "t", "Subscribers": "u", "Degraded": "b"})
+          {"Version": "s", "Since": "t", "EventsSeen": "t", "EventsResumed": "t", "EventsLost": "t", "Subscribers": "u", "Degraded": "b",
+           "Services": "as"})
     equal(values["Subscribers"], ["u", "1"])
     status = json.loads(busctl(b, "--json=short", "call", NAME, PATH, MANAGER, "GetStatus"))
     equal(status["type"], "a{sv}")

@@ -19,6 +19,10 @@ static void list(const char *field, const char *host, const char *machine,
                 add(host, "host", userdata);
         if (strcmp(field, "prog.id") == 0)
                 add("12", "kprobe \x1b[31mred\nline\t", userdata);
+        if (strcmp(field, "service.name") == 0) {
+                add("ledger", "", userdata);
+                add("$(touch x)", "", userdata);
+        }
         if (strcmp(field, "prog.name") == 0) {
                 static const char *const names[] = {
                         "good_name", "$(touch x)", "`x`",    "a b", "-x",
@@ -53,6 +57,9 @@ static const struct {
         {{"--host=there", "show", "prog", ""}, "*there\thost\n"},
         {{"subscribe", "prog.name="}, "prog.name=good_name\t\n"},
         {{"subscribe", "--sinc"}, ""},
+        {{"connections", "--service="}, "--service=help\tList them\n--service=ledger\t\n"},
+        {{"connections", "--service", "le"}, "ledger\t\n"},
+        {{"subscribe", "service.name!="}, "service.name!=ledger\t\n"},
 };
 
 START_TEST(candidates) {

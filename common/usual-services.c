@@ -1,0 +1,56 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "usual-services.h"
+
+#include "util.h"
+
+/* Ports as IANA has them, or as their makers chose them; paths as they are by default, or as Debian
+ * and Fedora have them. */
+const struct service_rule usual_services[] = {
+        {"postgresql", "*/.s.PGSQL.*", 0},
+        {"postgresql", "", 5432},
+        {"pgbouncer", "", 6432},
+        {"mysql", "*/mysqld*.sock", 0},
+        {"mysql", "*/mysql*.sock", 0},
+        {"mysql", "*/mariadb*.sock", 0},
+        {"mysql", "", 3306},
+        {"mysql", "", 33060},
+        {"redis", "*/redis*.sock", 0},
+        {"redis", "*/valkey*.sock", 0},
+        {"redis", "", 6379},
+        {"mongodb", "*/mongodb-*.sock", 0},
+        {"mongodb", "", 27017},
+        {"memcached", "*/memcached*.sock", 0},
+        {"memcached", "", 11211},
+        {"cassandra", "", 9042},
+        {"clickhouse", "", 9000},
+        {"clickhouse", "", 8123},
+        {"couchdb", "", 5984},
+        {"elasticsearch", "", 9200},
+        {"elasticsearch", "", 9300},
+        {"etcd", "", 2379},
+        {"etcd", "", 2380},
+        {"firebird", "", 3050},
+        {"influxdb", "", 8086},
+        {"kafka", "", 9092},
+        {"mssql", "", 1433},
+        {"neo4j", "", 7687},
+        {"oracle", "", 1521},
+        {"rabbitmq", "", 5672},
+        {"zookeeper", "", 2181},
+        {"amqps", "", 5671},
+        {"docker", "*/docker.sock", 0},
+        {"containerd", "*/containerd.sock", 0},
+        {"dbus", "*/dbus/system_bus_socket", 0},
+        {"dns", "", 53},
+        {"http", "", 80},
+        {"https", "", 443},
+        {"imap", "", 143},
+        {"imaps", "", 993},
+        {"ldap", "", 389},
+        {"ldaps", "", 636},
+        {"nfs", "", 2049},
+        {"smtp", "", 25},
+        {"submission", "", 587},
+        {"ssh", "", 22},
+};
+const size_t n_usual_services = ELEMENTSOF(usual_services);
