@@ -7,6 +7,7 @@ enum {
         GAP = 2,
         INDENT = 4,         /* of notes */
         LEAST = 4,          /* columns of a cell on a terminal that is too narrow for all */
+        READABLE = 8,       /* the same as long as there are columns to leave out */
         NOTE_WIDTH_MIN = 20 /* of the text of a note */
 };
 
@@ -71,6 +72,37 @@ int table_add_note(struct table *t, const char *s, enum style style) {
         return add_item(t, s, style, true);
 }
 
+/* The width of a column that is left out. */
+#define LEFT_OUT SIZE_MAX
+
+/* Whether the columns that remain fit with readable cells. Numbers are not cut. */
+static bool is_readable(const struct table *t, const size_t *widths, size_t columns) {
+        size_t total = 0;
+
+        for (size_t i = 0; i < t->n_columns; i++)
+                if (widths[i] != LEFT_OUT)
+                        total += (total > 0 ? GAP : 0) +
+                                 (t->columns[i].right ? widths[i]
+                                                      : MIN(widths[i], (size_t) READABLE));
+        return total <= columns;
+}
+
+/* Leaves columns out until the others fit. */
+static void leave_out(const struct table *t, size_t *widths, size_t columns) {
+        while (!is_readable(t, widths, columns)) {
+                size_t first = t->n_columns;
+
+                for (size_t i = 0; i < t->n_columns; i++)
+                        if (t->columns[i].spare > 0 && widths[i] != LEFT_OUT &&
+                            (first == t->n_columns ||
+                             t->columns[i].spare < t->columns[first].spare))
+                                first = i;
+                if (first == t->n_columns)
+                        return;
+                widths[first] = LEFT_OUT;
+        }
+}
+
 /* What must remain of a column; where that is too much for the terminal, of all but numbers little
  * does. */
 static size_t least_of(const struct table_column *c, bool narrow) {
@@ -81,18 +113,20 @@ static size_t least_of(const struct table_column *c, bool narrow) {
 
 /* Takes columns from the widest column that may be cut until the table fits. */
 static void shrink(const struct table *t, size_t *widths, size_t columns) {
-        size_t total = GAP * (t->n_columns - 1), least = total;
+        size_t total = 0, least = 0;
         bool narrow = false;
 
         for (size_t i = 0; i < t->n_columns; i++) {
-                total += widths[i];
-                least += MIN(widths[i], least_of(&t->columns[i], true));
+                if (widths[i] == LEFT_OUT)
+                        continue;
+                total += (total > 0 ? GAP : 0) + widths[i];
+                least += (least > 0 ? GAP : 0) + MIN(widths[i], least_of(&t->columns[i], true));
         }
 
         while (total > columns) {
                 size_t widest = t->n_columns;
                 for (size_t i = 0; i < t->n_columns; i++)
-                        if (widths[i] > least_of(&t->columns[i], narrow) &&
+                        if (widths[i] != LEFT_OUT && widths[i] > least_of(&t->columns[i], narrow) &&
                             (widest == t->n_columns || widths[i] > widths[widest]))
                                 widest = i;
                 if (widest == t->n_columns) {
@@ -116,15 +150,29 @@ static void measure(const struct table *t, size_t *widths, const struct table_fo
                         column = (column + 1) % t->n_columns;
                 }
 
-        if (format->columns > 0)
-                shrink(t, widths, format->columns);
+        if (format->columns == 0)
+                return;
+        leave_out(t, widths, format->columns);
+        shrink(t, widths, format->columns);
+}
+
+/* Whether a column is the last one of those that are shown. */
+static bool is_last(const struct table *t, const size_t *widths, size_t column) {
+        while (++column < t->n_columns)
+                if (widths[column] != LEFT_OUT)
+                        return false;
+        return true;
 }
 
 static void print_cell(const struct table *t, struct text *out, size_t column, const char *s,
-                       enum style style, size_t width, bool colour) {
-        size_t padding = width - MIN(width, text_width(s));
+                       enum style style, const size_t *widths, bool colour) {
+        const size_t width = widths[column];
         _cleanup_text_ struct text shown = {};
-        bool last = column + 1 == t->n_columns;
+
+        if (width == LEFT_OUT)
+                return;
+        size_t padding = width - MIN(width, text_width(s));
+        bool last = is_last(t, widths, column);
 
         if (t->columns[column].right)
                 text_add_char(out, ' ', padding);
@@ -155,14 +203,14 @@ void table_print(const struct table *t, struct text *out, const struct table_for
         measure(t, widths, format);
 
         for (size_t i = 0; format->legend && i < t->n_columns; i++)
-                print_cell(t, out, i, t->columns[i].name, STYLE_BOLD, widths[i], format->colour);
+                print_cell(t, out, i, t->columns[i].name, STYLE_BOLD, widths, format->colour);
         for (size_t i = 0, column = 0; i < t->n_items; i++) {
                 const struct item *item = &t->items[i];
                 if (item->note) {
                         print_note(out, item, format);
                         continue;
                 }
-                print_cell(t, out, column, item->text, item->style, widths[column], format->colour);
+                print_cell(t, out, column, item->text, item->style, widths, format->colour);
                 column = (column + 1) % t->n_columns;
         }
 }

@@ -14,6 +14,9 @@ struct table_column {
         bool right;   /* numbers */
         size_t least; /* columns that remain where the terminal is narrow; 0: all, if it can be */
         bool end;     /* the ends of its cells tell most: what is cut is cut before them */
+        /* Where not all columns fit, those with the lowest number are left out first; 0: it stays.
+         */
+        unsigned spare;
 };
 
 struct table_format {

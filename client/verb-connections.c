@@ -85,17 +85,17 @@ struct column {
 };
 
 static const struct column columns[] = {
-        {{"ID", .right = true}, add_id},
-        {{"SERVICE"}, add_service},
+        {{"ID", .right = true, .spare = 5}, add_id},
+        {{"SERVICE", .spare = 4}, add_service},
         {{"CLIENT", .least = 12}, add_client},
         {{"SERVER", .least = 12, .end = true}, add_server},
-        {{"SENT", .right = true}, add_sent},
-        {{"RECEIVED", .right = true}, add_received},
-        {{"REQUESTS", .right = true}, add_requests, CONNECTIONS_WIDER},
+        {{"SENT", .right = true, .spare = 7}, add_sent},
+        {{"RECEIVED", .right = true, .spare = 6}, add_received},
+        {{"REQUESTS", .right = true, .spare = 1}, add_requests, CONNECTIONS_WIDER},
         {{"RATE/S", .right = true}, add_rate},
-        {{"P50", .right = true}, add_p50, CONNECTIONS_WIDE},
+        {{"P50", .right = true, .spare = 3}, add_p50, CONNECTIONS_WIDE},
         {{"P99", .right = true}, add_p99},
-        {{"AGE", .right = true}, add_age, CONNECTIONS_WIDE},
+        {{"AGE", .right = true, .spare = 2}, add_age, CONNECTIONS_WIDE},
 };
 
 /* Those that the terminal is wide enough for. */
@@ -117,9 +117,12 @@ static void choose(struct chosen *c, size_t width) {
 
 /* Of sums, the first is the name. */
 static const struct column sum_columns[] = {
-        {{"CONNECTIONS", .right = true}, add_count}, {{"SENT", .right = true}, add_sent},
-        {{"RECEIVED", .right = true}, add_received}, {{"REQUESTS", .right = true}, add_requests},
-        {{"RATE/S", .right = true}, add_rate},       {{"P50", .right = true}, add_p50},
+        {{"CONNECTIONS", .right = true, .spare = 3}, add_count},
+        {{"SENT", .right = true, .spare = 5}, add_sent},
+        {{"RECEIVED", .right = true, .spare = 4}, add_received},
+        {{"REQUESTS", .right = true, .spare = 2}, add_requests},
+        {{"RATE/S", .right = true}, add_rate},
+        {{"P50", .right = true, .spare = 1}, add_p50},
         {{"P99", .right = true}, add_p99},
 };
 

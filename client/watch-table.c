@@ -86,32 +86,35 @@ static void add_bars(struct text *t, const struct watch_row *r, const struct wat
         }
 }
 
-static const struct column {
+struct column {
         struct table_column table;
         void (*add)(struct text *t, const struct watch_row *r, const struct watch_view *v);
         size_t from; /* columns of the terminal; 0: always */
-} columns[] =
-        {
-                {{"ID", .right = true}, add_id},
-                {{"SERVICE"}, add_service},
-                {{"CLIENT", .least = 12}, add_client},
-                {{"SERVER", .least = 12, .end = true}, add_server},
-                {{"SENT/S", .right = true}, add_sent},
-                {{"RECEIVED/S", .right = true}, add_received},
-                {{"RATE/S", .right = true}, add_rate},
-                {{"P50", .right = true}, add_p50, CONNECTIONS_WIDE},
-                {{"P99", .right = true}, add_p99},
-                {{"LATENCY"}, add_bars, CONNECTIONS_WIDE},
-},
-  sum_columns[] = {
-          {{"", .least = 12}, add_name},
-          {{"CONNECTIONS", .right = true}, add_count},
-          {{"SENT/S", .right = true}, add_sent},
-          {{"RECEIVED/S", .right = true}, add_received},
-          {{"RATE/S", .right = true}, add_rate},
-          {{"P50", .right = true}, add_p50, CONNECTIONS_WIDE},
-          {{"P99", .right = true}, add_p99},
-          {{"LATENCY"}, add_bars, CONNECTIONS_WIDE},
+};
+
+static const struct column columns[] = {
+        {{"ID", .right = true, .spare = 4}, add_id},
+        {{"SERVICE", .spare = 3}, add_service},
+        {{"CLIENT", .least = 12}, add_client},
+        {{"SERVER", .least = 12, .end = true}, add_server},
+        {{"SENT/S", .right = true, .spare = 6}, add_sent},
+        {{"RECEIVED/S", .right = true, .spare = 5}, add_received},
+        {{"RATE/S", .right = true}, add_rate},
+        {{"P50", .right = true, .spare = 2}, add_p50, CONNECTIONS_WIDE},
+        {{"P99", .right = true}, add_p99},
+        {{"LATENCY", .spare = 1}, add_bars, CONNECTIONS_WIDE},
+};
+
+/* The first is the name. */
+static const struct column sum_columns[] = {
+        {{"", .least = 12}, add_name},
+        {{"CONNECTIONS", .right = true, .spare = 3}, add_count},
+        {{"SENT/S", .right = true, .spare = 5}, add_sent},
+        {{"RECEIVED/S", .right = true, .spare = 4}, add_received},
+        {{"RATE/S", .right = true}, add_rate},
+        {{"P50", .right = true, .spare = 2}, add_p50, CONNECTIONS_WIDE},
+        {{"P99", .right = true}, add_p99},
+        {{"LATENCY", .spare = 1}, add_bars, CONNECTIONS_WIDE},
 };
 
 /* Those that the terminal is wide enough for. */

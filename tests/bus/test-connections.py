@@ -668,7 +668,8 @@ def on_terminal(b, talk, width):
     for line in look.split("\x1b")[0].splitlines():
         if len(line) > width:
             raise AssertionError(f"{len(line)} columns of {width}: {line!r}")
-    row = one([line for line in look.splitlines() if "ledger" in line], look)
+    row = one([line for line in look.splitlines() if ".sock " in line], look)
+    equal("ledger" in row, width >= 80, f"the service on {width} columns")
     contains(row, ".sock ", f"the server's address on {width} columns")
     equal("LATENCY" in look, width >= 100, f"bars on {width} columns: {look}")
     if width >= 100:
@@ -740,7 +741,7 @@ def test_client(b):
     wait_until(lambda: talk.ask(10, 300) and any(" ms" in line and "▁" in line for line in watch.output().splitlines()
                                                  if "ledger" in line), what="a slow answer in the line of latencies")
     equal(watch.stop(signal.SIGINT), 0, "status after Ctrl-C")
-    for width in (80, 100):
+    for width in (45, 60, 80, 100):
         on_terminal(b, talk, width)
     talk.end()
     told = wait_until(lambda: [e for e in follower.objects() if e["event"] == "connection-close"], what="the end")

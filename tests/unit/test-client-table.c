@@ -81,6 +81,35 @@ START_TEST(end_of_cells) {
 }
 END_TEST
 
+static const struct {
+        size_t columns;
+        const char *text;
+} spares[] = {
+        {0, " ID  NAME        SENT  RATE\n123  postgresql  4096    17\n"},
+        {27, " ID  NAME        SENT  RATE\n123  postgresql  4096    17\n"},
+        /* Rather than that a name becomes unreadable, a number goes. */
+        {24, " ID  NAME        RATE\n123  postgresql    17\n"},
+        {18, "NAME        RATE\npostgresql    17\n"},
+        {10, "NAME  RATE\npos…    17\n"},
+};
+
+START_TEST(spare_columns) {
+        static const struct table_column all[] = {{"ID", .right = true, .spare = 2},
+                                                  {"NAME"},
+                                                  {"SENT", .right = true, .spare = 1},
+                                                  {"RATE", .right = true}};
+        static const char *const cells[] = {"123", "postgresql", "4096", "17"};
+        _cleanup_(table_freep) struct table *t = NULL;
+        _cleanup_text_ struct text out = {};
+
+        ck_assert_int_eq(table_new(&t, all, ELEMENTSOF(all)), 0);
+        for (size_t i = 0; i < ELEMENTSOF(cells); i++)
+                ck_assert_int_eq(table_add(t, cells[i], STYLE_NONE), 0);
+        table_print(t, &out, &(struct table_format){.columns = spares[_i].columns, .legend = true});
+        ck_assert_str_eq(text_string(&out), spares[_i].text);
+}
+END_TEST
+
 START_TEST(empty_table) {
         _cleanup_(table_freep) struct table *t = NULL;
         _cleanup_text_ struct text out = {};
@@ -113,6 +142,7 @@ static Suite *suite(void) {
 
         tcase_add_loop_test(c, table, 0, ELEMENTSOF(tables));
         tcase_add_test(c, end_of_cells);
+        tcase_add_loop_test(c, spare_columns, 0, ELEMENTSOF(spares));
         tcase_add_test(c, empty_table);
         tcase_add_test(c, long_note);
         suite_add_tcase(s, c);
