@@ -48,6 +48,13 @@ static int fill(struct table *t, struct json_object *rows, size_t n, const struc
         return r;
 }
 
+void rows_add_count(struct text *t, uint64_t n, uint64_t all, const char *one, const char *many) {
+        text_printf(t, "\n%" PRIu64 " %s", n, n == 1 ? one : many);
+        if (n < all)
+                text_printf(t, " of %" PRIu64, all);
+        text_add(t, "\n");
+}
+
 static int add_table(struct output *o, struct json_object *rows, size_t n,
                      const struct rows_view *view, const struct options *options) {
         const struct table_format format = {
@@ -67,13 +74,8 @@ static int add_table(struct output *o, struct json_object *rows, size_t n,
                 return r;
 
         table_print(t, &o->text, &format);
-        if (options->legend) {
-                size_t all = json_object_array_length(rows);
-                text_printf(&o->text, "\n%zu %s", n, n == 1 ? view->one : view->many);
-                if (n < all)
-                        text_printf(&o->text, " of %zu", all);
-                text_add(&o->text, "\n");
-        }
+        if (options->legend)
+                rows_add_count(&o->text, n, json_object_array_length(rows), view->one, view->many);
         return 0;
 }
 

@@ -3,6 +3,7 @@
 /* Lists of the daemon, as a table or as JSON, through a pager on a terminal. */
 
 #include <stddef.h>
+#include <stdint.h>
 
 #include "client.h"
 #include "table.h"
@@ -27,6 +28,9 @@ int rows_print(struct json_object *rows, const struct rows_view *view,
  * -ENOMEM. */
 void rows_field_columns(struct table_column *ret, const struct options *options);
 int rows_add_fields(struct table *t, struct json_object *row, const struct options *options);
+
+/* Adds the line below a table: how many rows there are, of how many. */
+void rows_add_count(struct text *t, uint64_t n, uint64_t all, const char *one, const char *many);
 
 /* Adds a cell that is made with a template of value.h. Returns 0, or -ENOMEM. */
 int rows_add(struct table *t, struct json_object *row, const char *template, enum style style);

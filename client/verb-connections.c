@@ -202,9 +202,14 @@ static int add_sums(struct output *o, const struct connection_sums *s,
                         r = add_cells(t, sum_columns, ELEMENTSOF(sum_columns),
                                       &(struct source){NULL, &s->items[i].traffic});
         }
-        if (r >= 0)
-                table_print(t, &o->text, &format);
-        return r;
+        if (r < 0)
+                return r;
+        table_print(t, &o->text, &format);
+        if (options->legend)
+                rows_add_count(&o->text, MIN(s->n, options->lines), s->n,
+                               connection_sums_noun(options->by, 1),
+                               connection_sums_noun(options->by, 2));
+        return 0;
 }
 
 static int print_sums(struct json_object *rows, const struct options *options) {

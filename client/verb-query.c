@@ -36,6 +36,7 @@ struct question {
         bool all_fields;
         struct columns columns;
         struct output output;
+        bool paged; /* a pager had its chance: there was something to show */
         struct line_format format;
         bool backwards; /* asked for the newest first */
         char *cursor;
@@ -99,6 +100,9 @@ static int flush(struct question *q) {
          * it. */
         if (q->output.text.n > 0 && !output_is_file())
                 progress_end();
+        if (q->output.text.n > 0 && !q->paged && !q->options->follow)
+                output_start_pager(&q->output, q->options);
+        q->paged = q->paged || q->output.text.n > 0;
 
         int r = output_flush(&q->output);
         if (r >= 0 || r == -EINTR) /* who waits for more sees that it ends */
@@ -455,6 +459,12 @@ static void choose_fields(struct question *q) {
         columns_init(&q->columns, o->fields, o->n_fields);
 }
 
+/* For who looks on: what is written says nothing then. */
+static void tell_empty(const struct options *o) {
+        if (o->json == JSON_OFF && o->legend && isatty(STDERR_FILENO))
+                remark("no events");
+}
+
 static int run(struct question *q) {
         const struct options *o = q->options;
         int status = o->follow ? follow(q) : EXIT_SUCCESS;
@@ -462,8 +472,6 @@ static int run(struct question *q) {
         if (status != EXIT_SUCCESS)
                 return status;
         q->format = (struct line_format){o->full ? 0 : output_columns(), o->colour};
-        if (!o->follow)
-                output_start_pager(&q->output, o);
         if (o->json == JSON_OFF && o->n_fields > 0 && o->legend)
                 columns_add_legend(&q->output.text, &q->columns, &q->format);
         q->status = -1;
@@ -472,6 +480,8 @@ static int run(struct question *q) {
                 return show_live(q);
 
         status = output_finish(&q->output);
+        if (q->status < 0 && status == EXIT_SUCCESS && q->shown + q->lost == 0)
+                tell_empty(o);
         return q->status < 0 ? status : q->status;
 }
 

@@ -402,6 +402,24 @@ def on_terminal(b, *arguments, **environment):
     return output.decode().replace("\r\n", "\n")
 
 
+def test_empty(b):
+    """Who looks for events that there are none of is told so on the terminal; scripts get nothing"""
+    state = b.directory / "state"
+    state.mkdir()
+    b.environment["STATE_DIRECTORY"] = str(state)
+    b.daemon()
+    equal(on_terminal(b, "query", "--color=never", NO_COLOR="1"), "-- no events --\n", "what a terminal gets")
+    equal(on_terminal(b, "query", "-r", "prog.name=nothing.like.it", NO_COLOR="1"), "-- no events --\n", "what a terminal gets")
+    for quiet in ("--json=short", "--no-legend"):
+        equal(on_terminal(b, "query", quiet), "", f"what a terminal gets with {quiet}")
+    process = b.ctl("query")
+    equal((process.popen.returncode, process.output(), process.errors()), (0, "", ""), "what a script gets")
+    b.trigger("map-create", "m").go().truth()
+    client = b.client()
+    wait_until(lambda: client.call("QueryEvents", bed.dbus.Array([], "s"), bed.dbus.Dictionary({}, "sv"))[0], what="the history")
+    equal("no events" in on_terminal(b, "query", "--no-pager"), False, "a remark beside events")
+
+
 def test_colours(b):
     """Colour is used on a terminal, and elsewhere, as the option or the environment says"""
     for name in ("NO_COLOR", "SYSTEMD_COLORS", "PAGER", "BPFMON_PAGER", "SYSTEMD_PAGER"):
@@ -438,4 +456,4 @@ def test_pager(b):
 
 bed.main([test_usage, test_begins_with_equal, test_help, test_no_daemon, test_older_daemon, test_no_bus, test_host, test_host_unreachable, test_unattended, test_not_authorized, test_verbs, test_count, test_fields,
           test_text, test_interrupt, test_sums, test_restart, test_closed_output, test_hostile_name, test_terminal,
-          test_colours, test_pager])
+          test_empty, test_colours, test_pager])

@@ -724,6 +724,8 @@ def test_client(b):
         line = one(b.ctl("connections", f"--by={by}", "--service=ledger", "--no-legend").output().splitlines(), by)
         equal(line.split()[:2], [name, "1"], f"sum by {by}")
         contains(line, " 40 ", f"requests by {by}")
+    equal(b.ctl("connections", "--by=unit", "--service=ledger").output().splitlines()[-2:], ["", "1 unit"], "last line of sums")
+    equal(b.ctl("connections", "--by=service", "-n", "0", "--service=ledger").output().splitlines()[-1], "0 services of 1", "last line of sums")
     total = one(b.ctl("connections", "--by=service", "-j", "service.name=ledger").objects())
     equal((total["connections"], total["connection.requests"]), (1, 40), "sums")
     page = b.ctl("show", "connection", number).output()
