@@ -92,13 +92,15 @@ int bus_complain(const sd_bus_error *error, int r) {
 
         const char *message = error->message ? plain_words(error->message) : error->name;
         const struct advice *a = find_advice(error->name, message);
+        const char letter = sentence_letter(message);
         if (!a) {
-                complain("bpfmond: %s", message);
+                complain("bpfmond: %c%s", letter, message + (letter != 0));
                 return EXIT_FAILURE;
         }
 
         if (a->after)
-                complain("%s%.*s%s", a->before, without_stop(message), message,
+                complain("%s%c%.*s%s", a->before, letter, MAX(without_stop(message) - 1, 0),
+                         message + (letter != 0),
                          a->status == EXIT_NOT_AUTHORIZED && complains_about() ? "; try it as root"
                                                                                : a->after);
         else

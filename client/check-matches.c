@@ -90,11 +90,11 @@ int bus_check_matches(char **matches, size_t n) {
 
         int r = match_new(&match, (const char *const *) matches, n, &error);
         if (r == -EINVAL || r == -E2BIG) {
-                complain("%s", error.message);
+                complain("%c%s", sentence_letter(error.message), error.message + 1);
                 return EXIT_USAGE;
         }
         if (r < 0) {
-                complain("%s", strerror(-r));
+                complain("cannot read the matches: %s", strerror(-r));
                 return EXIT_FAILURE;
         }
 

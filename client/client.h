@@ -51,6 +51,10 @@ struct options {
  * asked, where it is not here) and made safe for a terminal. */
 void complain(const char *format, ...) _printf_(1, 2);
 
+/* The first letter of a sentence where it goes on behind a colon: small, unless its first word is a
+ * name, which has other signs than small letters in it. */
+char sentence_letter(const char *sentence);
+
 /* Prints what goes on with the daemon to stderr, as a line that is no event. */
 void remark(const char *text);
 

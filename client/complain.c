@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include <ctype.h>
 #include <stdarg.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "client.h"
@@ -33,6 +35,15 @@ void complain(const char *format, ...) {
         if (whole)
                 shown = escape_terminal(whole);
         fprintf(stderr, "%s: %s\n", program_invocation_short_name, shown ? shown : "out of memory");
+}
+
+char sentence_letter(const char *sentence) {
+        const size_t n = strcspn(sentence, " ");
+
+        for (size_t i = 1; i < n; i++)
+                if (!islower((unsigned char) sentence[i]) && sentence[i] != '\'')
+                        return sentence[0];
+        return (char) tolower((unsigned char) sentence[0]);
 }
 
 void remark(const char *text) {

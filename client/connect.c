@@ -84,7 +84,7 @@ static int open_host(sd_bus **ret, const char *host, bool unattended) {
         if (r >= 0)
                 r = catch_errors(&c);
         if (r < 0) {
-                complain("%s", strerror(-r));
+                complain("cannot start ssh: %s", strerror(-r));
                 return EXIT_FAILURE;
         }
         r = start_ssh(&bus, address);

@@ -47,7 +47,7 @@ int list_fields(const struct options *options) {
         if (r >= 0)
                 r = fill(t);
         if (r < 0) {
-                complain("%s", strerror(-r));
+                complain("cannot list the fields: %s", strerror(-r));
                 return EXIT_FAILURE;
         }
 

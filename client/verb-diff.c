@@ -157,7 +157,7 @@ static int compare(sd_bus *bus, struct changes *c, const struct options *options
                 if (status != EXIT_SUCCESS)
                         break;
                 if (objects_cut(rows, kinds[i])) {
-                        complain("Not all %s that there are could be listed: what of them came or "
+                        complain("not all %s that there are could be listed: what of them came or "
                                  "went is from the events alone",
                                  kind_info(kinds[i])->many);
                         continue;

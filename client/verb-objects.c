@@ -319,7 +319,7 @@ static void tell_incomplete(struct json_object *rows) {
                 }
         }
         if (t.n > 0 && !t.failed)
-                complain("This is not all: %s", text_string(&t));
+                complain("this is not all: %s", text_string(&t));
 }
 
 static int list(enum kind kind, char **arguments, size_t n, const struct options *options) {

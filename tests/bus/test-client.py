@@ -28,6 +28,9 @@ def refused(b, status, *arguments):
     equal(process.output(), "", f"stdout of {arguments}")
     lines = process.errors().splitlines()
     equal(len(lines), 1, f"lines said by {arguments}: {lines}")
+    # As systemd's tools have it: a capital is a name's.
+    equal(re.match(r"bpfmonctl: (bpfmond: |not authorized: |bpfmond is of another version: )?[A-Z][a-z']* ", lines[0]), None,
+          f"case of {lines[0]!r}")
     return lines[0]
 
 
@@ -66,6 +69,8 @@ def test_usage(b):
                             (["callers", "process.name==x"], r'("process.name=\\=x" asks for a value that begins with =)'),
                             (["query", "--since=-1h", "--until=-2h"], "--until"),
                             (["help", "qery"], '"query"'),
+                            (["query", "prog.id="], "no value in"), (["query", "zzzz=1"], 'unknown field "zzzz"'),
+                            (["query"] + ["prog.id=1"] * 200, "more than 128 terms"),
                             (["subscribe", "--fields=prog.nmae"], '"prog.name"')):
         contains(refused(b, 2, *arguments), part, f"what {arguments} says")
 

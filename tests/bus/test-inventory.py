@@ -518,13 +518,13 @@ def cut_short(b):
     # What came is still there, as far as anybody knows.
     process = b.ctl("diff", "--since", begin, "-j")
     contains([x.get("link.id") for x in process.objects()], link["id"], "links that were added")
-    contains(process.errors(), "Not all links", "what it says of them")
+    contains(process.errors(), "not all links", "what it says of them")
     # The last one that there is was not reached: that is not to say that it does not exist.
     error, _ = b.client().error("ListLinks", dbus.Array([f"link.id={link['id']}"], "s"), dbus.Dictionary({}, "sv"))
     equal(error, "org.freedesktop.DBus.Error.Timeout", "a list of it alone")
     process = b.ctl("links", f"link.id={link['id']}")
     equal((process.wait(), process.output()), (1, ""), "that list")
-    contains(process.errors(), "bpfmond: What is in the kernel can't be read", "what bpfmonctl says of it")
+    contains(process.errors(), "bpfmond: what is in the kernel can't be read", "what bpfmonctl says of it")
     process = b.ctl("show", "link", link["id"])
     equal((process.wait(), "no link" in process.errors()), (1, False), f"exit status ({process.errors()})")
     slow.unlink()
@@ -578,11 +578,11 @@ def cut_part(b):
     daemon = Parts(b, ["whole", "cut"])
     process = b.ctl("links")
     equal((process.wait(), len(process.output().splitlines()) >= 2), (0, True), process.errors())
-    contains(process.errors(), "This is not all: links: out of time", "what it says of the rest")
+    contains(process.errors(), "this is not all: links: out of time", "what it says of the rest")
     equal([x["link.id"] for x in b.ctl("links", "-j").objects()], [1, 2], "links")
     process = b.ctl("diff", "--since=-1min", "-j")
     contains([x.get("link.id") for x in process.objects()], 9, f"links that were added ({process.errors()})")
-    contains(process.errors(), "Not all links", "what diff says of them")
+    contains(process.errors(), "not all links", "what diff says of them")
     # The last part is cut before its first row.
     daemon.parts = ["whole", "whole"]
     process = b.ctl("links", "-j")
