@@ -45,9 +45,12 @@ void services_add_complaint(struct text *t, char **names, const char *name) {
         const char *near = near_to(names, name);
         text_printf(t, "no service is called \"%s\"", name);
         if (near)
-                text_printf(t, "; did you mean \"%s\"? --service=help lists them", near);
+                text_printf(
+                        t, "; did you mean \"%s\"? bpfmonctl connections --service=help lists them",
+                        near);
         else
-                text_add(t, "; --service=help lists them, Service= in bpfmond.conf names more");
+                text_add(t, "; bpfmonctl connections --service=help lists them, Service= in "
+                            "bpfmond.conf names more");
 }
 
 int services_check(sd_bus *bus, char **matches, size_t n, const struct options *options) {

@@ -17,6 +17,7 @@
 #include "clock.h"
 #include "ending.h"
 #include "errors.h"
+#include "services.h"
 #include "subscribe.h"
 
 enum { PATIENCE_USEC = 30000000 };
@@ -435,6 +436,8 @@ int verb_subscribe(char **arguments, size_t n, const struct options *options) {
         int status = bus_check_matches(arguments, n);
         if (status == EXIT_SUCCESS)
                 status = bus_connect(&s.bus, options);
+        if (status == EXIT_SUCCESS)
+                status = services_check(s.bus, arguments, n, options);
         if (status == EXIT_SUCCESS && options->lines > 0)
                 status = run(&s);
 

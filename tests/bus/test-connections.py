@@ -545,6 +545,11 @@ def test_services(b):
         equal((refused.popen.returncode, refused.output()), (2, ""), f"{arguments}")
         contains(refused.errors(), meant, f"what {arguments} gets")
         contains(refused.errors(), "--service=help", f"what {arguments} gets")
+    refused = b.ctl("subscribe", "service.name=postgres")
+    equal(refused.popen.returncode, 2, "status of a subscription to what there is not")
+    contains(refused.errors(), '"postgresql"', "what it gets")
+    b.follow("service.name=ledger")
+    b.follow("service.name=postgres*")
     for arguments in (["--service=ledger"], ["--service=led*"], ["--service=nothing*"], ["service.name!=postgres"], ["service.name=redis"]):
         taken = b.ctl("connections", *arguments)
         equal((taken.popen.returncode, taken.errors()), (0, ""), f"{arguments}")
