@@ -4,6 +4,7 @@
 #include "agent.h"
 #include "bus.h"
 #include "client.h"
+#include "ending.h"
 #include "errors.h"
 #include "event.h"
 #include "progress.h"
@@ -82,6 +83,8 @@ static int without_stop(const char *s) {
 }
 
 int bus_complain(const sd_bus_error *error, int r) {
+        if (r == -EINTR && ending_came())
+                return EXIT_ENDED;
         if (!error || !error->name) {
                 if (r == -ENOTCONN || r == -ECONNRESET)
                         complain("the system bus went away");

@@ -68,7 +68,7 @@ int bus_append_matches(sd_bus_message *m, char **matches, size_t n, const struct
                        const char *scope, uint64_t every);
 
 /* Complains about a failed call: `error` (may be unset), or the negative errno `r`. Returns the
- * exit status for it. */
+ * exit status for it; EXIT_ENDED, and without a word, where it was Ctrl-C that ended the call. */
 int bus_complain(const sd_bus_error *error, int r);
 
 /* Whether the error means that nobody has the daemon's name (any more). */

@@ -13,6 +13,7 @@
 enum {
         EXIT_USAGE = 2,
         EXIT_NOT_AUTHORIZED = 77,
+        EXIT_ENDED = 256, /* never left with: Ctrl-C came while somebody was asked (ending.h) */
 };
 
 enum json_mode { JSON_OFF, JSON_SHORT, JSON_PRETTY };
@@ -57,6 +58,10 @@ char sentence_letter(const char *sentence);
 
 /* Prints what goes on with the daemon to stderr, as a line that is no event. */
 void remark(const char *text);
+
+/* Before the next complaint, this is done once: a screen is left, on which it would go with the
+ * rest. NULL: nothing is. */
+void complain_after(void (*prepare)(void));
 
 /* Says which place it is that is complained about from now on. Borrowed. */
 void complain_about(const char *place);

@@ -11,6 +11,11 @@
 #include "escape.h"
 
 static const char *about;
+static void (*before)(void);
+
+void complain_after(void (*prepare)(void)) {
+        before = prepare;
+}
 
 void complain_about(const char *place) {
         about = place;
@@ -34,6 +39,10 @@ void complain(const char *format, ...) {
                 whole = NULL;
         if (whole)
                 shown = escape_terminal(whole);
+        if (before) {
+                before();
+                before = NULL;
+        }
         fprintf(stderr, "%s: %s\n", program_invocation_short_name, shown ? shown : "out of memory");
 }
 

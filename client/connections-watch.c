@@ -3,19 +3,21 @@
  * the last look, again and again. On a terminal each look takes the place of the one before;
  * otherwise, and as JSON, one follows the other. */
 
+#include <inttypes.h>
 #include <json.h>
 #include <poll.h>
-#include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/signalfd.h>
 #include <unistd.h>
 
 #include "bus-json.h"
+#include "bus.h"
 #include "client.h"
 #include "clock.h"
 #include "connection-sums.h"
 #include "connections.h"
+#include "ending.h"
 #include "output.h"
 #include "value.h"
 #include "watch-table.h"
@@ -42,7 +44,7 @@ struct watch {
         struct connection_sums sums; /* of this look, where they are asked for */
         uint64_t look, at, before;   /* CLOCK_MONOTONIC, ns */
         bool terminal;
-        int signals;
+        int ending; /* readable after Ctrl-C */
 };
 
 static int compare_ids(const void *a, const void *b) {
@@ -205,7 +207,7 @@ static int show(struct watch *w, struct output *o, struct json_object *rows) {
 /* Waits for the next look. Returns whether there is to be one: nobody has pressed Ctrl-C. */
 static bool wait_for_next(const struct watch *w) {
         uint64_t interval = (w->options->every ?: INTERVAL_USEC) * 1000, past = clock_now() - w->at;
-        struct pollfd p = {.fd = w->signals, .events = POLLIN};
+        struct pollfd p = {.fd = w->ending, .events = POLLIN};
         int ms = past < interval ? (int) MIN((interval - past) / 1000000, (uint64_t) INT32_MAX) : 0;
 
         return poll(&p, 1, ms) == 0;
@@ -219,7 +221,7 @@ static int look(struct watch *w, sd_bus *bus, char **matches, size_t n) {
 
         if (r != EXIT_SUCCESS)
                 return r;
-        output.interrupt_fd = w->signals;
+        output.interrupt_fd = w->ending;
         w->before = w->at;
         w->at = clock_now();
         if (show(w, &output, rows) < 0)
@@ -236,32 +238,52 @@ static int look(struct watch *w, sd_bus *bus, char **matches, size_t n) {
         return EXIT_SUCCESS;
 }
 
+static bool on_screen;
+
+static void leave_screen(void) {
+        static const char leave[] = "\x1b[?25h\x1b[?1049l";
+
+        if (on_screen)
+                (void) !write(STDOUT_FILENO, leave, strlen(leave));
+        on_screen = false;
+}
+
+static void enter_screen(void) {
+        static const char enter[] = "\x1b[?1049h\x1b[?25l";
+
+        (void) !write(STDOUT_FILENO, enter, strlen(enter));
+        on_screen = true;
+        complain_after(leave_screen);
+}
+
+static void tell_sum(const struct watch *w, uint64_t began) {
+        char counted[40];
+
+        snprintf(counted, sizeof(counted), "%" PRIu64 " look%s", w->look, w->look == 1 ? "" : "s");
+        ending_tell(began, counted);
+}
+
 int connections_watch(sd_bus *bus, char **matches, size_t n, const struct options *options) {
-        static const char enter[] = "\x1b[?1049h\x1b[?25l", leave[] = "\x1b[?25h\x1b[?1049l";
+        const uint64_t began = clock_now();
         struct watch w = {.options = options,
                           .terminal = isatty(STDOUT_FILENO) && options->json == JSON_OFF};
-        sigset_t mask;
         int r;
 
-        sigemptyset(&mask);
-        sigaddset(&mask, SIGINT);
-        sigaddset(&mask, SIGTERM);
-        sigaddset(&mask, SIGHUP);
-        sigprocmask(SIG_BLOCK, &mask, NULL);
-        w.signals = signalfd(-1, &mask, SFD_CLOEXEC | SFD_NONBLOCK);
-        if (w.signals < 0) {
-                complain("cannot wait for Ctrl-C: %s", strerror(errno));
-                return EXIT_FAILURE;
-        }
+        w.ending = ending_watch();
+        if (w.ending < 0)
+                return bus_complain(NULL, w.ending);
         if (w.terminal)
-                (void) !write(STDOUT_FILENO, enter, strlen(enter));
+                enter_screen();
         do
                 r = look(&w, bus, matches, n);
         while (r == EXIT_SUCCESS && wait_for_next(&w));
-        if (w.terminal)
-                (void) !write(STDOUT_FILENO, leave, strlen(leave));
+        leave_screen();
+        complain_after(NULL);
+        if (ending_came() && (r == EXIT_SUCCESS || r == EXIT_ENDED)) {
+                tell_sum(&w, began);
+                r = EXIT_SUCCESS;
+        }
         free(w.seen);
         connection_sums_done(&w.sums);
-        close(w.signals);
         return r == -EPIPE ? EXIT_SUCCESS : r;
 }

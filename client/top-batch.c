@@ -111,10 +111,10 @@ static int run(sd_bus *bus, struct top_model *m, const struct field_set *only,
                         status = print(m, o);
                 looks++;
         }
-        if (ending_came() && status == EXIT_SUCCESS)
-                tell_sum(looks, began);
-
-        return status;
+        if (!ending_came() || (status != EXIT_SUCCESS && status != EXIT_ENDED))
+                return status;
+        tell_sum(looks, began);
+        return EXIT_SUCCESS;
 }
 
 int top_batch(sd_bus *bus, char **matches, size_t n, const struct options *options) {

@@ -510,6 +510,10 @@ int verb_query(char **arguments, size_t n, const struct options *options) {
                 choose_fields(&q);
                 status = run(&q);
         }
+        if (status == EXIT_ENDED) {
+                tell_sum(&q);
+                status = EXIT_SUCCESS;
+        }
 
         sd_bus_flush_close_unref(q.bus);
         text_clear(&q.output.text);

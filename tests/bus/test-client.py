@@ -292,6 +292,25 @@ def test_sums(b):
     equal(re.match(r"\d+ looks?, in [\d.]+ \w+\n$", top.errors()) is not None, True, top.errors())
 
 
+def test_sums_unanswered(b):
+    """The same while the daemon does not answer: nothing is wrong with who presses Ctrl-C then"""
+    daemon = b.daemon()
+
+    with bed.alone("statistics"):
+        top = bed.Process(b, "bpfmonctl", [CTL, "top", "--interval=200ms", "--json=short", "own=yes"])
+        wait_until(top.objects, what="its first rows")
+        watch = bed.Process(b, "bpfmonctl", [CTL, "connections", "--watch", "--every=100ms"])
+        wait_until(watch.output, what="its first look")
+        daemon.kill(signal.SIGSTOP)
+        query = bed.Process(b, "bpfmonctl", [CTL, "query", "--follow", "-j"])
+        time.sleep(1)  # all wait for an answer then
+        for process, said in ((top, "look"), (watch, "look"), (query, "0 events, 0 lost")):
+            equal(process.stop(signal.SIGINT), 0, f"exit status ({process.errors()})")
+            contains(process.errors(), said, "what it says")
+            equal(len(process.errors().splitlines()), 1, f"lines of {process.errors()}")
+        daemon.kill(signal.SIGCONT)
+
+
 def test_restart(b):
     """subscribe survives a restart of the daemon, says so, and goes on"""
     first = b.daemon()
@@ -460,5 +479,5 @@ def test_pager(b):
 
 
 bed.main([test_usage, test_begins_with_equal, test_help, test_no_daemon, test_older_daemon, test_no_bus, test_host, test_host_unreachable, test_unattended, test_not_authorized, test_verbs, test_count, test_fields,
-          test_text, test_interrupt, test_sums, test_restart, test_closed_output, test_hostile_name, test_terminal,
+          test_text, test_interrupt, test_sums, test_sums_unanswered, test_restart, test_closed_output, test_hostile_name, test_terminal,
           test_empty, test_colours, test_pager])
