@@ -39,6 +39,7 @@ __u32 connection_generation __weak; /* of the round over all sockets at hand */
 __u32 connections_seeded __weak;    /* AF_UNIX: those that were open before are known */
 __u32 connections_counted __weak;   /* it is seen what passes */
 __u32 connection_slots __weak;      /* elements of connection_counts in use */
+__u64 connections_missed __weak;    /* calls of which the daemon has told that they were missed */
 
 static const struct connection blank_connection;
 

@@ -36,7 +36,6 @@ struct connection_side {
         uint32_t link_ids[_KERNEL_ITERATOR_MAX];
         uint64_t removed;                     /* by us */
         uint64_t made_before, removed_before; /* by the kernel side, before the map was made */
-        uint64_t missed;                      /* was told */
 };
 
 /* What is attached at calls that send and receive, where the kernel counts what they miss. */
@@ -90,7 +89,6 @@ int connection_side_new(struct connection_side **ret, const struct kernel_side *
         for (size_t i = 0; i < ELEMENTSOF(s->links); i++)
                 s->links[i] = -1;
         take_up(s);
-        (void) connection_side_missed(s);
         *ret = s;
         return 0;
 }
@@ -278,12 +276,14 @@ int connection_side_read(struct connection_side *s,
 }
 
 uint64_t connection_side_missed(struct connection_side *s) {
-        uint64_t before = s->missed, now = 0;
+        uint64_t before = s->kernel->bss->connections_missed, now = 0;
 
         for (size_t i = 0; i < ELEMENTSOF(use_hooks); i++)
                 now += kernel_side_misses(s->kernel, use_hooks[i]);
-        s->missed = MAX(now, before); /* less, where the kernel could not be asked */
-        return s->missed - before;
+        if (now <= before) /* less, where the kernel could not be asked */
+                return 0;
+        s->kernel->bss->connections_missed = now;
+        return now - before;
 }
 
 void connection_side_remove(struct connection_side *s, uint64_t key) {

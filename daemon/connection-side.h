@@ -52,8 +52,8 @@ int connection_side_read(struct connection_side *s,
                          int (*each)(uint64_t key, const struct connection *c, void *userdata),
                          void *userdata, uint64_t *ret_evicted);
 
-/* How many calls that sent or received something no program saw, since this was asked last: as many
- * at most, on connections or on other sockets. */
+/* How many calls that sent or received something no program saw, since this was asked last, by us
+ * or by the daemon before us: as many at most, on connections or on other sockets. */
 uint64_t connection_side_missed(struct connection_side *s);
 
 /* Takes one end out: it is gone without a word. */

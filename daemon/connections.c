@@ -346,11 +346,21 @@ bool connections_wait(const struct connections *c) {
         return timer_runs(c->other);
 }
 
+/* Not at each look: who lists connections does not make these. */
+static void tell_missed(struct connections *c) {
+        uint64_t missed = connection_side_missed(c->side);
+
+        c->missed_all += missed;
+        if (missed > 0)
+                c->handlers.missed(missed, c->handlers.userdata);
+}
+
 void connections_settle(struct connections *c) {
         if (!c->table)
                 return;
         (void) tell_waiting(c, UINT64_MAX);
         timer_stop(c->other);
+        tell_missed(c);
 }
 
 /* Whether the socket of an end is gone, after a round that began at `began` (CLOCK_MONOTONIC, ns).
@@ -395,15 +405,6 @@ static void sweep(struct connections *c) {
                 next = connection_table_next(c->table, p);
                 close_gone(c, p, generation, began);
         }
-}
-
-/* Not at each look: who lists connections does not make these. */
-static void tell_missed(struct connections *c) {
-        uint64_t missed = connection_side_missed(c->side);
-
-        c->missed_all += missed;
-        if (missed > 0)
-                c->handlers.missed(missed, c->handlers.userdata);
 }
 
 static int on_sweep(_unused_ sd_event_source *s, _unused_ uint64_t usec, void *userdata) {
@@ -456,6 +457,7 @@ static void begin(struct connections *c) {
 }
 
 static void end(struct connections *c) {
+        c->missed_all += connection_side_missed(c->side); /* there is nobody left to tell */
         c->table = connection_table_free(c->table);
         timer_stop(c->sweep);
         timer_stop(c->other);

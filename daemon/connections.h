@@ -71,7 +71,7 @@ void connections_record(struct connections *c, const struct record_connection *r
 /* Whether one does. */
 bool connections_wait(const struct connections *c);
 
-/* Tells at once of those that wait. */
+/* Before the daemon ends: tells of those that wait, and of what was missed. */
 void connections_settle(struct connections *c);
 
 /* Brings what is known of connections up to date, and says when that was (CLOCK_MONOTONIC, ns): a
