@@ -286,6 +286,10 @@ uint64_t connection_side_missed(struct connection_side *s) {
         return now - before;
 }
 
+bool connection_side_is_own(const struct connection_side *s, const struct connection *c) {
+        return c->flags & CONNECTION_TASK && c->task.tgid == s->kernel->bss->own_tgid;
+}
+
 void connection_side_remove(struct connection_side *s, uint64_t key) {
         if (s->map >= 0 && bpf_map_delete_elem(s->map, &key) == 0)
                 s->removed++;

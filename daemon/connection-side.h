@@ -56,5 +56,9 @@ int connection_side_read(struct connection_side *s,
  * or by the daemon before us: as many at most, on connections or on other sockets. */
 uint64_t connection_side_missed(struct connection_side *s);
 
+/* Whether an end is the daemon's own: of one that takes over, the kernel side takes those that it
+ * made before for somebody's. */
+bool connection_side_is_own(const struct connection_side *s, const struct connection *c);
+
 /* Takes one end out: it is gone without a word. */
 void connection_side_remove(struct connection_side *s, uint64_t key);

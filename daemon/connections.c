@@ -219,10 +219,23 @@ static bool is_leftover(const struct connection_pair *p, const struct connection
 /* Bringing the table up to date -----------------------------------------------------------------
  */
 
+/* Takes the daemon's own out, with its other end: from now on the kernel side leaves both alone.
+ * Returns whether it was. */
+static bool leave_own(struct connections *c, uint64_t key, const struct connection *connection) {
+        if (!connection_side_is_own(c->side, connection))
+                return false;
+        connection_side_remove(c->side, key);
+        if (connection->family == AF_UNIX)
+                connection_side_remove(c->side, connection->peer);
+        return true;
+}
+
 static int take_read(uint64_t key, const struct connection *connection, void *userdata) {
         struct connections *c = userdata;
         struct connection_pair *p;
 
+        if (leave_own(c, key, connection))
+                return 0;
         return connection_table_take(c->table, key, connection, false, &p);
 }
 
@@ -325,7 +338,7 @@ void connections_record(struct connections *c, const struct record_connection *r
         struct connection_pair *p = NULL;
         int k;
 
-        if (!c->table)
+        if (!c->table || leave_own(c, r->key, &r->connection))
                 return;
         k = take_record(c, r, &p);
         if (k < 0)

@@ -681,6 +681,24 @@ def on_terminal(b, talk, width):
         contains("▁▂▃▄▅▆▇█", row[-1], f"the last bar: {row}")
 
 
+def test_restart_own(b):
+    """A daemon that takes over does not list its own connections, though they are older than its taking over"""
+    with Keeper(b) as keeper:
+        daemon = keeper.start("--no-kprobes")
+        follower = b.follow("-j", "event=connection-open")
+        wait_until(lambda: state(b) == "attached", what="the probe")
+        daemon.stop(signal.SIGKILL)
+        daemon = keeper.start("--no-kprobes")
+        client = b.client()
+        client.call("GetStatus")
+        wait_until(lambda: [row for row in listed(b) if row.get("process.pid") == os.getpid()], what="connections of the test")
+        time.sleep(1.2)  # what is no longer there stays for two looks
+        rows = [row for row in listed(b) if daemon.pid in (row.get("process.pid"), row.get("destination.process.pid"))]
+        equal(rows, [], "the daemon's own")
+        equal([e for e in follower.objects() if e.get("process.pid") == daemon.pid], [], "what is told of its own")
+        daemon.stop()
+
+
 def test_restart_waiting(b):
     """A connection that closes a moment before the daemon ends, while its other end is still open, is told once"""
     for number in (signal.SIGTERM, signal.SIGKILL):
@@ -758,4 +776,4 @@ def test_client(b):
 
 bed.main([test_life, test_list, test_rates, test_attached, test_stats, test_slow, test_odd, test_silent_end, test_behind,
           test_idle, test_limit, test_lists, test_turns, test_config, test_services,
-          test_scopes, test_restart, test_restart_waiting, test_watched_sums, test_client])
+          test_scopes, test_restart, test_restart_own, test_restart_waiting, test_watched_sums, test_client])
