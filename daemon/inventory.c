@@ -142,10 +142,9 @@ static void start(struct inventory *v) {
         }
 }
 
-static void finish(struct inventory *v) {
+static void wait_for_thread(struct inventory *v) {
         pthread_join(v->thread, NULL);
         v->running = false;
-        hand_out(v, v->result, TAKE_PTR(v->scan));
 }
 
 static int on_looked(_unused_ sd_event_source *source, int fd, _unused_ uint32_t events,
@@ -155,7 +154,8 @@ static int on_looked(_unused_ sd_event_source *source, int fd, _unused_ uint32_t
 
         if (read(fd, &count, sizeof(count)) < 0)
                 return errno == EAGAIN ? 0 : -errno;
-        finish(v);
+        wait_for_thread(v);
+        hand_out(v, v->result, TAKE_PTR(v->scan));
         start(v);
         return 0;
 }
@@ -187,7 +187,8 @@ struct inventory *inventory_free(struct inventory *v) {
         v->held = true;
         if (v->running) {
                 atomic_store(&v->cancelled, true);
-                finish(v);
+                wait_for_thread(v);
+                scan_free(v->scan); /* whom it would be for may be gone */
         }
         for (struct look *l = v->first; l; l = l->next)
                 l->running = true;

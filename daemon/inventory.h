@@ -28,8 +28,8 @@ typedef void (*look_done)(int r, struct scan *scan, void *userdata);
 int inventory_new(struct inventory **ret, struct sd_event *loop, const struct names *names,
                   void (*looked)(const struct scan *scan, void *userdata), void *userdata);
 
-/* Those who wait get -ECANCELED; nobody else may have a look any more. NULL is fine; returns NULL.
- */
+/* Those who wait get -ECANCELED, also of a look that is done and not yet handed out; nobody else
+ * may have a look any more. NULL is fine; returns NULL. */
 struct inventory *inventory_free(struct inventory *v);
 
 /* While it is held, no look begins; those who ask wait. */

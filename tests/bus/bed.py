@@ -70,6 +70,7 @@ LIKE_SYSTEM = """<policy context="default">
 # Built with sanitizers: what they say fails the test, and memory that is freed is kept for a while.
 SANITIZED = "SANITIZED" in os.environ
 REPORT = re.compile(r"(Address|Leak|Undefined\w*)Sanitizer|: runtime error: ")
+CRASHES = {signal.SIGSEGV, signal.SIGBUS, signal.SIGABRT, signal.SIGFPE, signal.SIGILL, signal.SIGTRAP, signal.SIGSYS}
 
 # dbus-python hears signals from GLib's main loop. Turning it takes one function of it.
 _glib = ctypes.CDLL("libglib-2.0.so.0")
@@ -130,6 +131,7 @@ class Process:
             self.popen = subprocess.Popen(command, stdin=stdin, stdout=out, stderr=err, env=bed.environment,
                                           **options)
         self.pid = self.popen.pid
+        self.signals = set()  # that we sent
         bed.processes.append(self)
 
     def running(self):
@@ -155,6 +157,7 @@ class Process:
     def kill(self, number):
         """Sends a signal. One that is stopped does nothing more when this returns."""
         self.popen.send_signal(number)
+        self.signals.add(number)
         if number == signal.SIGSTOP:
             os.waitid(os.P_PID, self.pid, os.WSTOPPED | os.WEXITED | os.WNOWAIT)
 
@@ -167,6 +170,10 @@ class Process:
         if self.running():
             self.kill(number)
         return self.wait(timeout)
+
+    def crashed(self):
+        """Whether it was ended by a signal that nobody sent."""
+        return -(self.popen.returncode or 0) in CRASHES - self.signals
 
     def memory(self):
         """Resident bytes."""
@@ -308,7 +315,11 @@ class Bed:
                     process.popen.kill()
                     process.popen.wait()
         reports = [p.errors() for p in self.processes if SANITIZED and REPORT.search(p.errors())]
+        crashes = [f"{p.name}[{p.pid}] ended by {signal.Signals(-p.popen.returncode).name}: {p.errors()[-2000:]}"
+                   for p in self.processes if p.crashed()]
         shutil.rmtree(self.directory, ignore_errors=True)
+        if crashes:
+            raise AssertionError("\n".join(crashes))
         if reports:
             raise AssertionError("\n".join(["a sanitizer reports:", *reports]))
 

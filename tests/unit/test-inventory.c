@@ -2,6 +2,7 @@
 /* What is found in the kernel, put together; what is hidden from one side; rates of two looks. */
 
 #include <fcntl.h>
+#include <systemd/sd-event.h>
 
 #include "access.h"
 #include "clock.h"
@@ -9,6 +10,7 @@
 #include "inventory-check.h"
 #include "inventory-row.h"
 #include "inventory-scan.h"
+#include "inventory.h"
 #include "names.h"
 #include "objects.h"
 #include "statistics.h"
@@ -123,6 +125,41 @@ static void use_kernel(const struct check_kernel *k) {
         check_free(check);
         ck_assert_int_eq(check_new(&check, objects, k), 0);
 }
+
+/* Looks ---------------------------------------------------------------------------------------- */
+
+static void on_any_look(_unused_ const struct scan *s, void *userdata) {
+        (*(unsigned *) userdata)++;
+}
+
+static struct look *asked;
+
+static void on_done(int r, struct scan *s, void *userdata) {
+        ck_assert_ptr_null(s);
+        *(int *) userdata = r;
+        look_free(asked);
+}
+
+/* The daemon ends when a look is done, and nobody was told yet: nobody is. */
+START_TEST(ends_behind_a_look) {
+        struct inventory *inventory;
+        struct names *names;
+        sd_event *loop;
+        unsigned looks = 0;
+        int result = 1;
+
+        ck_assert_int_ge(sd_event_new(&loop), 0);
+        ck_assert_int_ge(names_new(&names, NULL), 0);
+        ck_assert_int_ge(inventory_new(&inventory, loop, names, on_any_look, &looks), 0);
+        ck_assert_int_ge(inventory_look(&asked, inventory, 0, 0, 0, on_done, &result), 0);
+        usleep(300000);
+        inventory_free(inventory);
+        ck_assert_int_eq(result, -ECANCELED);
+        ck_assert_uint_eq(looks, 0);
+        names_free(names);
+        sd_event_unref(loop);
+}
+END_TEST
 
 /* Hidden things -------------------------------------------------------------------------------- */
 
@@ -514,6 +551,10 @@ static Suite *suite(void) {
         tcase_add_test(c, unseen_by_hooks);
         tcase_add_test(c, seen_late);
         tcase_add_test(c, all_hidden);
+        suite_add_tcase(s, c);
+
+        c = tcase_create("looks");
+        tcase_add_test(c, ends_behind_a_look);
         suite_add_tcase(s, c);
 
         c = tcase_create("found");
