@@ -175,6 +175,15 @@ class Process:
         """Whether it was ended by a signal that nobody sent."""
         return -(self.popen.returncode or 0) in CRASHES - self.signals
 
+    def descriptors(self):
+        """What the kernel tells of its file descriptors; of one that it closes meanwhile, nothing."""
+        for path in pathlib.Path(f"/proc/{self.pid}/fdinfo").iterdir():
+            try:
+                text = path.read_text()
+            except FileNotFoundError:
+                continue
+            yield text
+
     def memory(self):
         """Resident bytes."""
         return int(pathlib.Path(f"/proc/{self.pid}/statm").read_text().split()[1]) * os.sysconf("SC_PAGESIZE")
@@ -219,6 +228,27 @@ class Client:
 
     def property(self, name):
         return self.call("Get", MANAGER, name, interface="org.freedesktop.DBus.Properties")
+
+    def ask_bus(self, method, *args):
+        """Calls the bus itself."""
+        return self.call(method, *args, path="/org/freedesktop/DBus", interface="org.freedesktop.DBus",
+                         name="org.freedesktop.DBus")
+
+    def pass_on(self):
+        """Waits until the bus has handed over what was sent: it does so before it reads again."""
+        for _ in range(2):
+            self.ask_bus("GetId")
+
+    def wait_read(self, process):
+        """Waits until a program has read what the daemon sent it up to now: it answers behind that."""
+        def pid_of(name):
+            try:
+                return self.ask_bus("GetConnectionUnixProcessID", name)
+            except dbus.DBusException:  # it has left
+                return None
+        self.call("GetStatus")
+        (name,) = [name for name in self.bus.list_names() if name.startswith(":") and pid_of(name) == process.pid]
+        self.call("Ping", path="/", interface="org.freedesktop.DBus.Peer", name=name)
 
     def error(self, *args, **options):
         """The name and message of the error that a call must end with."""
@@ -273,9 +303,10 @@ class Subscriber(Client):
         wait_until(lambda: self.total() >= number, timeout, f"{number} events; got {self.received}, lost {self.lost}")
 
     def settle(self, seconds=0.3):
-        """Takes what else comes within that time."""
+        """Takes what has happened up to now, and what else comes within that time."""
+        self.call("GetStatus")  # the answer is behind the events
         end = time.monotonic() + seconds
-        wait_until(lambda: time.monotonic() > end, seconds + 5)
+        wait_until(lambda: not _glib.g_main_context_iteration(None, 0) and time.monotonic() > end, seconds + 30)
 
 
 class Bed:

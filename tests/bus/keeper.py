@@ -109,6 +109,7 @@ class Keeper:
 
     def start(self, *options, ready=True):
         """Starts bpfmond with what is in the store."""
+        self.settle()  # the one before may have sent more a moment ago
         with self.lock:
             store = list(self.store)
         fds = [fd for _, fd in store]

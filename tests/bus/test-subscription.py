@@ -43,6 +43,7 @@ def test_match(b):
     maps, programs, nothing = (b.subscriber(m) for m in ("event=map-create", "event=prog-load", "process.pid=1"))
     witness = b.subscriber()
     make_events(b, witness)
+    wait_until(lambda: kinds(programs), what="what the second asked for")
     maps.settle()
     equal(kinds(maps), ["map-create"])
     equal(kinds(programs), ["prog-load"])
