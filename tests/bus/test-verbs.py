@@ -126,7 +126,8 @@ def test_no_history(b):
         contains(line, "no history", f"what {arguments} says")
         equal(line.count("bpfmond:"), 0, f"what {arguments} says: {line}")
     for arguments in ("top --batch", "timeline --help"):
-        process = b.run("sh", "-c", f"{CTL} {arguments} | head -n 1")
+        with bed.alone("statistics"):
+            process = b.run("sh", "-c", f"{CTL} {arguments} | head -n 1")
         equal(process.errors(), "", f"what {arguments} says")
         equal(len(process.output().splitlines()), 1, f"lines of {arguments}")
 
@@ -171,10 +172,11 @@ def test_exec_bounds(b):
     subscriber.wait_total(1000)
     wait_until(lambda: "do not keep up" in follower.errors(), what="a word about it")
     children = pathlib.Path(f"/proc/{follower.pid}/task/{follower.pid}/children").read_text().split()
+    wait_until(log.exists, what="the first command")
     try:
         equal(len(children) <= 8, True, f"children {children}")
         equal(len(log.read_text().splitlines()) <= 8, True, "commands")
-        subscriber.settle(2)  # it is another reader than this one
+        subscriber.wait_read(follower)
         follower.kill(signal.SIGINT)
         wait_until(lambda: "without" in follower.errors(), what="the sum")
         equal(follower.running(), True, "it waits for its commands")
