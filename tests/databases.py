@@ -23,10 +23,12 @@ ssl = off
 """
 
 
-def free_port():
-    with socket.socket() as s:
-        s.bind(("127.0.0.1", 0))
-        return s.getsockname()[1]
+def keep_port():
+    """A socket bound to a free port, which nobody else is given while it is there; a server may listen there."""
+    s = socket.socket()
+    s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    s.bind(("127.0.0.1", 0))
+    return s
 
 
 def postgres_folder():
@@ -67,7 +69,8 @@ class Server:
         self.folder.mkdir()
         user = pwd.getpwnam(USER)
         os.chown(self.folder, user.pw_uid, user.pw_gid)
-        self.port, self.process = free_port(), None
+        self.kept = keep_port()
+        self.port, self.process = self.kept.getsockname()[1], None
 
     def __enter__(self):
         self.start()
@@ -77,6 +80,7 @@ class Server:
         if self.process and self.process.poll() is None:
             self.process.send_signal(self.stop_signal)
             self.process.wait(60)
+        self.kept.close()
 
     def spawn(self, command):
         with open(self.folder / "log", "ab") as log:

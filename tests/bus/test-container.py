@@ -67,8 +67,9 @@ def test_container(b):
         process = b.ctl("-M", there.name, "programs", "-j", "prog.name=there")
         equal((process.popen.returncode, process.errors()), (0, ""), "status, and what it says")
         equal([row["prog.id"] for row in process.objects()], [truth["id"]], "programs of there")
-        offered = b.ctl("--complete", "--", "-M", there.name, "show", "prog", str(truth["id"])[:-1]).output()
-        contains(offered, f"{truth['id']}\t", "ids of there behind Tab")
+        # Behind Tab it waits for nobody for long: then it is pressed again.
+        wait_until(lambda: f"{truth['id']}\t" in b.ctl("--complete", "--", "-M", there.name, "show", "prog",
+                                                       str(truth["id"])[:-1]).output(), what="ids of there behind Tab")
         follower = b.follow("-M", there.name, "event=map-create", "-j")
         truth = b.trigger("map-create", "m").go().truth()[0]
         wait_until(follower.objects, what="the event")

@@ -9,9 +9,13 @@ import shutil
 import signal
 import socket
 import subprocess
+import sys
 
 import bed
 from bed import contains, equal, wait_until
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent))
+import databases  # noqa: E402  pylint: disable=wrong-import-position
 
 PATH = f"{os.environ['PATH']}:/usr/sbin:/sbin"
 
@@ -61,8 +65,8 @@ class Server:
         pathlib.Path("/run/sshd").mkdir(mode=0o755, exist_ok=True)  # sshd asks for it
         for name in ("host", "key"):
             subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", self.folder / name], check=True)
-        with socket.create_server(("127.0.0.1", 0)) as free:
-            self.port = free.getsockname()[1]
+        self.kept = databases.keep_port()
+        self.port = self.kept.getsockname()[1]
         (self.folder / "banner").write_text("All that you do is watched.\n\nThe owner\n")
         (self.folder / "server").write_text(SERVER.format(folder=self.folder, port=self.port, bus=b.address))
         (self.folder / "client").write_text(CLIENT.format(folder=self.folder))
@@ -115,8 +119,9 @@ def test_host(b):
     equal((process.popen.returncode, process.errors()), (0, ""), "status, and what it says")
     equal([row["prog.id"] for row in process.objects()], [truth["id"]], "programs of there")
     equal(server.told()[0][1], "systemd-stdio-bridge", "what is run there")
-    offered = b.ctl("-H", server.host, "--complete", "--", "-H", server.host, "show", "prog", str(truth["id"])[:-1]).output()
-    contains(offered, f"{truth['id']}\t", "ids of there behind Tab")
+    # Behind Tab it waits for nobody for long: then it is pressed again.
+    wait_until(lambda: f"{truth['id']}\t" in b.ctl("-H", server.host, "--complete", "--", "-H", server.host, "show", "prog",
+                                                   str(truth["id"])[:-1]).output(), what="ids of there behind Tab")
     process = b.ctl("-H", server.host, "query", "-n", "1", "-j", "event=prog-load", "prog.name=there")
     equal(process.objects()[0]["prog.id"], truth["id"], f"the past of there ({process.errors()})")
 
@@ -133,6 +138,8 @@ def test_events(b):
     pid = server.told()[-1][0]
     wait_until(lambda: not pathlib.Path(f"/proc/{pid}").exists(), what="the end of the bridge there")
     follower = b.follow("-H", server.host, "event=map-create")
+    b.trigger("map-create", "m").go().truth()
+    wait_until(follower.output, what="the event")  # it knows that it has subscribed
     os.kill(int(server.told()[-1][0]), signal.SIGKILL)
     equal(follower.wait(), 1, "status when the connection ends")
     equal(len(follower.errors().splitlines()), 1, follower.errors())
@@ -142,9 +149,9 @@ def test_events(b):
 def test_refusals(b):
     """A host that is not there, is another than before, or lets nobody in is said in one line"""
     server = start(b)
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
-    contains(one_line(b, "-H", f"127.0.0.1:{port}", "status"), "refused", "of a port where nobody listens")
+    with databases.keep_port() as nobody:
+        port = nobody.getsockname()[1]
+        contains(one_line(b, "-H", f"127.0.0.1:{port}", "status"), "refused", "of a port where nobody listens")
     known = server.folder / "known"
     right = known.read_text()
     known.write_text(f"[127.0.0.1]:{server.port} {(server.folder / 'key.pub').read_text()}")
