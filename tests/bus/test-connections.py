@@ -9,6 +9,7 @@ import os
 import resource
 import signal
 import socket
+import statistics
 import struct
 import subprocess
 import sys
@@ -42,6 +43,7 @@ while True:
         f.flush()
     f.close()
     c.close()
+    print("closed", flush=True)
 """
 
 CLIENT = """
@@ -291,18 +293,32 @@ def test_attached(b):
 def test_stats(b):
     """How a connection does is told at the interval that is asked for, and not while nothing passes"""
     b.daemon("--no-kprobes")
-    talk = Talk(b, "127.0.0.1")
-    matches = ("event=connection-stats", talk.match())
+    listener = listen(("127.0.0.1", 0))
+    pair, asked = Pair(listener), 0
+    matches = ("event=connection-stats", f"destination.port={listener.getsockname()[1]}")
+
+    def ask():
+        """Without another process, which a busy machine keeps waiting."""
+        nonlocal asked
+        for source, target, data in ((pair.client, pair.server, b"question"), (pair.server, pair.client, b"answer")):
+            source.sendall(data)
+            equal(target.recv(100), data)
+        asked += 1
+        return asked
+
     often = b.subscriber(*matches, options={"interval": dbus.UInt64(100000)})
     seldom = b.subscriber(*matches, options={"interval": dbus.UInt64(1000000)})
-    end = time.monotonic() + 4
-    while time.monotonic() < end:
-        talk.ask(10)
-    wait_until(lambda: often.events and plain(often.events[-1])["connection.requests"] == talk.requests,
-               what="the last request")
-    talk.check(plain(often.events[-1]))
-    if not 2 <= len(seldom.events) <= 6 or len(often.events) <= 2 * len(seldom.events):
-        raise AssertionError(f"{len(often.events)} and {len(seldom.events)} events at 10/s and 1/s in 4 s")
+    wait_until(lambda: ask() and len(seldom.events) >= 3 and len(often.events) > 2 * len(seldom.events), 60,
+               "events at 10/s and 1/s")
+    wait_until(lambda: plain(often.events[-1])["connection.requests"] == asked, what="the last request")
+    last = plain(often.events[-1])
+    equal((last["bytes.sent"], last["bytes.received"], sum(last["connection.latency.histogram"]), last["connection.side"]),
+          (8 * asked, 6 * asked, asked, "client"), "bytes, requests in the histogram, and side")
+    for watcher, interval in ((often, 0.1), (seldom, 1)):
+        times = [plain(e)["time"] / 1e6 for e in watcher.events]
+        shortest = min(after - before for before, after in zip(times, times[1:]))
+        if not interval * 0.7 <= shortest <= interval * 3:
+            raise AssertionError(f"told every {shortest} s, asked for {interval}")
     requests = [plain(e)["connection.requests"] for e in often.events]
     equal(requests, sorted(requests), "requests, told as they grow")
     before = len(often.events)
@@ -320,14 +336,17 @@ def test_slow(b):
     b.daemon("--no-kprobes")
     b.subscriber("event=connection-close")
     for address in ("127.0.0.1", f"{b.directory}/s.sock"):
-        talk = Talk(b, address)
+        talk, took = Talk(b, address), []
         for i in range(50):
+            start = time.monotonic()
             talk.ask(10, 400 if i == 20 else 0)
+            took.append(time.monotonic() - start)
         row = one(listed(b, talk.match()))
         talk.check(row)
         if row["connection.latency.max"] < 400e6 or row["connection.latency.p99"] < 200e6:
             raise AssertionError(f"the slow one is missing: {row}")
-        if row["connection.latency.p50"] * 4 > row["connection.latency.p99"]:
+        # So many were slow as this machine made so, which took longer here; the histogram knows powers of two.
+        if row["connection.latency.p50"] > 2e9 * statistics.median(took):
             raise AssertionError(f"all look slow: {row}")
 
 
@@ -355,24 +374,21 @@ def test_odd(b):
         equal(pair.client.recv(100), b"")
         pair.client.close()
         wait_until(lambda w=where: not listed(b, w), what="its end")
-    watcher.settle(1)
+    wait_until(lambda: len(ours(events_of(watcher, "connection-close"))) == 2, what="both ends")
     before = len(events_of(watcher, "connection-open", "connection-close"))
     left, right = socket.socketpair()
     left.sendall(b"x")
     right.recv(1)
-    refused = socket.socket()
-    equal(refused.connect_ex(("127.0.0.1", listen_and_close())), errno.ECONNREFUSED, "connecting to nobody")
+    with socket.socket() as nobody, socket.socket() as refused:
+        nobody.bind(("127.0.0.1", 0))  # and does not listen
+        equal(refused.connect_ex(nobody.getsockname()), errno.ECONNREFUSED, "connecting to nobody")
     watcher.settle()
-    rest = [e for e in events_of(watcher, "connection-open", "connection-close")[before:]
-            if "bus" not in e.get("destination.address", "")]
-    equal(rest, [], "events of none")
+    equal(ours(events_of(watcher, "connection-open", "connection-close")[before:]), [], "events of none")
 
 
-def listen_and_close():
-    listener = listen(("127.0.0.1", 0))
-    port = listener.getsockname()[1]
-    listener.close()
-    return port
+def ours(events):
+    """But for connections to the bus."""
+    return [e for e in events if not e.get("destination.address", "").endswith("/bus")]
 
 
 def test_silent_end(b):
@@ -396,7 +412,7 @@ def test_behind(b):
     daemon.kill(signal.SIGSTOP)
     talk.ask(20)
     talk.end()
-    time.sleep(0.5)
+    wait_until(lambda: "closed" in talk.server.output(), what="the server's end")
     daemon.kill(signal.SIGCONT)
     closed = wait_event(watcher, "connection-close")
     equal((closed.get("process.pid"), closed.get("destination.process.pid")), (talk.client.pid, talk.server.pid), "processes")
@@ -461,8 +477,7 @@ def test_lists(b):
         client.bus.call_async(bed.NAME, bed.PATH, bed.MANAGER, "ListConnections", "asa{sv}",
                               (dbus.Array([match], "s"), dbus.Dictionary({}, "sv")), lambda rows: answers.append(len(rows)),
                               errors.append)
-    client.bus.flush()
-    time.sleep(0.5)
+    client.pass_on()
     daemon.kill(signal.SIGCONT)
     wait_until(lambda: len(answers) + len(errors) == 8, what="eight answers")
     equal(set(answers), {1000}, "rows")
@@ -496,8 +511,7 @@ def test_turns(b):
     for _ in range(lists):
         ask("list", "ListConnections", "asa{sv}", dbus.Array([match], "s"), dbus.Dictionary({}, "sv"))
     ask("status", "GetStatus")
-    client.bus.flush()
-    time.sleep(0.5)
+    client.pass_on()
     daemon.kill(signal.SIGCONT)
     wait_until(lambda: len(order) == lists + 1, bed.limit(30), what=f"all answers; {order}")
     equal(order.index("status") < lists / 2, True, f"the answers came as {order}")

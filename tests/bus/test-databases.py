@@ -200,9 +200,11 @@ def test_slow(b):
         (row,) = b.ctl("connections", "-j", "--service=postgresql").objects()
         if row["connection.latency.p99"] < 268e6 or row["connection.latency.max"] < 600e6:
             raise AssertionError(f"the slow query is missing: {row}")
-        if row["connection.latency.p50"] * 10 > row["connection.latency.p99"]:
+        # One among many does not move the middle beyond what was the end; the histogram knows powers of two.
+        if row["connection.latency.p50"] > 2 * rows[0]["connection.latency.p99"]:
             raise AssertionError(f"it does not stand out: {row}")
-        wait_until(lambda: re.search(r"postgresql.*\b[5-9]\d\d ms", watched.output()), what="the slow query in a look")
+        wait_until(lambda: re.search(r"postgresql.*\b([5-9]\d\d ms|[1-9][\d.]* s)", watched.output()),
+                   what="the slow query in a look")
         equal(watched.stop(signal.SIGINT), 0, "status after Ctrl-C")
         page = b.ctl("show", "connection", str(row["connection.id"])).output()
         contains(page, "postgresql", "page")
