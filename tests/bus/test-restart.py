@@ -17,6 +17,7 @@ KILLS, PROCESSES = 10, 2
 RATE, SECONDS = (40, 60) if bed.SANITIZED else (100, 15)
 # Of the ring: a machine that stands still for some seconds must not fill it, which is what a loss would be.
 ROOM = 16 * 1024 * 1024
+PATIENCE = 2  # seconds that a daemon which takes over waits for readers: daemon/pipeline.c
 CREATED = ("event=map-create", "event=prog-load")
 
 
@@ -71,7 +72,7 @@ def check_nothing_left(b, keeper, daemon):
 
     equal(ids - existing(), set(), "objects that bpftool does not list")
     keeper.forget()
-    wait_until(lambda: not ids & existing(), 10, "the end of what was kept")
+    wait_until(lambda: not ids & existing(), 60, "the end of what was kept")
 
 
 def test_killed(b):
@@ -82,9 +83,9 @@ def test_killed(b):
                    "fields": follow(b, *CREATED, "-j")}
         storm = b.trigger("load-storm", RATE, SECONDS, PROCESSES).go()
         maps = b.trigger("short-storm", 1000).go()
-        pauses = []
-        for _ in range(KILLS):
-            time.sleep(1)
+        pauses, began = [], time.monotonic()
+        for i in range(1, KILLS + 1):
+            time.sleep(max(began + i - time.monotonic(), 0.2))  # one a second: what they take is no more of the storm
             start = time.monotonic()
             daemon = restart(keeper, daemon)
             pauses.append(time.monotonic() - start)
@@ -204,6 +205,7 @@ def test_other_layout(b):
         daemon.stop(signal.SIGKILL)
         daemon = keeper.start("--ring-size=262144")
         contains(daemon.errors(), "cannot be taken over", "what the log says")
+        wait_readers(b, 2)
         b.trigger("map-create").go().truth()
         for follower in followers:
             wait_until(lambda f=follower: len(f.objects()) == 3, what=f"gap and event: {follower.errors()}")
@@ -214,6 +216,7 @@ def test_other_layout(b):
         # And the new one is taken over in its turn.
         keeper.options.append("--ring-size=262144")
         daemon = restart(keeper, daemon)
+        wait_readers(b, 2)
         b.trigger("map-create").go().truth()
         for follower in followers:
             wait_until(lambda f=follower: len(f.objects()) == 4, what=f"the event after: {follower.errors()}")
@@ -291,11 +294,11 @@ def test_late(b):
         late.kill(signal.SIGSTOP)
         daemon.stop(signal.SIGKILL)
         b.trigger("map-create").go().truth()
-        daemon = keeper.start()
         start = time.monotonic()
-        wait_until(lambda: len(early.objects()) == 1, 10, "the event, by the one that is there")
+        daemon = keeper.start()
+        wait_until(lambda: len(early.objects()) == 1, what="the event, by the one that is there")
         waited = time.monotonic() - start
-        equal(1 < waited < 4, True, f"seconds that it waited for the other: {waited:.1f}")
+        equal(waited >= PATIENCE, True, f"seconds that it waited for the other: {waited:.1f}")
         late.kill(signal.SIGCONT)
         wait_until(late.objects, what="what the late one is told")
         row = late.objects()[0]
@@ -307,13 +310,13 @@ def test_given_up(b):
     """bpfmonctl gives up on a daemon that does not come back within 30 s, with exit status 1"""
     daemon = b.daemon()
     followers = [follow(b, "-j"), follow(b, "-j", "--stream")]
-    daemon.stop()
     start = time.monotonic()
+    daemon.stop()
     for follower in followers:
-        equal(follower.wait(40), 1, f"exit status ({follower.errors()})")
+        equal(follower.wait(60), 1, f"exit status ({follower.errors()})")
         equal(len(follower.errors().splitlines()), 2, f"lines: {follower.errors()}")
         contains(follower.errors(), "did not come back", "what it says")
-    equal(25 < time.monotonic() - start < 40, True, "seconds that they waited")
+    equal(time.monotonic() - start > 25, True, "seconds that they waited")
 
 
 def test_count_goes_on(b):
@@ -324,6 +327,7 @@ def test_count_goes_on(b):
         for _ in range(2):
             b.trigger("map-create").go().truth()
             daemon = restart(keeper, daemon)
+            wait_readers(b, 2)
         b.trigger("map-create").go().truth()
         for follower in followers:
             equal(follower.wait(), 0, f"exit status ({follower.errors()})")
