@@ -236,7 +236,7 @@ def test_descriptors(b):
     open_stream()
     os.close(streams[0])
     wait_alone(b)
-    equal(open_files(daemon) <= limit - room, True, "file descriptors that are left open")
+    wait_until(lambda: open_files(daemon) <= limit - room, what="the end of all file descriptors of streams")
 
 
 def test_descriptors_sent(b):
@@ -246,7 +246,7 @@ def test_descriptors_sent(b):
     before = open_files(daemon)
     Stranger(b, NOBODY, "fds", 100).all()
     serves(b, witness)
-    equal(open_files(daemon) <= before, True, f"{open_files(daemon)} open files, {before} before")
+    wait_until(lambda: open_files(daemon) <= before, what=f"no more than {before} open files")
 
 
 def test_stopped_readers(b):
