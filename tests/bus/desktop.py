@@ -131,7 +131,7 @@ class Desktop:
         return [int(arguments[0]) for _time, method, arguments in self.mock("GetCalls")
                 if method == "CloseNotification"]
 
-    def wait_shown(self, number=1, timeout=15):
+    def wait_shown(self, number=1, timeout=30):
         """Waits until so many were shown; returns the last."""
         seen = []
 

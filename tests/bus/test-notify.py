@@ -31,8 +31,7 @@ def played(b, *options, capabilities="body body-markup actions", answer=OK):
 
 def tamper(b, daemon):
     """Opens a map of this daemon's, which is an alert; others may run on this machine."""
-    maps = [line.split()[1] for file in pathlib.Path(f"/proc/{daemon.pid}/fdinfo").iterdir()
-            for line in file.read_text().splitlines() if line.startswith("map_id:")]
+    maps = [line.split()[1] for text in daemon.descriptors() for line in text.splitlines() if line.startswith("map_id:")]
     b.trigger("tamper-open", maps[0]).go().truth()
 
 
@@ -146,19 +145,21 @@ def test_fold(b):
     first = desktop.wait_shown()
     equal((first.replaces, first.count(), first.urgency), (0, 1, NORMAL), "the first")
     daemon.alert(times=4)
-    second = desktop.wait_shown(2)
-    equal((second.replaces, second.count()), (1, 5), "the second")
+    wait_until(lambda: desktop.shown()[-1].count() == 5, what="the count")
+    replaced = [shown.replaces for shown in desktop.shown()[1:]]
+    equal(replaced in ([1], [1, 1]), True, f"what was replaced: {replaced}")  # a part may be shown before the rest comes
+    before = 1 + len(replaced)
     daemon.alert(process_name="other")
-    third = desktop.wait_shown(3)
+    third = desktop.wait_shown(before + 1)
     equal((third.replaces, third.count()), (0, 1), "of another program")
     daemon.alert(event="map-create")
-    equal(desktop.wait_shown(4).replaces, 0, "of another cause")
+    equal(desktop.wait_shown(before + 2).replaces, 0, "of another cause")
     daemon.alert(rule_name=dbus.Array(["spies"], "s"), rule_description="Who spies")
-    of_rule = desktop.wait_shown(5)
+    of_rule = desktop.wait_shown(before + 3)
     equal(of_rule.replaces, 0, "of a rule")
     contains(of_rule.body, "Who spies", "of a rule")
     daemon.alert(event="alert", rule_name=dbus.Array(["spies"], "s"), alert_count=dbus.UInt64(30))
-    again = desktop.wait_shown(6)
+    again = desktop.wait_shown(before + 4)
     equal((again.replaces, again.count(), again.title), (4, 31, of_rule.title), "what the daemon has counted")
 
 
@@ -171,9 +172,10 @@ def test_flood(b):
     wait_until(lambda: any("more alerts" in shown.title for shown in desktop.shown()), what="the one for the rest")
     daemon.alert(severity="critical", event="tamper", process_name="evil")
     wait_until(lambda: any(shown.title.startswith("evil") for shown in desktop.shown()), what="the critical one")
+    wait_until(lambda: any(shown.title == "996 more alerts" for shown in desktop.shown()), 60, "the count")
+    # The count is told after 1, 2, 4, 8… seconds, in the place of the one before.
     seen = desktop.shown()
-    equal(len(seen) <= 8, True, f"{len(seen)} notifications")
-    wait_until(lambda: any(shown.title == "996 more alerts" for shown in desktop.shown()), what="the count")
+    equal(len([shown for shown in seen if not shown.replaces]) <= 6 and len(seen) <= 12, True, f"{seen}")
 
 
 def test_lost(b):
