@@ -4,7 +4,6 @@
 
 import json
 import os
-import pathlib
 import signal
 import time
 
@@ -12,11 +11,11 @@ import bed
 from bed import MANAGER, NAME, Process, contains, equal, limit, wait_until
 
 
-def held_objects(pid):
+def held_objects(process):
     """The BPF objects that a process holds fds of: a set of (kind, id)."""
     held = set()
-    for info in pathlib.Path(f"/proc/{pid}/fdinfo").iterdir():
-        for line in info.read_text().splitlines():
+    for text in process.descriptors():
+        for line in text.splitlines():
             key, _, value = line.partition(":")
             if key in ("prog_id", "map_id", "link_id"):
                 held.add((key.removesuffix("_id"), int(value)))
@@ -31,12 +30,12 @@ def existing_objects(b):
 
 def check_nothing_left(b, end):
     daemon = b.daemon()
-    held = held_objects(daemon.pid)
+    held = held_objects(daemon)
     equal({kind for kind, _ in held}, {"prog", "map", "link"}, "kinds of objects the daemon holds")
     if missing := held - existing_objects(b):
         raise AssertionError(f"bpftool does not list {missing}: the check would not notice them left behind")
     status = end(daemon)
-    wait_until(lambda: not held & existing_objects(b), 10, f"the end of {held}")
+    wait_until(lambda: not held & existing_objects(b), 60, f"the end of {held}")
     return daemon, status
 
 
@@ -50,17 +49,18 @@ def refusal(b, want_status, *command):
 
 
 def test_start(b):
-    """The daemon owns its name within 5 s of its start, and says what it is"""
+    """The daemon owns its name before clients give up, and says what it is"""
+    began = time.time()
     daemon = b.daemon(ready=False)
     client = b.client()
-    wait_until(lambda: client.bus.name_has_owner(NAME) or not daemon.running(), 5, "the name")
+    wait_until(lambda: client.bus.name_has_owner(NAME) or not daemon.running(), 25, "the name")
     b.wait_ready(daemon)
     owner = client.bus.get_name_owner(NAME)
     equal(client.bus.call_blocking("org.freedesktop.DBus", "/org/freedesktop/DBus", "org.freedesktop.DBus",
                                    "GetConnectionUnixProcessID", "s", (owner,)), daemon.pid, "owner")
     since = client.property("Since") / 1e6
-    if not time.time() - 30 < since <= time.time():
-        raise AssertionError(f"Since is {since}, now is {time.time()}")
+    if not began - 0.1 < since <= time.time():
+        raise AssertionError(f"Since is {since}, now is {time.time()}, it was started at {began}")
     contains(b.run(os.environ["BPFMOND"], "--version").output(), client.property("Version"), "version")
 
 
@@ -85,12 +85,12 @@ def test_killed(b):
 
 
 def test_terminated_while_busy(b):
-    """SIGTERM during a flood to a subscriber ends the daemon with 0 within 5 s"""
+    """SIGTERM during a flood to a subscriber ends the daemon with 0, and does not wait for the flood's end"""
     daemon = b.daemon()
     subscriber = b.subscriber("event=map-access", keep=False)
     trigger = b.trigger("map-elements", "lookup", 200000000).go()
     wait_until(lambda: subscriber.received > 100, what="the flood")
-    equal(daemon.stop(signal.SIGTERM, limit(5)), 0, f"exit status ({daemon.errors()})")
+    equal(daemon.stop(signal.SIGTERM, limit(30)), 0, f"exit status ({daemon.errors()})")
     equal(trigger.running(), True, "the flood goes on")
     trigger.stop(signal.SIGKILL)
 
@@ -105,7 +105,7 @@ def test_bus_ends(b):
     """When the bus ends the daemon ends, and says so"""
     daemon = b.daemon()
     b.processes[0].stop()
-    daemon.wait(10)
+    daemon.wait()
     contains(daemon.errors(), "bus", "what it says")
 
 
@@ -131,11 +131,8 @@ def test_hangs_on_nobody(b):
     b.daemon()
     caller = Process(b, "busctl", ["busctl", f"--address={b.address}", "monitor", NAME])
     caller.kill(signal.SIGSTOP)
-    start = time.monotonic()
     for _ in range(100):
-        b.client().call("GetStatus", interface=MANAGER)
-    if time.monotonic() - start > 10:
-        raise AssertionError("100 calls took more than 10 s")
+        b.client().call("GetStatus", interface=MANAGER, timeout=20)
 
 
 bed.main([test_start, test_second, test_terminated, test_killed, test_terminated_while_busy, test_no_bus,
