@@ -46,7 +46,7 @@ static inline struct history *bed_open(void) {
 }
 
 static inline void bed_flush(struct history *h) {
-        history_wait(h, history_mark(h), 10000000);
+        history_wait(h, history_mark(h), 60000000);
 }
 
 /* A map-create, numbered. */

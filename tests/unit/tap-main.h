@@ -61,8 +61,10 @@ static inline int tap_main(Suite *suite) {
         return tap_print(log) > 0 ? EXIT_FAILURE : EXIT_SUCCESS;
 }
 
-/* The main() of a test program whose suite() makes its suite. */
-#define TAP_MAIN(suite)                   \
-        int main(void) {                  \
-                return tap_main(suite()); \
+/* The main() of a test program whose suite() makes its suite. Check's own limit of 4 s is none for
+ * a machine that is busy. */
+#define TAP_MAIN(suite)                                \
+        int main(void) {                               \
+                setenv("CK_DEFAULT_TIMEOUT", "60", 0); \
+                return tap_main(suite());              \
         }

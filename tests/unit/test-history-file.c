@@ -348,7 +348,7 @@ START_TEST(disk_full) {
         h = bed_open();
         for (uint64_t seq = 1; seq <= 40000; seq++)
                 history_offer(h, bed_make(seq));
-        history_wait(h, history_mark(h), 20000000);
+        history_wait(h, history_mark(h), 60000000);
         history_status(h, &status);
         bool kept = status.lost > 0 && status.stored + status.lost == 40000;
         history_free(h);
