@@ -66,7 +66,7 @@ hold() {
                 "$@" >"$out/inventory/held/$label" 2>"$out/inventory/held/$label.err" </tmp/held 7>&- &
                 held="$held $!"
                 # One after the other: some take the same device.
-                left=50
+                left=300
                 until [ -s "$out/inventory/held/$label" ] || ! kill -0 $! 2>/dev/null || [ "$left" = 0 ]; do
                         left=$((left - 1))
                         sleep 0.1
@@ -160,7 +160,7 @@ round() {
         for verb in probes status callers; do
                 bpfmonctl $verb --json=short >"$out/$verb" 2>"$out/$verb.err"
         done
-        timeout 20 bpfmond "$@" >"$out/second.log" 2>&1
+        timeout 60 bpfmond "$@" >"$out/second.log" 2>&1
         echo $? >"$out/second.status"
 
         kill -TERM "$events" "$use"

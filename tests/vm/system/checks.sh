@@ -162,10 +162,15 @@ see_own() {
         run reload alice busctl call org.bpfmon1 /org/bpfmon1 org.bpfmon1.Manager Reload
 }
 
-# The example rule lets bob in, and alice not; without it bob has to leave.
+lets_in() {
+        setpriv --reuid "$1" --regid "$1" --init-groups --reset-env -- \
+                bpfmonctl callers --scope=all --no-ask-password >/dev/null 2>&1
+}
+
+# The example rule lets bob in, and alice not; without it bob has to leave. polkit finds it by itself.
 let_in() {
         cp /usr/share/doc/bpfmon/examples/50-bpfmon.rules "$rule"
-        sleep 2
+        await 300 lets_in bob
         start group bob bpfmonctl subscribe --scope=all --no-ask-password --json=short
         told group root
         run no_group alice bpfmonctl subscribe --scope=all --no-ask-password
@@ -264,7 +269,7 @@ reload_it() {
                 trigger map-create >>/out/made
                 ((each % 6)) || systemctl reload $unit || echo "reload: $?"
         done
-        sleep 2
+        await 300 grep -q "\"process.pid\":$(sed -n '$s/.*"pid":\([0-9]*\).*/\1/p' /out/made)\b" /out/storm
         stop storm
         [[ $pid == $(of MainPID) ]] || echo "reload: another process"
         systemctl service-log-level $unit info
@@ -301,8 +306,8 @@ kill_it() {
         await 300 main_is_not "$pid"
         : >/tmp/enough
         wait $programs
-        make_map root
-        sleep 3
+        # When this one is told, all before it are.
+        await 300 grep -q "\"map.id\":$(trigger map-create | sed 's/.*"id":\([0-9]*\).*/\1/')\b" /out/killed
         stop killed
         without accident
         run after_kill alice bpfmonctl status --json=short
