@@ -57,10 +57,12 @@ static void add_requests(struct text *t, const struct source *s) {
         text_printf(t, "%llu", (unsigned long long) s->traffic->requests);
 }
 
+/* What one that has just begun did in some milliseconds says nothing of a second. */
 static void add_rate(struct text *t, const struct source *s) {
+        const uint64_t over = MAX(s->traffic->age, UINT64_C(1000000000));
+
         if (s->traffic->age > 0 && !(s->row && connections_is_picked_up(s->row)))
-                connections_add_rate(t, (double) s->traffic->requests * 1e9 /
-                                                (double) s->traffic->age);
+                connections_add_rate(t, (double) s->traffic->requests * 1e9 / (double) over);
 }
 
 static void add_p50(struct text *t, const struct source *s) {

@@ -771,6 +771,12 @@ def test_client(b):
     shown = [int(line.split()[4]) for line in page.splitlines() if line.split()[1:2] and line.split()[1] in ("µs", "ms", "ns")
              and line.split()[3:4] and line.split()[3] in ("µs", "ms", "ns", "s")]
     equal(sum(shown), 40, f"requests in the picture {page}")
+    young = Talk(b, f"{b.directory}/young")
+    for _ in range(3):
+        young.ask(1)
+    head, line = b.ctl("connections", young.match()).output().splitlines()[:2]
+    rate = float(line[:head.index("RATE/S") + len("RATE/S")].split()[-1])
+    equal(0 < rate <= 3, True, f"requests a second, of three in all: {rate}")
     equal(b.ctl("show", "connection", "999999").popen.returncode, 1, "status for a connection that is not there")
     equal(b.ctl("show", "connection", "x").popen.returncode, 2, "status for no number")
     equal(b.ctl("connections", "--by=unit", "--fields=unit").popen.returncode, 2, "status for fields of sums")
