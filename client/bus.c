@@ -35,6 +35,8 @@ static const struct advice {
          "bpfmond did not answer: ", "; see systemctl status bpfmond"},
         {SD_BUS_ERROR_UNKNOWN_METHOD, EXIT_FAILURE,
          "bpfmond is of another version: ", "; restart it: systemctl restart bpfmond"},
+        {SD_BUS_ERROR_UNKNOWN_PROPERTY, EXIT_FAILURE,
+         "bpfmond is of another version: ", "; restart it: systemctl restart bpfmond"},
         {SD_BUS_ERROR_DISCONNECTED, EXIT_FAILURE, "the system bus went away"},
         {BPFMON_ERROR_INVALID_MATCH, EXIT_USAGE, "", ""},
         /* What we ask for is in our own tables. */
@@ -93,7 +95,8 @@ int bus_complain(const sd_bus_error *error, int r) {
                 return EXIT_FAILURE;
         }
 
-        const char *message = error->message ? plain_words(error->message) : error->name;
+        const bool says = error->message && error->message[0];
+        const char *message = says ? plain_words(error->message) : error->name;
         const struct advice *a = find_advice(error->name, message);
         const char letter = sentence_letter(message);
         if (!a) {
@@ -114,6 +117,12 @@ int bus_complain(const sd_bus_error *error, int r) {
 bool bus_error_no_daemon(const sd_bus_error *error) {
         return sd_bus_error_has_names(error, SD_BUS_ERROR_SERVICE_UNKNOWN,
                                       SD_BUS_ERROR_NAME_HAS_NO_OWNER, SD_BUS_ERROR_NO_REPLY) > 0;
+}
+
+bool bus_error_no_answer(const sd_bus_error *error, int r) {
+        return r == -EINTR || r == -ENOTCONN || r == -ECONNRESET || r == -ETIMEDOUT ||
+               bus_error_no_daemon(error) ||
+               sd_bus_error_has_names(error, SD_BUS_ERROR_TIMEOUT, SD_BUS_ERROR_DISCONNECTED) > 0;
 }
 
 bool bus_message_disconnected(sd_bus_message *m) {
@@ -227,14 +236,14 @@ struct call {
         struct bus_options more;
 };
 
-static int try_call(sd_bus *bus, const struct call *c, bool interactive, sd_bus_error *error,
-                    sd_bus_message **ret) {
+static int try_call(sd_bus *bus, const struct call *c, const char *scope, bool interactive,
+                    sd_bus_error *error, sd_bus_message **ret) {
         _cleanup_(sd_bus_message_unrefp) sd_bus_message *m = NULL;
 
         int r = sd_bus_message_new_method_call(bus, &m, BPFMON_BUS_NAME, BPFMON_OBJECT_PATH,
                                                BPFMON_MANAGER_INTERFACE, c->method);
         if (r >= 0 && c->takes_matches)
-                r = append_arguments(m, c->matches, c->n, &c->more, c->options->scope);
+                r = append_arguments(m, c->matches, c->n, &c->more, scope);
         else if (r >= 0 && c->more.append)
                 r = c->more.append(m, c->more.userdata);
         if (r >= 0)
@@ -260,19 +269,27 @@ int bus_new_call(sd_bus *bus, sd_bus_message **ret, const char *method, char **m
         return 0;
 }
 
+/* Without a password. */
+static int ask(sd_bus *bus, const struct call *c, const char *scope, sd_bus_error *error,
+               sd_bus_message **ret) {
+        bool ours = progress_begin("Waiting for bpfmond");
+        int r = try_call(bus, c, scope, false, error, ret);
+
+        if (ours || r < 0) /* what is said next is no part of it */
+                progress_end();
+        return r;
+}
+
 /* Only who needs a password gets an agent that asks for it. */
 static int make_call(sd_bus *bus, const struct call *c, sd_bus_message **ret) {
         _cleanup_(sd_bus_error_free) sd_bus_error error = SD_BUS_ERROR_NULL;
+        int r = ask(bus, c, c->options->scope, &error, ret);
 
-        bool ours = progress_begin("Waiting for bpfmond");
-        int r = try_call(bus, c, false, &error, ret);
-        if (ours || r < 0) /* what is said next is no part of it */
-                progress_end();
         if (r < 0 && bus_error_wants_password(&error, c->options)) {
                 pid_t agent = agent_start();
 
                 sd_bus_error_free(&error);
-                r = try_call(bus, c, true, &error, ret);
+                r = try_call(bus, c, c->options->scope, true, &error, ret);
                 agent_stop(agent);
         }
 
@@ -311,6 +328,13 @@ int bus_call_matches(sd_bus *bus, const char *method, char **matches, size_t n,
         struct call c = {method, true, matches, n, options};
 
         return make_call(bus, &c, ret);
+}
+
+int bus_ask(sd_bus *bus, const char *method, char **matches, size_t n, const char *scope,
+            sd_bus_error *error, sd_bus_message **ret) {
+        struct call c = {.method = method, .takes_matches = matches, .matches = matches, .n = n};
+
+        return ask(bus, &c, scope, error, ret);
 }
 
 int bus_call_options(sd_bus *bus, const char *method, char **matches, size_t n,

@@ -32,7 +32,13 @@ int bus_call(sd_bus *bus, const char *method, const struct options *options, sd_
 int bus_call_matches(sd_bus *bus, const char *method, char **matches, size_t n,
                      const struct options *options, sd_bus_message **ret);
 
-/* The same for a method with other arguments, which `append` adds. */
+/* Calls a method with MATCH terms (`matches` NULL: it takes nothing) for an answer that can be done
+ * without: no password is asked for, and nothing complained of. `scope` may be NULL. Returns what
+ * sd_bus_call() does, with `error` set. */
+int bus_ask(sd_bus *bus, const char *method, char **matches, size_t n, const char *scope,
+            sd_bus_error *error, sd_bus_message **ret);
+
+/* The same as bus_call_matches() for a method with other arguments, which `append` adds. */
 int bus_call_arguments(sd_bus *bus, const char *method,
                        int (*append)(sd_bus_message *m, const void *userdata), const void *userdata,
                        const struct options *options, sd_bus_message **ret);
@@ -73,6 +79,10 @@ int bus_complain(const sd_bus_error *error, int r);
 
 /* Whether the error means that nobody has the daemon's name (any more). */
 bool bus_error_no_daemon(const sd_bus_error *error);
+
+/* Whether the failure of a call, `r` and perhaps `error`, means that nobody answers: then another
+ * call is in vain. */
+bool bus_error_no_answer(const sd_bus_error *error, int r);
 
 /* Whether the message is the D-Bus error reply, or the sd-bus signal, that says that the connection
  * to the bus is gone. */

@@ -111,11 +111,9 @@ struct json_object *connection_sum_json(const struct connection_sum *sum, enum c
                 add_number(o, "connection.latency.max", all->latency_max);
         }
         if (seconds > 0) {
-                add_number(o, "bytes.sent_rate", (uint64_t) ((double) since->sent / seconds));
-                add_number(o, "bytes.received_rate",
-                           (uint64_t) ((double) since->received / seconds));
-                add_number(o, "connection.request_rate",
-                           (uint64_t) ((double) since->requests / seconds + 0.5));
+                add_number(o, "bytes.sent_rate", traffic_rate(since->sent, seconds));
+                add_number(o, "bytes.received_rate", traffic_rate(since->received, seconds));
+                add_number(o, "connection.request_rate", traffic_rate(since->requests, seconds));
         }
         return o;
 }

@@ -127,6 +127,10 @@ static int sum_up(struct watch *w) {
 /* Showing ---------------------------------------------------------------------------------------
  */
 
+static bool shows_sums(const struct watch *w) {
+        return w->options->by != BY_CONNECTION;
+}
+
 static double seconds_since(const struct watch *w) {
         return w->look > 0 && w->at > w->before ? (double) (w->at - w->before) / 1e9 : 0;
 }
@@ -134,28 +138,17 @@ static double seconds_since(const struct watch *w) {
 static size_t rows_that_fit(const struct watch *w) {
         const size_t lines = w->terminal ? output_lines() : 0;
 
-        return MIN(w->options->lines,
-                   lines > ROWS_SPARE ? (uint64_t) (lines - ROWS_SPARE) : UINT64_MAX);
+        if (lines == 0)
+                return w->options->lines;
+        return MIN(w->options->lines, lines > ROWS_SPARE ? (uint64_t) (lines - ROWS_SPARE) : 1);
 }
 
-static int show_table(struct watch *w, struct output *o) {
-        const bool sums = w->options->by != BY_CONNECTION;
-        const size_t n = sums ? w->sums.n : w->n;
-        const struct watch_view view = {
-                .options = w->options,
-                .width = w->options->full ? 0 : output_columns(),
-                .lines = rows_that_fit(w),
-                .seconds = seconds_since(w),
-        };
-        _cleanup_free_ struct watch_row *rows = calloc(n + 1, sizeof(*rows));
-
-        if (!rows)
-                return -ENOMEM;
+static void fill_rows(const struct watch *w, struct watch_row *rows, size_t n) {
         for (size_t i = 0; i < n; i++) {
-                const struct connection_sum *sum = sums ? &w->sums.items[i] : NULL;
-                const struct seen *seen = sums ? NULL : &w->seen[i];
+                const struct connection_sum *sum = shows_sums(w) ? &w->sums.items[i] : NULL;
+                const struct seen *seen = sum ? NULL : &w->seen[i];
 
-                rows[i] = sum ? (struct watch_row){.name = sum->name,
+                rows[i] = sum ? (struct watch_row){.sum = sum,
                                                    .since = &sum->since,
                                                    .p99 = sum->p99}
                               : (struct watch_row){.row = seen->row,
@@ -163,6 +156,18 @@ static int show_table(struct watch *w, struct output *o) {
                                                    .since = &seen->since,
                                                    .p99 = seen->p99};
         }
+        watch_rows_sort(rows, n);
+}
+
+static int show_table(const struct watch *w, struct output *o, const struct watch_row *rows,
+                      size_t n) {
+        const struct watch_view view = {
+                .options = w->options,
+                .width = w->options->full ? 0 : output_columns(),
+                .lines = rows_that_fit(w),
+                .seconds = seconds_since(w),
+        };
+
         if (w->terminal)
                 text_add(&o->text, "\x1b[H\x1b[J");
         int r = watch_table_add(&o->text, rows, n, &view);
@@ -171,18 +176,16 @@ static int show_table(struct watch *w, struct output *o) {
         return r;
 }
 
-static int show_json(struct watch *w, struct output *o, struct json_object *rows) {
-        const bool sums = w->options->by != BY_CONNECTION;
-        const size_t n = sums ? w->sums.n : json_object_array_length(rows);
-
+static int show_json(const struct watch *w, struct output *o, const struct watch_row *rows,
+                     size_t n) {
         for (size_t i = 0; i < MIN((uint64_t) n, w->options->lines); i++) {
                 _cleanup_json_ struct json_object *sum = NULL;
 
-                if (!sums) {
-                        output_row(o, json_object_array_get_idx(rows, i), w->options);
+                if (rows[i].row) {
+                        output_row(o, rows[i].row, w->options);
                         continue;
                 }
-                sum = connection_sum_json(&w->sums.items[i], (enum connections_by) w->options->by,
+                sum = connection_sum_json(rows[i].sum, (enum connections_by) w->options->by,
                                           seconds_since(w));
                 if (!sum)
                         return -ENOMEM;
@@ -191,14 +194,21 @@ static int show_json(struct watch *w, struct output *o, struct json_object *rows
         return 0;
 }
 
-static int show(struct watch *w, struct output *o, struct json_object *rows) {
-        int r = take_all(w, rows);
+static int show(struct watch *w, struct output *o, struct json_object *listed) {
+        _cleanup_free_ struct watch_row *rows = NULL;
+        size_t n;
+        int r = take_all(w, listed);
 
-        if (r >= 0 && w->options->by != BY_CONNECTION)
+        if (r >= 0 && shows_sums(w))
                 r = sum_up(w);
         if (r < 0)
                 return r;
-        return w->options->json == JSON_OFF ? show_table(w, o) : show_json(w, o, rows);
+        n = shows_sums(w) ? w->sums.n : w->n;
+        rows = calloc(n + 1, sizeof(*rows));
+        if (!rows)
+                return -ENOMEM;
+        fill_rows(w, rows, n);
+        return w->options->json == JSON_OFF ? show_table(w, o, rows, n) : show_json(w, o, rows, n);
 }
 
 /* The loop --------------------------------------------------------------------------------------

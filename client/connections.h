@@ -44,8 +44,8 @@ int connections_fetch(sd_bus *bus, char **matches, size_t n, const struct option
                       bool whole, struct json_object **ret);
 
 /* Has connections measured for a second at least, so that rates are of more than a moment: waits
- * for what of that is missing where nobody has asked lately. Returns as connections_fetch() does.
- */
+ * for what of that is missing where nobody has asked lately. Where it may not, it does not. Returns
+ * EXIT_SUCCESS, or complains that nobody answers and returns another exit status. */
 int connections_measure(sd_bus *bus, const struct options *options);
 
 /* Whether a row was picked up so lately that its rate says nothing. */
@@ -60,6 +60,9 @@ struct traffic traffic_since(const struct traffic *now, const struct traffic *be
 
 /* A quantile of the latencies, ns; 0 where there were no requests. */
 uint64_t traffic_latency(const struct traffic *traffic, double part);
+
+/* How many in a second, of `n` in more than 0 `seconds`. */
+uint64_t traffic_rate(uint64_t n, double seconds);
 
 /* Adds a quantile of the latencies, nothing where there were no requests. */
 void traffic_add_latency(struct text *t, const struct traffic *traffic, double part);

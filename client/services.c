@@ -11,10 +11,24 @@
 #include "distance.h"
 #include "errors.h"
 #include "output.h"
+#include "progress.h"
 
 int services_read(sd_bus *bus, char ***ret, sd_bus_error *error) {
-        return sd_bus_get_property_strv(bus, BPFMON_BUS_NAME, BPFMON_OBJECT_PATH,
-                                        BPFMON_MANAGER_INTERFACE, "Services", error, ret);
+        char **names = NULL;
+        int r;
+
+        progress_begin("Waiting for bpfmond");
+        r = sd_bus_get_property_strv(bus, BPFMON_BUS_NAME, BPFMON_OBJECT_PATH,
+                                     BPFMON_MANAGER_INTERFACE, "Services", error, &names);
+        progress_end();
+        if (r < 0)
+                return r;
+        if (!names) /* so sd-bus says that there are none */
+                names = calloc(1, sizeof(*names));
+        if (!names)
+                return -ENOMEM;
+        *ret = names;
+        return 0;
 }
 
 void services_free(char **names) {
@@ -28,9 +42,10 @@ static const char *near_to(char **names, const char *written) {
         struct nearest nearest = nearest_to(written);
 
         for (size_t i = 0; names[i]; i++)
-                nearest_offer(&nearest, names[i]);
+                if (names[i][0])
+                        nearest_offer(&nearest, names[i]);
         for (size_t i = 0; !nearest.word && strlen(written) >= 3 && names[i]; i++)
-                if (strcasestr(names[i], written) || strcasestr(written, names[i]))
+                if (names[i][0] && (strcasestr(names[i], written) || strcasestr(written, names[i])))
                         nearest.word = names[i];
         return nearest.word;
 }
@@ -56,13 +71,18 @@ void services_add_complaint(struct text *t, char **names, const char *name) {
 int services_check(sd_bus *bus, char **matches, size_t n, const struct options *options) {
         static const char term[] = "service.name=";
         _cleanup_(services_freep) char **names = NULL;
+        _cleanup_(sd_bus_error_free) sd_bus_error error = SD_BUS_ERROR_NULL;
         _cleanup_text_ struct text complaint = {};
         bool any = options->service;
 
         for (size_t i = 0; i < n && !any; i++)
                 any = strncmp(matches[i], term, strlen(term)) == 0;
-        /* What is wrong with the daemon is told by the call that comes next. */
-        if (!any || services_read(bus, &names, NULL) < 0)
+        if (!any)
+                return EXIT_SUCCESS;
+        int r = services_read(bus, &names, &error);
+        if (r < 0 && bus_error_no_answer(&error, r))
+                return bus_complain(&error, r);
+        if (r < 0)
                 return EXIT_SUCCESS;
         if (options->service)
                 services_add_complaint(&complaint, names, options->service);
@@ -87,7 +107,7 @@ int services_list(const struct options *options) {
         r = services_read(bus, &names, &error);
         if (r < 0)
                 return bus_complain(&error, r);
-        for (size_t i = 0; names[i]; i++) {
+        for (size_t i = 0; names[i] && i < options->lines; i++) {
                 _cleanup_json_ struct json_object *o = NULL;
 
                 if (options->json == JSON_OFF) {

@@ -22,7 +22,8 @@ static inline void services_freep(char ***names) {
 void services_add_complaint(struct text *t, char **names, const char *name);
 
 /* Complains about --service, and about terms service.name=, that name none which the daemon knows;
- * where it does not tell them, all are taken. Returns EXIT_SUCCESS or EXIT_USAGE. */
+ * where it does not tell them, all are taken. Returns EXIT_SUCCESS, EXIT_USAGE, or another exit
+ * status where nobody answers. */
 int services_check(sd_bus *bus, char **matches, size_t n, const struct options *options);
 
 /* Lists them. Returns the exit status. */

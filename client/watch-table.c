@@ -31,7 +31,7 @@ static void add_server(struct text *t, const struct watch_row *r, const struct w
 }
 
 static void add_name(struct text *t, const struct watch_row *r, const struct watch_view *v) {
-        text_add(t, r->name);
+        text_add(t, r->sum->name);
 }
 
 static void add_count(struct text *t, const struct watch_row *r, const struct watch_view *v) {
@@ -40,7 +40,7 @@ static void add_count(struct text *t, const struct watch_row *r, const struct wa
 
 static void add_bytes(struct text *t, uint64_t n, const struct watch_view *v) {
         if (v->seconds > 0)
-                text_add_size(t, (uint64_t) ((double) n / v->seconds));
+                text_add_size(t, traffic_rate(n, v->seconds));
 }
 
 static void add_sent(struct text *t, const struct watch_row *r, const struct watch_view *v) {
@@ -167,12 +167,17 @@ static int compare(const void *a, const void *b) {
 
         if (p != q)
                 return p > q ? -1 : 1;
-        if (x->name && y->name)
-                return strcmp(x->name, y->name);
+        if (x->sum && y->sum)
+                return strcmp(x->sum->name, y->sum->name);
         return x->id < y->id ? -1 : x->id > y->id;
 }
 
-int watch_table_add(struct text *t, struct watch_row *rows, size_t n,
+void watch_rows_sort(struct watch_row *rows, size_t n) {
+        if (n > 0)
+                qsort(rows, n, sizeof(*rows), compare);
+}
+
+int watch_table_add(struct text *t, const struct watch_row *rows, size_t n,
                     const struct watch_view *view) {
         const struct table_format format = {
                 .columns = view->width,
@@ -186,8 +191,6 @@ int watch_table_add(struct text *t, struct watch_row *rows, size_t n,
 
         choose(&chosen, view);
         r = table_new(&table, chosen.heads, chosen.n);
-        if (n > 0)
-                qsort(rows, n, sizeof(*rows), compare);
         for (size_t i = 0; i < shown && r >= 0; i++)
                 r = add_row(table, &chosen, &rows[i], view);
         if (r < 0)

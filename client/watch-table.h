@@ -9,14 +9,15 @@
 
 #include "connections.h"
 
+struct connection_sum;
 struct json_object;
 struct options;
 
 /* A connection, or a sum of some. All is borrowed. */
 struct watch_row {
-        struct json_object *row; /* NULL: a sum */
-        const char *name;        /* of a sum */
-        uint64_t id;             /* of a connection */
+        const struct connection_sum *sum; /* NULL: a connection */
+        struct json_object *row;          /* of a connection */
+        uint64_t id;                      /* of a connection */
         const struct traffic *since;
         const uint64_t *p99; /* of CONNECTION_LOOKS looks, ns; 0: no requests */
 };
@@ -28,6 +29,9 @@ struct watch_view {
         double seconds; /* since the look before; 0: there was none, and no rates are known */
 };
 
-/* Adds a table of the rows, which it sorts: the busiest first. Returns 0 or -ENOMEM. */
-int watch_table_add(struct text *t, struct watch_row *rows, size_t n,
+/* The busiest first. */
+void watch_rows_sort(struct watch_row *rows, size_t n);
+
+/* Adds a table of the rows in their order. Returns 0 or -ENOMEM. */
+int watch_table_add(struct text *t, const struct watch_row *rows, size_t n,
                     const struct watch_view *view);

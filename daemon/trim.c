@@ -17,6 +17,6 @@ static int on_trim(_unused_ sd_event_source *s, _unused_ uint64_t usec, _unused_
 }
 
 void trim_later(sd_event_source **source, sd_event *loop, uint64_t bytes) {
-        if (bytes >= LARGE_BYTES)
+        if (bytes >= LARGE_BYTES && !timer_runs(*source))
                 (void) timer_set(source, loop, TRIM_USEC, TRIM_USEC, on_trim, NULL);
 }

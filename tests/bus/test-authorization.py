@@ -154,6 +154,18 @@ def test_password(b):
     equal([q["interactive"] for q in polkit.asked], [False, False, True], "without, and with asking")
 
 
+def test_connections(b):
+    """Who lists connections first, and has them measured so, is asked for one password; and needs no other right"""
+    polkit = start(b, watch_own=YES, watch=lambda q: polkit.reply(q, YES if q["interactive"] else CHALLENGE))
+    process = ctl(b, "connections", "--scope=all")
+    equal(process.wait(), 0, process.errors())
+    equal(b.client().call("GetStatus")["connections.duration"] > 0, True, "connections are measured")
+    equal([q["action"] for q in polkit.asked if q["interactive"]], ["org.bpfmon1.watch"], "questions for a password")
+    polkit.answers.update({"org.bpfmon1.watch": YES, "org.bpfmon1.watch-own": NO})
+    process = ctl(b, "connections", "--scope=all")
+    equal((process.wait(), process.errors()), (0, ""), "what who may not see their own gets")
+
+
 def test_agent(b):
     """On a terminal an agent that asks for the password is there before polkit is asked to, and gone afterwards"""
     agent = b.directory / "pkttyagent"
@@ -380,6 +392,6 @@ def test_challenged(b):
     equal(process.running(), True, "a password that counted once still does")
 
 
-bed.main([test_own, test_all, test_asked_once, test_callers, test_alert_match, test_password, test_agent, test_manage,
+bed.main([test_own, test_all, test_asked_once, test_callers, test_alert_match, test_password, test_connections, test_agent, test_manage,
           test_dismissed, test_absent, test_nonsense, test_twice, test_hanging, test_leaving_between, test_pending, test_strangers, test_revoked,
           test_revoked_by_policy, test_challenged])

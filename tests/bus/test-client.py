@@ -133,6 +133,39 @@ def test_older_daemon(b):
         b.clients.remove(daemon)
 
 
+class Without(bed.Client):
+    """A bpfmond that knows no services, or not of them."""
+
+    def __init__(self, b, knows):
+        super().__init__(b.address)
+        b.clients.append(self)
+        self.knows = knows
+        self.bus.add_message_filter(self._filter)
+        self.bus.request_name(bed.NAME)
+
+    def _filter(self, _connection, message):
+        if not message.is_method_call("org.freedesktop.DBus.Properties", "Get"):
+            return bed.dbus.lowlevel.HANDLER_RESULT_NOT_YET_HANDLED
+        if self.knows:
+            reply = bed.dbus.lowlevel.MethodReturnMessage(message)
+            reply.append(bed.dbus.Array([], "s"), signature="v")
+        else:
+            reply = bed.dbus.lowlevel.ErrorMessage(message, "org.freedesktop.DBus.Error.UnknownProperty", "Unknown property.")
+        self.bus.send_message(reply)
+        return bed.dbus.lowlevel.HANDLER_RESULT_HANDLED
+
+
+def test_no_services(b):
+    """A bpfmond that knows no services, or cannot tell them, is told apart from one that has others"""
+    without = Without(b, True)
+    contains(refused(b, 2, "connections", "--service=redis"), "no service is called", "of a service")
+    equal(succeeded(b, "connections", "--service=help"), "", "the list of none")
+    equal(succeeded(b, "--complete", "--", "connections", "service.name="), "", "names behind Tab")
+    without.knows = False
+    contains(refused(b, 1, "connections", "--service=help"), "another version", "what an older one lists")
+    contains(succeeded(b, "--complete", "--", "connections", "--service=re"), "redis", "names behind Tab, of an older one")
+
+
 def test_no_bus(b):
     """Without a bus it says so and exits with 1"""
     b.environment["DBUS_SYSTEM_BUS_ADDRESS"] = f"unix:path={b.directory}/nowhere"
@@ -478,6 +511,6 @@ def test_pager(b):
     equal("paged" in on_terminal(b, "-h", PAGER="", BPFMON_PAGER="cat", **trusted), False, "no pager")
 
 
-bed.main([test_usage, test_begins_with_equal, test_help, test_no_daemon, test_older_daemon, test_no_bus, test_host, test_host_unreachable, test_unattended, test_not_authorized, test_verbs, test_count, test_fields,
+bed.main([test_usage, test_begins_with_equal, test_help, test_no_daemon, test_older_daemon, test_no_services, test_no_bus, test_host, test_host_unreachable, test_unattended, test_not_authorized, test_verbs, test_count, test_fields,
           test_text, test_interrupt, test_sums, test_sums_unanswered, test_restart, test_closed_output, test_hostile_name, test_terminal,
           test_empty, test_colours, test_pager])
