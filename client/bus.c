@@ -302,6 +302,10 @@ static int make_call(sd_bus *bus, const struct call *c, sd_bus_message **ret) {
                 *c->more.unread = true;
                 return EXIT_FAILURE;
         }
+        if (r < 0 && c->more.gone && bus_error_no_daemon(&error)) {
+                *c->more.gone = true;
+                return EXIT_FAILURE;
+        }
         return r < 0 ? bus_complain(&error, r) : EXIT_SUCCESS;
 }
 

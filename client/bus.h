@@ -52,6 +52,8 @@ struct bus_options {
         bool *limited;
         /* Likewise when there is nothing of a list that was not read to its end. */
         bool *unread;
+        /* Likewise when the daemon went away before it answered. */
+        bool *gone;
 };
 
 /* As bus_call_matches(), with more options. */

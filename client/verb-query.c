@@ -55,6 +55,7 @@ struct question {
         char **kept;
         size_t n_kept;
         char *owner, *path;
+        bool *gone; /* that bpfmond goes while it is asked is told here; NULL: that ends it */
         int status; /* of what ends it; -1: it goes on */
 };
 
@@ -177,7 +178,12 @@ static int64_t take_rows(struct question *q, sd_bus_message *reply) {
 
 /* Asks for one page. Returns its number of events, or -1 with the status set. */
 static int64_t ask(struct question *q) {
-        const struct bus_options more = {q->all_fields ? NULL : &q->wanted, append_page, q};
+        const struct bus_options more = {
+                .only = q->all_fields ? NULL : &q->wanted,
+                .append = append_page,
+                .userdata = q,
+                .gone = q->gone,
+        };
         _cleanup_(sd_bus_message_unrefp) sd_bus_message *reply = NULL;
         const char *cursor;
 
@@ -233,7 +239,9 @@ static void show_past(struct question *q) {
         while (n > 0 && q->left > 0 && !ending_came())
                 n = ask(q);
         progress_end();
-        if (n >= 0)
+        if (q->gone && *q->gone) /* what has come is the newest: from there it goes on */
+                q->status = -1;
+        if (q->status < 0)
                 show_kept(q);
         forget_kept(q);
 }
@@ -311,8 +319,12 @@ static int on_owner_changed(sd_bus_message *m, void *userdata, sd_bus_error *ret
 
 /* Before the past is asked for: nothing falls between the two. */
 static int subscribe(struct question *q) {
-        const struct bus_options more = {.only = q->all_fields ? NULL : &q->wanted};
+        const struct bus_options more = {
+                .only = q->all_fields ? NULL : &q->wanted,
+                .gone = q->gone,
+        };
         _cleanup_(sd_bus_message_unrefp) sd_bus_message *reply = NULL;
+        _cleanup_(sd_bus_error_free) sd_bus_error error = SD_BUS_ERROR_NULL;
         uint64_t since;
         const char *path;
         int status = bus_call_options(q->bus, "Subscribe", q->matches, q->n_matches, q->options,
@@ -328,10 +340,14 @@ static int subscribe(struct question *q) {
         }
         if (r >= 0)
                 r = sd_bus_get_property_trivial(q->bus, q->owner, BPFMON_OBJECT_PATH,
-                                                BPFMON_MANAGER_INTERFACE, "Since", NULL, 't',
+                                                BPFMON_MANAGER_INTERFACE, "Since", &error, 't',
                                                 &since);
+        if (r < 0 && q->gone && bus_error_no_daemon(&error)) {
+                *q->gone = true;
+                return EXIT_FAILURE;
+        }
         if (r < 0)
-                return bus_complain(NULL, r);
+                return bus_complain(&error, r);
         if (since != q->since) {
                 q->last_before = q->last;
                 q->last = 0;
@@ -365,25 +381,40 @@ static int follow(struct question *q) {
         return r < 0 ? bus_complain(NULL, r) : EXIT_SUCCESS;
 }
 
-/* It is back: what it kept meanwhile comes first, then what it tells. */
-static void go_on(struct question *q) {
+/* What it kept meanwhile comes first, then what it tells. */
+static int ask_again(struct question *q) {
         uint64_t since = q->since;
         int status = subscribe(q);
 
-        if (status != EXIT_SUCCESS) {
-                q->status = status;
-                return;
-        }
+        if (status != EXIT_SUCCESS)
+                return status;
         remark(since == q->since ? "bpfmond is back, and goes on where it was"
                                  : "bpfmond is back; what happened while it was away was not seen");
         free(q->cursor);
         q->cursor = NULL;
+        if (q->last_time == 0) { /* it had not come to an answer */
+                q->left = q->options->lines;
+                show_past(q);
+                return q->status;
+        }
         q->from = MAX(q->options->since,
                       q->last_time - MIN(q->last_time, (uint64_t) LOOK_BACK_USEC));
         q->left = UINT64_MAX;
         q->backwards = false;
         for (int64_t n = 1; n > 0 && !ending_came();)
                 n = ask(q);
+        return q->status;
+}
+
+/* It is back. Where it goes again meanwhile, the bus tells that, too. */
+static void go_on(struct question *q) {
+        bool gone = false;
+
+        q->gone = &gone;
+        q->status = ask_again(q);
+        q->gone = NULL;
+        if (gone)
+                q->status = -1;
 }
 
 /* Waits for the bus, for Ctrl-C, or for a reader that goes: so long at most, or (UINT64_MAX) for
@@ -475,7 +506,10 @@ static int run(struct question *q) {
         if (o->json == JSON_OFF && o->n_fields > 0 && o->legend)
                 columns_add_legend(&q->output.text, &q->columns, &q->format);
         q->status = -1;
+        bool gone = false;
+        q->gone = o->follow ? &gone : NULL;
         show_past(q);
+        q->gone = NULL;
         if (q->status < 0 && o->follow)
                 return show_live(q);
 

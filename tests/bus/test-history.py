@@ -216,6 +216,28 @@ def follow_restarts(test):
             equal(follower.errors().count("is back"), i + 1, follower.errors())
 
 
+def follow_killed_again(test):
+    """query --follow goes on, too, when bpfmond is killed while it answers what is asked after its restart"""
+    daemon = start(test)
+    maps(test, "before")
+    follower = bed.Process(test, "bpfmonctl", [bed.os.environ["BPFMONCTL"], "query", "--follow", "-j", "event=map-create"])
+    wait_until(follower.objects, what="the past")
+    daemon.stop()
+    wait_until(lambda: "went away" in follower.errors(), what="the note")
+    follower.kill(signal.SIGSTOP)
+    daemon = start(test)
+    daemon.kill(signal.SIGSTOP)
+    follower.kill(signal.SIGCONT)
+    bed.time.sleep(0.5)  # the question is on its way
+    daemon.stop(signal.SIGKILL)
+    wait_until(lambda: follower.errors().count("went away") == 2 or not follower.running(), what="the second note")
+    equal(follower.running(), True, f"it follows on: {follower.errors()}")
+    start(test)
+    maps(test, "after")
+    wait_until(lambda: len(follower.objects()) > 1, what=f"the event after: {follower.errors()}")
+    equal([e["map.name"] for e in follower.objects() if e["event"] == "map-create"], ["before", "after"], "maps")
+
+
 def masses(test):
     """Element operations are kept by their numbers, of each process"""
     daemon = start(test)
@@ -260,4 +282,4 @@ def just_now(test):
 
 if __name__ == "__main__":
     bed.main([masses, as_it_was, just_now, numbers_go_on, options_select, refusals, garbage, client, follow,
-              follow_restarts])
+              follow_restarts, follow_killed_again])
