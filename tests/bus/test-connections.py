@@ -200,8 +200,11 @@ def test_life(b):
         equal([str(e["event"]) for e in watcher.events], ["connection-open", "connection-close"], f"events of {address}")
         talk.check(closed)
         for event in (opened, closed):
-            equal(event["process.pid"], talk.client.pid, "client")
-            equal(event["process.executable"], os.path.realpath(sys.executable), "client's executable")
+            # Without kprobes a use tells of AF_UNIX: its server may be seen to read before its client is seen to have
+            # written, and who that is is not known yet.
+            if event is closed or talk.port or "process.pid" in event:
+                equal(event["process.pid"], talk.client.pid, "client")
+                equal(event["process.executable"], os.path.realpath(sys.executable), "client's executable")
             equal(event["network.transport"], "tcp" if talk.port else "unix", "transport")
             equal(event.get("destination.port", 0), talk.port, "port")
             equal(event["connection.id"], opened["connection.id"], "number")
