@@ -87,8 +87,11 @@ static bool is_readable(const struct table *t, const size_t *widths, size_t colu
         return total <= columns;
 }
 
-/* Leaves columns out until the others fit. */
+/* Leaves columns out that are for wider terminals, and then more until the others fit. */
 static void leave_out(const struct table *t, size_t *widths, size_t columns) {
+        for (size_t i = 0; i < t->n_columns; i++)
+                if (t->columns[i].from > columns)
+                        widths[i] = LEFT_OUT;
         while (!is_readable(t, widths, columns)) {
                 size_t first = t->n_columns;
 

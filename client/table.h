@@ -17,6 +17,7 @@ struct table_column {
         /* Where not all columns fit, those with the lowest number are left out first; 0: it stays.
          */
         unsigned spare;
+        size_t from; /* left out on terminals of fewer columns; 0: for that it is not */
 };
 
 struct table_format {

@@ -83,7 +83,6 @@ static void add_age(struct text *t, const struct source *s) {
 struct column {
         struct table_column table;
         void (*add)(struct text *t, const struct source *s);
-        size_t from; /* columns of the terminal; 0: always */
 };
 
 static const struct column columns[] = {
@@ -93,29 +92,12 @@ static const struct column columns[] = {
         {{"SERVER", .least = 12, .end = true}, add_server},
         {{"SENT", .right = true, .spare = 7}, add_sent},
         {{"RECEIVED", .right = true, .spare = 6}, add_received},
-        {{"REQUESTS", .right = true, .spare = 1}, add_requests, CONNECTIONS_WIDER},
+        {{"REQUESTS", .right = true, .spare = 1, .from = CONNECTIONS_WIDER}, add_requests},
         {{"RATE/S", .right = true}, add_rate},
-        {{"P50", .right = true, .spare = 3}, add_p50, CONNECTIONS_WIDE},
+        {{"P50", .right = true, .spare = 3, .from = CONNECTIONS_WIDE}, add_p50},
         {{"P99", .right = true}, add_p99},
-        {{"AGE", .right = true, .spare = 2}, add_age, CONNECTIONS_WIDE},
+        {{"AGE", .right = true, .spare = 2, .from = CONNECTIONS_WIDE}, add_age},
 };
-
-/* Those that the terminal is wide enough for. */
-struct chosen {
-        struct column columns[ELEMENTSOF(columns)];
-        struct table_column heads[ELEMENTSOF(columns)];
-        size_t n;
-};
-
-static void choose(struct chosen *c, size_t width) {
-        for (size_t i = 0; i < ELEMENTSOF(columns); i++) {
-                /* Without a terminal nothing is too much. */
-                if (width > 0 && columns[i].from > width)
-                        continue;
-                c->columns[c->n] = columns[i];
-                c->heads[c->n++] = columns[i].table;
-        }
-}
 
 /* Of sums, the first is the name. */
 static const struct column sum_columns[] = {
@@ -142,9 +124,8 @@ static int add_cells(struct table *t, const struct column *all, size_t n, const 
 
 static int add_connection(struct table *t, struct json_object *row, const void *userdata) {
         const struct traffic traffic = traffic_of(row);
-        const struct chosen *c = userdata;
 
-        return add_cells(t, c->columns, c->n, &(struct source){row, &traffic});
+        return add_cells(t, columns, ELEMENTSOF(columns), &(struct source){row, &traffic});
 }
 
 /* The busiest first. */
@@ -252,7 +233,7 @@ static bool wants_rates(const struct options *options) {
  */
 
 int verb_connections(char **arguments, size_t n, const struct options *options) {
-        struct chosen chosen = {};
+        struct table_column heads[ELEMENTSOF(columns)];
         _cleanup_(sd_bus_flush_close_unrefp) sd_bus *bus = NULL;
         _cleanup_json_ struct json_object *rows = NULL;
         /* Sums are made of those that lists show. */
@@ -282,9 +263,10 @@ int verb_connections(char **arguments, size_t n, const struct options *options) 
         if (options->by != BY_CONNECTION)
                 return print_sums(rows, options);
         json_object_array_sort(rows, compare);
-        choose(&chosen, options->full ? 0 : output_columns());
+        for (size_t i = 0; i < ELEMENTSOF(columns); i++)
+                heads[i] = columns[i].table;
         return rows_print(rows,
-                          &(struct rows_view){chosen.heads, chosen.n, add_connection, "connection",
-                                              "connections", &chosen},
+                          &(struct rows_view){heads, ELEMENTSOF(columns), add_connection,
+                                              "connection", "connections"},
                           options);
 }

@@ -89,7 +89,6 @@ static void add_bars(struct text *t, const struct watch_row *r, const struct wat
 struct column {
         struct table_column table;
         void (*add)(struct text *t, const struct watch_row *r, const struct watch_view *v);
-        size_t from; /* columns of the terminal; 0: always */
 };
 
 static const struct column columns[] = {
@@ -100,9 +99,9 @@ static const struct column columns[] = {
         {{"SENT/S", .right = true, .spare = 6}, add_sent},
         {{"RECEIVED/S", .right = true, .spare = 5}, add_received},
         {{"RATE/S", .right = true}, add_rate},
-        {{"P50", .right = true, .spare = 2}, add_p50, CONNECTIONS_WIDE},
+        {{"P50", .right = true, .spare = 2, .from = CONNECTIONS_WIDE}, add_p50},
         {{"P99", .right = true}, add_p99},
-        {{"LATENCY", .spare = 1}, add_bars, CONNECTIONS_WIDE},
+        {{"LATENCY", .spare = 1, .from = CONNECTIONS_WIDE}, add_bars},
 };
 
 /* The first is the name. */
@@ -112,50 +111,45 @@ static const struct column sum_columns[] = {
         {{"SENT/S", .right = true, .spare = 5}, add_sent},
         {{"RECEIVED/S", .right = true, .spare = 4}, add_received},
         {{"RATE/S", .right = true}, add_rate},
-        {{"P50", .right = true, .spare = 2}, add_p50, CONNECTIONS_WIDE},
+        {{"P50", .right = true, .spare = 2, .from = CONNECTIONS_WIDE}, add_p50},
         {{"P99", .right = true}, add_p99},
-        {{"LATENCY", .spare = 1}, add_bars, CONNECTIONS_WIDE},
+        {{"LATENCY", .spare = 1, .from = CONNECTIONS_WIDE}, add_bars},
 };
 
-/* Those that the terminal is wide enough for. */
-struct chosen {
-        struct column columns[ELEMENTSOF(columns)];
-        struct table_column heads[_FIELD_MAX];
-        size_t n;
-};
+static const struct column *columns_of(const struct watch_view *v, size_t *ret_n) {
+        const bool sums = v->options->by != BY_CONNECTION;
 
-static void choose(struct chosen *c, const struct watch_view *v) {
-        const enum connections_by by = v->options->by;
-        const struct column *all = by == BY_CONNECTION ? columns : sum_columns;
-        const size_t n = by == BY_CONNECTION ? ELEMENTSOF(columns) : ELEMENTSOF(sum_columns);
-
-        if (v->options->n_fields > 0) {
-                rows_field_columns(c->heads, v->options);
-                c->n = v->options->n_fields;
-                return;
-        }
-        for (size_t i = 0; i < n; i++) {
-                /* Without a terminal nothing is too much. */
-                if (v->width > 0 && all[i].from > v->width)
-                        continue;
-                c->columns[c->n] = all[i];
-                c->heads[c->n] = all[i].table;
-                if (!c->heads[c->n].name[0])
-                        c->heads[c->n].name = connection_sums_heading(by);
-                c->n++;
-        }
+        *ret_n = sums ? ELEMENTSOF(sum_columns) : ELEMENTSOF(columns);
+        return sums ? sum_columns : columns;
 }
 
-static int add_row(struct table *t, const struct chosen *c, const struct watch_row *row,
-                   const struct watch_view *v) {
+/* Returns how many there are. */
+static size_t fill_heads(struct table_column heads[static _FIELD_MAX], const struct watch_view *v) {
+        size_t n;
+        const struct column *all = columns_of(v, &n);
+
+        if (v->options->n_fields > 0) {
+                rows_field_columns(heads, v->options);
+                return v->options->n_fields;
+        }
+        for (size_t i = 0; i < n; i++)
+                heads[i] = all[i].table;
+        if (all == sum_columns)
+                heads[0].name = connection_sums_heading(v->options->by);
+        return n;
+}
+
+static int add_row(struct table *t, const struct watch_row *row, const struct watch_view *v) {
+        size_t n;
+        const struct column *all = columns_of(v, &n);
         int r = 0;
 
         if (v->options->n_fields > 0)
                 return rows_add_fields(t, row->row, v->options);
-        for (size_t i = 0; i < c->n && r >= 0; i++) {
+        for (size_t i = 0; i < n && r >= 0; i++) {
                 _cleanup_text_ struct text cell = {};
 
-                c->columns[i].add(&cell, row, v);
+                all[i].add(&cell, row, v);
                 r = cell.failed ? -ENOMEM : table_add(t, text_string(&cell), STYLE_NONE);
         }
         return r;
@@ -186,13 +180,11 @@ int watch_table_add(struct text *t, const struct watch_row *rows, size_t n,
         };
         _cleanup_(table_freep) struct table *table = NULL;
         const size_t shown = MIN(n, view->lines);
-        struct chosen chosen = {};
-        int r;
+        struct table_column heads[_FIELD_MAX];
+        int r = table_new(&table, heads, fill_heads(heads, view));
 
-        choose(&chosen, view);
-        r = table_new(&table, chosen.heads, chosen.n);
         for (size_t i = 0; i < shown && r >= 0; i++)
-                r = add_row(table, &chosen, &rows[i], view);
+                r = add_row(table, &rows[i], view);
         if (r < 0)
                 return r;
         table_print(table, t, &format);
